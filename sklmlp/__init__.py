@@ -1,0 +1,7 @@
+"""Multilayer perceptrons with scikit-learn's contract and torch's reach."""
+
+from sklmlp._version import __version__
+from sklmlp.classifier import MLPClassifier
+from sklmlp.regressor import MLPRegressor
+
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]

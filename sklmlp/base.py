@@ -1,0 +1,407 @@
+"""What the two estimators share: a fit, a partial fit and a predict."""
+
+import copy
+import operator
+import threading
+import warnings
+from abc import ABC, abstractmethod
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from functools import partial
+from numbers import Integral, Real
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, _fit_context
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from sklmlp import io, train
+from sklmlp.data import ConvertedRows, as_tensor, input_dtype, rows_of
+from sklmlp.losses import LOSSES
+from sklmlp.nn import Network, Spec, Weights, assemble, initial_weights, output_rule, resolve
+
+_modules = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
+_modules_lock = threading.Lock()
+
+VALUES_AT_A_TIME = 2**22
+"""Predictions are made in chunks of rows whose widest layer has about this many values."""
+
+
+class BaseMLP(BaseEstimator, ABC):
+    """A multilayer perceptron: parameters in, weights and a history out."""
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": "no_validation",  # sklmlp.activations.resolve has better messages
+        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
+        "power_t": [Interval(Real, 0, None, closed="left")],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "momentum": [Interval(Real, 0, 1, closed="both")],
+        "nesterovs_momentum": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "beta_1": [Interval(Real, 0, 1, closed="left")],
+        "beta_2": [Interval(Real, 0, 1, closed="left")],
+        "epsilon": [Interval(Real, 0, None, closed="neither")],
+        "n_iter_no_change": [
+            Interval(Integral, 1, None, closed="left"),
+            Options(Real, {np.inf}),
+        ],
+        "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "device": [str, torch.device],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "callbacks": [list, None],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None):
+        """Fit the network to data X and targets y.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, or values to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. A fit that fails leaves the estimator as it was.
+        """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight, incremental=False):
+        with undone_on_failure(self):
+            anew = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+            X, y = self._validate(X, y, anew, incremental)
+            if sample_weight is not None:
+                sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+            rng = check_random_state(self.random_state)
+            device = train.resolve_device(self.device)
+            spec, weights = self._start(X, y, anew, rng, device)
+            dtype = weights.coefs[0].dtype
+            network = Network(spec, weights, train.computing_dtype(dtype, self, device), device)
+            progress = train.Progress() if anew else self._progress()
+            learn = self._learn_lbfgs if self.solver == "lbfgs" else self._learn_stochastic
+            learned = learn(network, progress, X, y, sample_weight, rng, incremental)
+            self._keep(spec, _finite(network.weights(dtype)), progress, device, learned)
+        return self
+
+    def _validate_X_y(self, X, y, anew, **options):
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            dtype=input_dtype(X, self.dtype),
+            reset=anew,
+            **options,
+        )
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _start(self, X, y, anew, rng, device):
+        """The network of this fit, and the weights that it starts from."""
+        hidden = self._hidden_layer_sizes()
+        spec = Spec(
+            n_features=X.shape[1],
+            n_outputs=self._count_outputs(y),
+            hidden=hidden,
+            activations=tuple(resolve(self.activation, len(hidden))),
+            loss=self._loss_name(),
+        )
+        if anew:
+            dtype = train.resolve_dtype(self.dtype, X.dtype, device)
+            return spec, initial_weights(spec, rng, dtype, output_rule(self.activation))
+        got = [np.shape(coef) for coef in self.coefs_]
+        if got != spec.shapes:
+            raise ValueError(
+                f"Training cannot go on: coefs_ has the shapes {got}, and hidden_layer_sizes="
+                f"{self.hidden_layer_sizes!r} with activation={self.activation!r} and "
+                f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
+                "anew."
+            )
+        return spec, Weights(self.coefs_, self.intercepts_, getattr(self, "_extras", []))
+
+    def _learn_stochastic(self, network, progress, X, y, sample_weight, rng, incremental):
+        """Train epoch by epoch."""
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        optimizer = train.make_optimizer(network.flat, self)
+        kept = getattr(self, "_optimizer", None)
+        if incremental and kept is not None and kept.solver == self.solver:
+            kept.restore(optimizer)
+        table, validation, parts = self._table(network, X, y, sample_weight), None, (None, None)
+        if self.early_stopping:
+            parts = self._split(y, rng)
+            table, held_out = (replace(table, index=part) for part in parts)
+            score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
+            validation = train.Validation(held_out, score, LOSSES[network.spec.loss])
+        network.seed(lambda: rng.randint(np.iinfo(np.int32).max))
+        events = self._events(network, optimizer, X, y, parts, progress)
+        train.train(network, table, validation, self, optimizer, progress, rng, events, incremental)
+        return {
+            "loss_": progress.loss_curve[-1] if progress.loss_curve else np.nan,
+            "loss_curve_": progress.loss_curve,
+            "best_loss_": progress.best_loss,
+            "validation_scores_": progress.validation_scores,
+            "best_validation_score_": progress.best_validation_score,
+            "_no_improvement_count": progress.no_improvement,
+            "_optimizer": train.OptimizerState.of(optimizer),
+            "_partly_fitted": incremental,
+        }
+
+    def _learn_lbfgs(self, network, progress, X, y, sample_weight, rng, incremental):
+        """Train on all rows at once."""
+        if self.early_stopping:
+            warnings.warn(
+                "early_stopping=True is ignored by solver='lbfgs', which holds no rows out.",
+                stacklevel=4,
+            )
+        table = self._table(network, X, y, sample_weight)
+        events = self._events(network, None, X, y, (None, None), progress)
+        return {"loss_": train.train_lbfgs(network, table, self, progress, events)}
+
+    def _table(self, network, X, y, sample_weight):
+        target = as_tensor(self._encode(y))
+        is_index = target.dtype == torch.int64 and target.ndim == 1
+        target = target.to(network.flat.device, None if is_index else network.flat.dtype)
+        return train.Table(
+            rows_of(X, network.flat.dtype, network.flat.device), target, sample_weight
+        )
+
+    def _split(self, y, rng):
+        """Indices of the rows to train on and of those to validate on."""
+        parts = train_test_split(
+            np.arange(len(self._encode(y))),
+            random_state=rng,
+            test_size=self.validation_fraction,
+            stratify=self._stratification(y),
+        )
+        if len(parts[1]) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' "
+                "or the size of your dataset."
+            )
+        return parts
+
+    def _events(self, network, optimizer, X, y, parts, progress):
+        """Who is told of the fit."""
+        if not self.callbacks:
+            return train.Events()
+        training, held_out = parts
+        everything = np.arange(X.shape[0]) if training is None else training
+        pairs = {
+            "train": (X[everything], y[everything]),
+            "valid": None if held_out is None else (X[held_out], y[held_out]),
+        }
+        classes = getattr(self, "classes_", None)
+        loss = LOSSES[network.spec.loss]
+        return train.SkorchEvents(
+            self.callbacks,
+            network,
+            loss,
+            optimizer,
+            self,
+            self._answer,
+            classes,
+            pairs,
+            progress.history,
+        )
+
+    def _progress(self):
+        """The course of the earlier fits that this one continues."""
+        return train.Progress(
+            loss_curve=list(getattr(self, "loss_curve_", [])),
+            validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,
+            best_loss=getattr(self, "best_loss_", np.inf),
+            best_validation_score=getattr(self, "best_validation_score_", None),
+            no_improvement=getattr(self, "_no_improvement_count", 0),
+            n_rows_seen=getattr(self, "t_", 0),
+            history=list(getattr(self, "history_", [])),
+        )
+
+    def _keep(self, spec, weights, progress, device, learned):
+        """Swap in what the fit has learnt."""
+        self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
+        self.n_iter_, self.t_ = progress.n_iter, progress.n_rows_seen
+        self.n_layers_, self.n_outputs_ = len(spec.hidden) + 2, spec.n_outputs
+        self.out_activation_ = spec.out_activation
+        self.history_ = progress.history
+        self._spec, self._extras, self._device = spec.without_arrays(), weights.extras, str(device)
+        vars(self).update(learned)
+
+    def _hidden_layer_sizes(self):
+        sizes = self.hidden_layer_sizes
+        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        if any(not isinstance(size, Integral) for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
+        if any(size <= 0 for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        return tuple(int(size) for size in sizes)
+
+    def _logits(self, X):
+        """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
+        module = self.module_
+        like = next(module.parameters())
+        floating = X.dtype in (np.float32, np.float64)
+        logits = np.empty(
+            (X.shape[0], self.coefs_[-1].shape[1]), X.dtype if floating else self.coefs_[0].dtype
+        )
+        rows = ConvertedRows(X, like.dtype, like.device)
+        size = max(1, VALUES_AT_A_TIME // max(X.shape[1], *(len(b) for b in self.intercepts_)))
+        with torch.inference_mode():
+            for start in range(0, len(logits), size):
+                part = slice(start, start + size)
+                logits[part] = module(rows.take(part)).cpu().numpy()
+        return logits
+
+    @property
+    def device_(self):
+        """The torch device that this machine computes the model on."""
+        check_is_fitted(self)
+        device = torch.device(self._device)
+        return device if train.is_available(device) else torch.device("cpu")
+
+    @property
+    def module_(self):
+        """The fitted network as a `torch.nn.Sequential`, from rows to logits.
+
+        On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
+        in torch changes what the estimator predicts, and so does writing into these arrays.
+        """
+        check_is_fitted(self)
+        arrays = [*self.coefs_, *self.intercepts_]
+        with _modules_lock:
+            known, module = _modules.get(self, ([], None))
+            fresh = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
+            if not fresh or self.device_.type != "cpu":  # on a card a copy, which may be stale
+                module = self._make_module()
+                _modules[self] = arrays, module
+        return module.eval() if module.training else module
+
+    def _make_module(self):
+        device = self.device_
+        spec = getattr(self, "_spec", None)
+        dtype = as_tensor(self.coefs_[0]).dtype
+        tensors = [
+            [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+            for arrays in (self.coefs_, self.intercepts_)
+        ]
+        return assemble(spec, *tensors, self._extras)
+
+    def __getstate__(self):
+        state = vars(self).copy()
+        state["activation"] = io.portable_activation(self.activation)
+        if "_spec" in state:
+            state["_spec"] = io.portable_spec(self._spec)
+            state["history_"] = io.columns(self.history_)
+        optimizer = state.pop("_optimizer", None)
+        if optimizer is not None and self._partly_fitted:  # an incremental learner goes on
+            state["_optimizer"] = asdict(optimizer)
+        return io.stamped(state)
+
+    def __setstate__(self, state):
+        state = io.unstamped(state, type(self).__name__)
+        if "_spec" in state:
+            state["_spec"] = io.spec_from_portable(state["_spec"])
+            state["history_"] = io.records(state["history_"])
+        if "_optimizer" in state:
+            state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
+        vars(self).update(state)
+
+    def __deepcopy__(self, memo):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
+
+    def _check_solver(self):
+        if self.solver == "lbfgs":
+            raise AttributeError(
+                "partial_fit is only available for stochastic optimizers. "
+                f"{self.solver} is not stochastic."
+            )
+        return True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    @abstractmethod
+    def _validate(self, X, y, anew, incremental):
+        """Checked rows and targets; sets what is learnt of them before training."""
+
+    @abstractmethod
+    def _encode(self, y):
+        """Checked targets as the loss takes them."""
+
+    @abstractmethod
+    def _count_outputs(self, y):
+        """The number of the network's output units."""
+
+    @abstractmethod
+    def _loss_name(self):
+        """The key of the loss in `sklmlp.losses.LOSSES`."""
+
+    @abstractmethod
+    def _stratification(self, y):
+        """What to stratify the validation split by, or None."""
+
+    @abstractmethod
+    def _score_logits(self, y, weight, logits):
+        """The validation score of logits against encoded targets."""
+
+    @abstractmethod
+    def _answer(self, method, logits):
+        """What `predict` or `predict_proba` make of logits."""
+
+
+def _finite(weights):
+    """The weights, if they are; else scikit-learn's error."""
+    learned = [
+        *weights.coefs,
+        *weights.intercepts,
+        *(a for e in weights.extras for a in e.values()),
+    ]
+    if not all(np.isfinite(array).all() for array in learned):
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values "
+            "and need to be preprocessed."
+        )
+    return weights
+
+
+@contextmanager
+def undone_on_failure(estimator):
+    """Put everything back that an estimator knew, should the block fail."""
+    before = vars(estimator).copy()
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise

@@ -1,0 +1,356 @@
+"""MLPClassifier: parameters, classes and probabilities."""
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import (
+    _check_partial_fit_first_call,
+    type_of_target,
+    unique_labels,
+)
+from torch.nn.functional import logsigmoid
+
+from sklmlp.base import BaseMLP, undone_on_failure
+from sklmlp.data import ClassTargets
+
+
+class MLPClassifier(ClassifierMixin, BaseMLP):
+    """Multilayer perceptron classifier: scikit-learn's contract, computed by torch.
+
+    Minimises the log loss of a softmax (several classes) or of logistic outputs (two classes,
+    and multilabel targets) by backpropagation [1]_. Everything that
+    :class:`sklearn.neural_network.MLPClassifier` takes is taken, with the same meaning.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(100,)
+        Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
+        softmax regression.
+    activation : str, tuple, module, callable or list, default='relu'
+        The hidden layers' nonlinearity: a name of `torch.nn` in any spelling or one of
+        scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
+        pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
+        one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
+    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+        'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
+        suits small tables.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on `coefs_`. It is divided by the sum of the batch's weights.
+    batch_size : int or 'auto', default='auto'
+        Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
+    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
+        The schedule of 'sgd': 'invscaling' is `learning_rate_init / (t + 1) ** power_t` after t
+        rows; 'adaptive' divides the rate by 5 whenever `n_iter_no_change` epochs in a row did
+        not improve by `tol`, and stops below 1e-6.
+    learning_rate_init : float, default=0.001
+        The step size of 'sgd' and 'adam'.
+    power_t : float, default=0.5
+        The exponent of 'invscaling'.
+    max_iter : int, default=200
+        Epochs of 'sgd' and 'adam', iterations of 'lbfgs', at most.
+    shuffle : bool, default=True
+        Whether the rows are shuffled before each epoch.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial weights, the validation split and the order of rows, in scikit-learn's
+        order: the same seed gives scikit-learn's numbers.
+    tol : float, default=1e-4
+        The least improvement that counts, of the training loss or of the validation score. For
+        'lbfgs' the gradient's norm at which it stops.
+    verbose : bool, default=False
+        Whether to print a line an epoch.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    momentum : float, default=0.9
+        Momentum of 'sgd', between 0 and 1.
+    nesterovs_momentum : bool, default=True
+        Whether that momentum is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to keep `validation_fraction` of the rows from training, to stop when their score
+        (accuracy) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
+        of the best score. The split is stratified for two
+        classes.
+    validation_fraction : float, default=0.1
+        The share of rows that `early_stopping` keeps from training.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the moments of 'adam'.
+    epsilon : float, default=1e-8
+        Keeps divisions of 'adam' finite.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement by `tol` that end a fit.
+    max_fun : int, default=15000
+        Evaluations of the loss by 'lbfgs', at most.
+    device : str or torch.device, default='auto'
+        Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
+        there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
+        CPU where there is none.
+    dtype : {'auto', 'float32', 'float64'}, default='auto'
+        What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
+        anything else becomes float64; on a card it is float32.
+    callbacks : list, default=None
+        skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels; for multilabel targets the indices of the columns.
+    coefs_ : list of ndarray of shape (n_layers - 1,)
+        The weights of each affine map, (fan in, fan out). For an activation that takes more units
+        than it gives ('glu') fan out is what it takes. Writing into them changes predictions.
+    intercepts_ : list of ndarray of shape (n_layers - 1,)
+        The bias of each affine map.
+    loss_ : float
+        The training loss of the last epoch, or what 'lbfgs' reached.
+    loss_curve_ : list of float
+        The training loss of each epoch, penalty included. Not for 'lbfgs'.
+    best_loss_ : float or None
+        The least training loss; None with `early_stopping`. Not for 'lbfgs'.
+    validation_scores_ : list of float or None
+        The validation score of each epoch, with `early_stopping`; accuracy.
+    best_validation_score_ : float or None
+        The best of them.
+    history_ : list of dict
+        One an epoch: `epoch`, `train_loss`, `valid_loss` and `valid_score` (with
+        `early_stopping`), `lr`, `seconds`.
+    module_ : torch.nn.Sequential
+        The network from rows to logits, for use in torch.
+    device_ : torch.device
+        Where this machine computes predictions.
+    t_ : int
+        Training rows seen, over all epochs.
+    n_iter_ : int
+        Epochs, or iterations of 'lbfgs', of the last fit.
+    n_layers_ : int
+        Layers, input and output included.
+    n_outputs_ : int
+        Output units.
+    out_activation_ : str
+        The output's link: 'softmax' or 'logistic'.
+    n_features_in_ : int
+        Features seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had names that are all strings.
+
+    See Also
+    --------
+    MLPRegressor : The same for real targets.
+
+    References
+    ----------
+    .. [1] Rumelhart, Hinton & Williams (1986), "Learning representations by
+       back-propagating errors". Nature 323.
+    .. [2] Kingma & Ba (2015), "Adam: A method for stochastic optimization". ICLR,
+       :arxiv:`1412.6980`.
+    .. [3] Glorot & Bengio (2010), "Understanding the difficulty of training deep feedforward
+       neural networks". AISTATS.
+    .. [4] He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers". ICCV,
+       :arxiv:`1502.01852`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from sklmlp import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((16,), activation="gelu", solver="lbfgs", random_state=0)
+    >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.97
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        device="auto",
+        dtype="auto",
+        callbacks=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.device = device
+        self.dtype = dtype
+        self.callbacks = callbacks
+
+    def _validate(self, X, y, anew, incremental):
+        X, y = self._validate_X_y(X, y, anew)
+        if incremental or (self.warm_start and hasattr(self, "classes_")):
+            self._check_labels(y, incremental)
+        else:
+            targets = ClassTargets.learn(y)
+            self.classes_, self._targets = targets.classes_, targets.kind_and_form
+        return X, y
+
+    def _check_labels(self, y, incremental):
+        """Refuse labels that training so far does not know."""
+        self._class_targets.check_form(y)
+        labels = unique_labels(y)
+        if not incremental and set(labels) != set(self.classes_):
+            raise ValueError(
+                "warm_start can only be used where `y` has the same classes as in the previous "
+                f"call to fit. Previously got {self.classes_}, `y` has {labels}"
+            )
+        if np.setdiff1d(labels, self.classes_).size:
+            raise ValueError(
+                "`y` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. 'y' has {labels}."
+            )
+
+    @property
+    def _class_targets(self):
+        return ClassTargets(self.classes_, *self._targets)
+
+    def _encode(self, y):
+        return self._class_targets.encode(y)
+
+    def _count_outputs(self, y):
+        return self._class_targets.n_outputs
+
+    def _loss_name(self):
+        return self._class_targets.loss
+
+    def _stratification(self, y):
+        return self._encode(y) if self._class_targets.kind == "binary" else None
+
+    def _score_logits(self, y, weight, logits):
+        return self._class_targets.accuracy(y, logits, weight)
+
+    def _answer(self, method, logits):
+        if method == "predict":
+            return self._class_targets.decode(logits)
+        z = torch.from_numpy(logits)
+        if self._class_targets.kind == "multiclass":
+            return torch.softmax(z, 1).numpy()
+        if self._class_targets.kind == "multilabel-indicator":
+            return torch.sigmoid(z).numpy()
+        yes = torch.sigmoid(z)
+        return torch.cat([1 - yes, yes], 1).numpy()[:, -len(self.classes_) :]
+
+    @available_if(lambda estimator: estimator._check_solver())
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Go on training with one pass over the given rows.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+            The training rows.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+        classes : array-like of shape (n_classes,), default=None
+            All labels that any call will bring; needed in the first call only.
+
+        Returns
+        -------
+        self : object
+            The estimator, with the optimizer's moments kept for the next call.
+        """
+        with undone_on_failure(self):
+            if _check_partial_fit_first_call(self, classes):
+                multilabel = type_of_target(y).startswith("multilabel")
+                targets = ClassTargets.learn(y if multilabel else classes)
+                self._targets = targets.kind_and_form
+            return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The most probable label of each row; for multilabel targets a one for each label that
+            is more probable than not.
+        """
+        return self._answer("predict", self._logits(X))
+
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`, and in X's dtype where that is float32 or float64.
+        """
+        return self._answer("predict_proba", self._logits(X))
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+            The logarithm of `predict_proba`, finite also where that has underflowed to zero.
+        """
+        logits = self._logits(X)
+        probability = self._answer("predict_proba", logits)
+        z = torch.from_numpy(logits)
+        if self._class_targets.kind == "multiclass":
+            exact = torch.log_softmax(z, 1).numpy()
+        else:
+            both = (
+                z if self._class_targets.kind == "multilabel-indicator" else torch.cat([-z, z], 1)
+            )
+            exact = logsigmoid(both).numpy()[:, -probability.shape[1] :]
+        return np.log(probability, out=exact, where=probability > 0)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

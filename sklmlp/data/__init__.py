@@ -1,0 +1,6 @@
+"""Tables to tensors: rows and targets."""
+
+from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
+from sklmlp.data.targets import ClassTargets
+
+__all__ = ["ClassTargets", "ConvertedRows", "as_tensor", "input_dtype", "rows_of"]

@@ -1,0 +1,81 @@
+"""Targets of classifiers as numbers, and answers back as the user's labels."""
+
+import numpy as np
+import scipy.sparse as sp
+from sklearn.preprocessing import LabelBinarizer
+
+
+class ClassTargets:
+    """Labels to numbers and back.
+
+    Attributes
+    ----------
+    classes_ : ndarray
+        The labels in order; for multilabel targets the indices of the columns.
+    kind : {"binary", "multiclass", "multilabel-indicator"}
+        As `sklearn.utils.multiclass.type_of_target` says.
+    sparse : bool
+        Whether multilabel targets came as a sparse matrix, and so do answers.
+    """
+
+    def __init__(self, classes_, kind, sparse=False):
+        self.classes_, self.kind, self.sparse = classes_, kind, sparse
+
+    @classmethod
+    def learn(cls, y):
+        """The targets that labels `y` call for; unfit ones raise scikit-learn's ValueError."""
+        binarizer = LabelBinarizer().fit(y)
+        return cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
+
+    @property
+    def kind_and_form(self):
+        """What is to be remembered beside `classes_`."""
+        return self.kind, self.sparse
+
+    @property
+    def n_outputs(self):
+        return 1 if self.kind == "binary" else len(self.classes_)
+
+    @property
+    def loss(self):
+        """The name of the log loss that fits the kind."""
+        return "log_loss" if self.kind == "multiclass" else "binary_log_loss"
+
+    def check_form(self, y):
+        """Refuse targets of another form than those that training began with."""
+        if (np.ndim(y) == 2 or sp.issparse(y)) != (self.kind == "multilabel-indicator"):
+            raise ValueError(
+                f"Training began with {self.kind} targets, and y of shape {y.shape} has not that "
+                "form."
+            )
+        if self.kind == "multilabel-indicator" and y.shape[1] != len(self.classes_):
+            raise ValueError(
+                f"y has {y.shape[1]} columns for the {len(self.classes_)} labels {self.classes_}."
+            )
+
+    def encode(self, y):
+        """Labels as class indices, (n,), or as zeros and ones, (n, k) of bool."""
+        if self.kind == "multilabel-indicator":
+            return (y.toarray() if sp.issparse(y) else np.asarray(y)) > 0
+        index = np.searchsorted(self.classes_, y)
+        if self.kind == "multiclass":
+            return index
+        return (index == 1).reshape(-1, 1)
+
+    def decide(self, z):
+        """Logits, (n, k), as what `encode` gives: the most probable answer."""
+        return z.argmax(axis=1) if self.kind == "multiclass" else z > 0
+
+    def accuracy(self, y, z, weight):
+        """The share of rows whose answer is right in every label; y is encoded."""
+        right = self.decide(z) == y
+        return np.average(right if right.ndim == 1 else right.all(axis=1), weights=weight)
+
+    def decode(self, z):
+        """Logits, (n, k), as the user's labels."""
+        answer = self.decide(z)
+        if self.kind == "multilabel-indicator":
+            return sp.csr_matrix(answer.astype(int)) if self.sparse else answer.astype(int)
+        if len(self.classes_) == 1:
+            return np.repeat(self.classes_, len(z))
+        return self.classes_[answer if self.kind == "multiclass" else answer.ravel().astype(int)]

@@ -1,0 +1,137 @@
+"""What an estimator is made of when it travels: plain Python and NumPy arrays, with a stamp."""
+
+import pickle
+import warnings
+from dataclasses import asdict
+
+import sklearn
+import torch
+from sklearn.exceptions import InconsistentVersionWarning
+from torch import nn
+
+from sklmlp._version import __version__
+from sklmlp.nn import Spec, constructor_arguments, resolve_one
+
+FORMAT = 1
+"""The layout of the state; a reader knows this one and all before it."""
+
+
+def stamped(state):
+    """A state with the versions that wrote it."""
+    return state | {
+        "_format": FORMAT,
+        "_sklmlp_version": __version__,
+        "_sklearn_version": sklearn.__version__,
+        "_torch_version": str(torch.__version__),
+    }
+
+
+def unstamped(state, estimator_name):
+    """A state without its stamp; warns where another minor version wrote it.
+
+    Raises
+    ------
+    ValueError
+        If the state has no stamp, or one of a newer format than this version knows.
+    """
+    state = dict(state)
+    written = state.pop("_format", None)
+    if not isinstance(written, int):
+        raise ValueError(f"This is no state of {estimator_name}: it has no format number.")
+    writer = state.pop("_sklmlp_version", "unknown")
+    if written > FORMAT:
+        raise ValueError(
+            f"This {estimator_name} was written by sklmlp {writer} in format {written}; sklmlp "
+            f"{__version__} reads formats up to {FORMAT}. Install sklmlp {writer} to load it."
+        )
+    sklearn_writer = state.pop("_sklearn_version", "unknown")
+    state.pop("_torch_version", None)
+    if _minor(writer) != _minor(__version__):
+        warnings.warn(
+            f"Trying to unpickle estimator {estimator_name} from sklmlp {writer} when using "
+            f"{__version__}. This might lead to breaking code or invalid results. Use at your own "
+            "risk.",
+            stacklevel=3,
+        )
+    if _minor(sklearn_writer) != _minor(sklearn.__version__):
+        warnings.warn(
+            InconsistentVersionWarning(
+                estimator_name=estimator_name,
+                current_sklearn_version=sklearn.__version__,
+                original_sklearn_version=sklearn_writer,
+            ),
+            stacklevel=3,
+        )
+    return state
+
+
+def _minor(version):
+    return str(version).split(".")[:2]
+
+
+def columns(records):
+    """A list of dicts as a dict of lists, None where a dict has no such entry: half the bytes."""
+    names = dict.fromkeys(name for record in records for name in record)
+    return {name: [record.get(name) for record in records] for name in names}
+
+
+def records(columns):
+    """The list of dicts that `columns` was made of."""
+    rows = zip(*columns.values(), strict=True)
+    return [
+        {name: v for name, v in zip(columns, row, strict=True) if v is not None} for row in rows
+    ]
+
+
+def portable_activation(activation):
+    """An `activation` parameter with torch's own modules as names, arguments and arrays."""
+    if isinstance(activation, list):
+        return [portable_activation(each) for each in activation]
+    if isinstance(activation, nn.Module) or (
+        isinstance(activation, type) and issubclass(activation, nn.Module)
+    ):
+        return _portable_choice(resolve_one(activation))
+    return activation
+
+
+def portable_spec(spec):
+    """A spec as plain Python.
+
+    Raises
+    ------
+    pickle.PicklingError
+        If an activation is a callable or module that no other process could import.
+    """
+    plain = asdict(spec.without_arrays())
+    plain["activations"] = [_importable(_portable_choice(c)) for c in spec.activations]
+    return plain
+
+
+def spec_from_portable(plain):
+    """The spec that `portable_spec` described."""
+    choices = tuple(resolve_one(activation) for activation in plain["activations"])
+    return Spec(**{**plain, "activations": choices, "hidden": tuple(plain["hidden"])})
+
+
+def _portable_choice(choice):
+    if choice.own is None:
+        parts = choice.name, dict(choice.arguments), dict(choice.arrays)
+        return parts if parts[2] else parts[:2] if parts[1] else parts[0]
+    if isinstance(choice.own, nn.Module):
+        try:
+            return type(choice.own), constructor_arguments(choice.own)
+        except TypeError as error:
+            raise pickle.PicklingError(
+                f"activation {choice.name} cannot be saved: {error}"
+            ) from error
+    return (choice.own, dict(choice.arguments)) if choice.arguments else choice.own
+
+
+def _importable(activation):
+    own = activation[0] if isinstance(activation, tuple) else activation
+    if not isinstance(own, str) and "<" in getattr(own, "__qualname__", ""):
+        raise pickle.PicklingError(
+            f"activation {own.__qualname__} cannot be saved: it is defined inside a function or "
+            "is a lambda, which no other process can import. Define it at the top of a module."
+        )
+    return activation

@@ -1,0 +1,18 @@
+"""Networks: their plain description, their weights and their torch modules."""
+
+from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
+from sklmlp.nn.network import Network
+from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights
+
+__all__ = [
+    "Choice",
+    "Network",
+    "Spec",
+    "Weights",
+    "assemble",
+    "constructor_arguments",
+    "initial_weights",
+    "output_rule",
+    "resolve",
+    "resolve_one",
+]

@@ -1,0 +1,89 @@
+"""L-BFGS: SciPy's optimizer over torch's gradients."""
+
+import time
+import warnings
+
+import scipy
+import scipy.optimize
+import torch
+from sklearn.utils.optimize import _check_optimize_result
+
+from sklmlp.losses import LOSSES
+from sklmlp.train.step import AutogradStep
+
+ROWS_AT_A_TIME = 4096
+
+
+def train_lbfgs(network, table, params, progress, events):
+    """Minimise the penalised loss of all rows at once.
+
+    Parameters
+    ----------
+    network : Network
+        In float64 where the device has it: line searches need the digits.
+    table : Table
+    params : namespace
+        The estimator's parameters.
+    progress : Progress
+    events : Events
+
+    Returns
+    -------
+    loss : float
+        The penalised loss that was reached.
+    """
+    step = AutogradStep(network, LOSSES[network.spec.loss], params.alpha)
+    total = float(len(table) if table.weight is None else table.weight.sum())
+    network.module.eval()  # a line search needs the same function twice
+    best = network.flat.detach().cpu().double().numpy().copy()
+    loss_reached = float("nan")
+
+    def loss_and_gradient(flat):
+        network.flat.detach().copy_(torch.from_numpy(flat))
+        network.gradient.zero_()
+        loss = 0.0
+        for x, y, weight, _ in table.slices(ROWS_AT_A_TIME):
+            loss += float(step.backward(x, y, weight, total))
+        loss += float(step.penalty(total))
+        return loss, network.gradient.cpu().double().numpy().copy()
+
+    started = time.perf_counter()
+
+    def record(intermediate_result):
+        nonlocal started, best, loss_reached
+        now, best = time.perf_counter(), intermediate_result.x.copy()
+        loss_reached = float(intermediate_result.fun)
+        progress.history.append(
+            {
+                "epoch": len(progress.history) + 1,
+                "train_loss": loss_reached,
+                "seconds": now - started,
+            }
+        )
+        started = now
+        events.end_epoch(progress.history[-1])
+        if params.verbose:
+            print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
+        progress.n_iter += 1
+        if events.stopped:
+            raise StopIteration
+
+    progress.n_iter = 0
+    events.begin_training()
+    try:
+        result = scipy.optimize.minimize(
+            loss_and_gradient,
+            best,
+            method="L-BFGS-B",
+            jac=True,
+            callback=record,
+            options={"maxfun": params.max_fun, "maxiter": params.max_iter, "gtol": params.tol},
+        )
+        best, loss_reached = result.x, float(result.fun)
+        if not events.stopped:
+            progress.n_iter = _check_optimize_result("lbfgs", result, params.max_iter)
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=2)
+    network.flat.detach().copy_(torch.from_numpy(best))
+    events.end_training()
+    return loss_reached

@@ -1,0 +1,180 @@
+"""skorch's callbacks in our loop: a `skorch.NeuralNet` that shows them a fit of ours."""
+
+import numpy as np
+import skorch
+import torch
+from skorch.dataset import Dataset
+from torch import nn
+
+
+class Events:
+    """The begin and end of everything in a fit, with nobody listening."""
+
+    stopped = False
+
+    def begin_training(self):
+        """Before the first epoch."""
+
+    def begin_epoch(self):
+        """Before the first batch of an epoch."""
+
+    def begin_batch(self, x, y):
+        """Before a step."""
+
+    def gradient_computed(self, x, y):
+        """Between the gradient and the update."""
+
+    def end_batch(self, x, y, loss):
+        """After a step."""
+
+    def end_epoch(self, record):
+        """After an epoch, whose entry of `history_` is `record`."""
+
+    def end_training(self):
+        """After the last epoch; the weights may still be changed here."""
+
+
+class Net(skorch.NeuralNet):
+    """What a skorch callback is handed as `net`.
+
+    Its module, optimizer, history, learning rate and device are those of the fit, so that policies,
+    checkpoints and scorers work on the real thing; `predict` and `predict_proba` answer in the
+    user's labels.
+    """
+
+    def __init__(self, *args, answer=None, classes=None, our_optimizer=None, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.answer, self.classes, self.our_optimizer = answer, classes, our_optimizer
+
+    _default_callbacks = ()
+
+    @property
+    def classes_(self):
+        """The labels of a classifier."""
+        if self.classes is None:
+            raise AttributeError("a regressor has no classes")
+        return self.classes
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.estimator_type = "regressor" if self.classes is None else "classifier"
+        return tags
+
+    def initialize_optimizer(self, triggered_directly=None):
+        """Take the optimizer that the fit uses."""
+        self.optimizer_ = self.our_optimizer
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities, for scorers."""
+        return self.answer("predict_proba", self.forward(X).cpu().numpy())
+
+    def predict(self, X):
+        """Labels or values, for scorers."""
+        return self.answer("predict", self.forward(X).cpu().numpy())
+
+
+class SkorchEvents(Events):
+    """Tells skorch callbacks of a fit.
+
+    Parameters
+    ----------
+    callbacks : list
+        As `skorch.NeuralNet(callbacks=...)` takes them.
+    network : Network
+    loss : Loss
+    optimizer : torch.optim.Optimizer or None
+    params : namespace
+        The estimator's parameters.
+    answer : callable
+        A method's name and logits to what the method answers.
+    classes : ndarray or None
+    data : dict
+        `train` and `valid`, each a pair of arrays as the user gave them, or None.
+    history : list of dict
+        The epochs of the fits that this one continues.
+    """
+
+    def __init__(self, callbacks, network, loss, optimizer, params, answer, classes, data, history):
+        self.net = Net(
+            network.module,
+            _Criterion(loss),
+            lr=params.learning_rate_init,
+            max_epochs=params.max_iter,
+            train_split=None,
+            callbacks=callbacks,
+            verbose=int(params.verbose),
+            device=str(network.flat.device),
+            use_caching=False,
+            predict_nonlinearity=loss.link,
+            answer=answer,
+            classes=classes,
+            our_optimizer=optimizer,
+        ).initialize()
+        self.dtype, self.data = network.flat.dtype, data
+        for record in history:
+            self.net.history.new_epoch()
+            self._record(record)
+        self.on_batches = any(
+            getattr(type(callback), name) is not getattr(skorch.callbacks.Callback, name)
+            for _, callback in self.net.callbacks_
+            for name in ("on_batch_begin", "on_batch_end", "on_grad_computed")
+        )
+
+    def _record(self, record):
+        for name, value in record.items():
+            self.net.history.record(name, value)
+        self.net.history.record("dur", record["seconds"])
+
+    def _notify(self, event, **kwargs):
+        try:
+            self.net.notify(event, **kwargs)
+        except KeyboardInterrupt:  # how skorch's callbacks end a fit
+            self.stopped = True
+
+    def _datasets(self):
+        return {
+            f"dataset_{name}": None if pair is None else Dataset(*pair)
+            for name, pair in self.data.items()
+        }
+
+    def begin_training(self):
+        X, y = self.data["train"]
+        self._notify("on_train_begin", X=X, y=y)
+
+    def begin_epoch(self):
+        self._notify("on_epoch_begin", **self._datasets())
+
+    def begin_batch(self, x, y):
+        if self.on_batches:
+            self._notify("on_batch_begin", batch=(x, y), training=True)
+
+    def gradient_computed(self, x, y):
+        if self.on_batches:
+            named = list(self.net.module_.named_parameters())
+            self._notify("on_grad_computed", named_parameters=named, batch=(x, y), training=True)
+
+    def end_batch(self, x, y, loss):
+        if self.on_batches:
+            self.net.history.record_batch("train_loss", float(loss))
+            self.net.history.record_batch("train_batch_size", len(x))
+            self._notify("on_batch_end", batch=(x, y), training=True, loss=loss, y_pred=None)
+
+    def end_epoch(self, record):
+        self._record({k: v for k, v in record.items() if k != "epoch"})
+        self._notify("on_epoch_end", **self._datasets())
+
+    def end_training(self):
+        X, y = self.data["train"]
+        self._notify("on_train_end", X=X, y=y)
+
+
+class _Criterion(nn.Module):
+    """A loss of ours as skorch expects one."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, z, y):
+        return self.loss.rows(z, torch.as_tensor(np.asarray(y))).mean()

@@ -1,0 +1,72 @@
+"""What a fit has learnt about its own course, and when it ends: scikit-learn's rules."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass
+class Progress:
+    """The course of one fit, which warm starts and partial fits continue.
+
+    Attributes
+    ----------
+    loss_curve : list of float
+        The training loss of each epoch.
+    validation_scores : list of float or None
+        The score on the validation rows after each epoch, with early stopping.
+    best_loss, best_validation_score : float or None
+    no_improvement : int
+        Epochs in a row that improved by less than `tol`.
+    n_rows_seen : int
+    n_iter : int
+        Epochs of the running fit.
+    history : list of dict
+        One an epoch.
+    best : tensor or None
+        The flat weights of the best validation score.
+    """
+
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list | None = None
+    best_loss: float | None = np.inf
+    best_validation_score: float | None = None
+    no_improvement: int = 0
+    n_rows_seen: int = 0
+    n_iter: int = 0
+    history: list = field(default_factory=list)
+    best: object = None
+
+    def start(self, early_stopping, flat):
+        """Begin a fit, a continued one included."""
+        self.n_iter = 0
+        if early_stopping:
+            self.validation_scores = self.validation_scores or []
+            if self.best_validation_score is None:
+                self.best_validation_score = -np.inf
+            self.best_loss = None
+            self.best = flat.detach().clone()
+        elif self.best_loss is None:  # the earlier fits stopped early
+            self.best_loss = np.inf
+
+    def add_epoch(self, loss, n_rows):
+        """Count an epoch and its training loss."""
+        self.n_iter += 1
+        self.n_rows_seen += n_rows
+        self.loss_curve.append(loss)
+
+    def judge_loss(self, tol):
+        """Whether the last epoch improved the training loss, counted."""
+        loss = self.loss_curve[-1]
+        self.no_improvement = self.no_improvement + 1 if loss > self.best_loss - tol else 0
+        self.best_loss = min(self.best_loss, loss)
+
+    def judge_score(self, score, tol, flat):
+        """Whether the last epoch improved the validation score, counted; keeps the best weights."""
+        self.validation_scores.append(score)
+        self.no_improvement = (
+            self.no_improvement + 1 if score < self.best_validation_score + tol else 0
+        )
+        if score > self.best_validation_score:
+            self.best_validation_score = score
+            self.best.copy_(flat.detach())
