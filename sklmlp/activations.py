@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import nn
 
+from sklmlp import kernels
+
 GLOROT = "Glorot & Bengio 2010, eq. 16"
 HE = "He et al. 2015, eq. 10"
 HE_LEAKY = "He et al. 2015, eq. 15"
@@ -42,6 +44,11 @@ class Activation:
         Units that go in for each unit that comes out.
     elementwise : bool
         Whether each output depends on one input alone.
+    is_random : bool
+        Whether training draws random numbers.
+    kernel : callable or None
+        Arguments to a `sklmlp.kernels.Kernel`: the value and its derivative by torch's own
+        operators. Where there is none, autograd takes the derivative.
     """
 
     name: str
@@ -54,6 +61,8 @@ class Activation:
     aliases: tuple[str, ...] = ()
     width_factor: int = 1
     elementwise: bool = True
+    is_random: bool = False
+    kernel: Callable[[Mapping], kernels.Kernel] | None = None
 
     def bound(self, arguments, fan_in, fan_out):
         """Half the width of the uniform distribution that initial weights are drawn from."""
@@ -67,6 +76,11 @@ class RandomLeakyReLU(nn.RReLU):
     """`torch.nn.RReLU` whose slopes come from a generator of its own, so that fits repeat."""
 
     generator = None
+
+    def __init__(self, lower=1 / 8, upper=1 / 3):
+        if lower > upper:
+            raise ValueError(f"lower={lower} is greater than upper={upper}")
+        super().__init__(lower, upper)
 
     def forward(self, input):
         if not self.training:
@@ -131,10 +145,12 @@ def register(activation):
 
 for _entry in [
     # scikit-learn's four, with scikit-learn's initial weights
-    Activation("identity", nn.Identity, "z", aliases=("linear",)),
-    Activation("logistic", nn.Sigmoid, "1 / (1 + exp(-z))", gain=math.sqrt(1 / 3)),
-    Activation("tanh", nn.Tanh, "tanh(z)"),
-    Activation("relu", nn.ReLU, "max(0, z)"),
+    Activation("identity", nn.Identity, "z", aliases=("linear",), kernel=kernels.identity),
+    Activation(
+        "logistic", nn.Sigmoid, "1 / (1 + exp(-z))", gain=math.sqrt(1 / 3), kernel=kernels.logistic
+    ),
+    Activation("tanh", nn.Tanh, "tanh(z)", kernel=kernels.tanh),
+    Activation("relu", nn.ReLU, "max(0, z)", kernel=kernels.relu),
     # the ReLU family
     _he(
         "leaky_relu",
@@ -142,6 +158,7 @@ for _entry in [
         "max(0, z) + a min(0, z), a = negative_slope",
         gain=lambda a: _leaky_gain(a.get("negative_slope", 0.01)),
         source=HE_LEAKY,
+        kernel=kernels.leaky_relu,
     ),
     _he(
         "prelu",
@@ -159,27 +176,30 @@ for _entry in [
         source=HE_LEAKY,
         aliases=("RReLU",),
         elementwise=False,
+        is_random=True,
     ),
-    _he("relu6", nn.ReLU6, "min(max(0, z), 6)"),
-    _he("elu", nn.ELU, "z if z > 0 else alpha (exp(z) - 1)"),
-    _he("celu", nn.CELU, "max(0, z) + min(0, alpha (exp(z / alpha) - 1))"),
+    _he("relu6", nn.ReLU6, "min(max(0, z), 6)", kernel=kernels.relu6),
+    _he("elu", nn.ELU, "z if z > 0 else alpha (exp(z) - 1)", kernel=kernels.elu),
+    _he("celu", nn.CELU, "max(0, z) + min(0, alpha (exp(z / alpha) - 1))", kernel=kernels.celu),
     _he(
         "selu",
         nn.SELU,
         "1.0507 (max(0, z) + min(0, 1.6733 (exp(z) - 1)))",
         gain=1.0,
         source=f"{LECUN}, for Klambauer et al. 2017",
+        kernel=kernels.selu,
     ),
-    _he("gelu", nn.GELU, "z Phi(z), Phi the normal distribution function"),
-    _he("silu", nn.SiLU, "z / (1 + exp(-z))", aliases=("swish",)),
-    _he("mish", nn.Mish, "z tanh(softplus(z))"),
-    _he("hardswish", nn.Hardswish, "z min(max(0, z + 3), 6) / 6"),
-    _he("softplus", nn.Softplus, "log(1 + exp(beta z)) / beta"),
+    _he("gelu", nn.GELU, "z Phi(z), Phi the normal distribution function", kernel=kernels.gelu),
+    _he("silu", nn.SiLU, "z / (1 + exp(-z))", aliases=("swish",), kernel=kernels.silu),
+    _he("mish", nn.Mish, "z tanh(softplus(z))", kernel=kernels.mish),
+    _he("hardswish", nn.Hardswish, "z min(max(0, z + 3), 6) / 6", kernel=kernels.hardswish),
+    _he("softplus", nn.Softplus, "log(1 + exp(beta z)) / beta", kernel=kernels.softplus),
     _he(
         "threshold",
         nn.Threshold,
         "z if z > threshold else value",
         arguments={"threshold": 0.0, "value": 0.0},
+        kernel=kernels.threshold,
     ),
     _he(
         "glu",
@@ -191,13 +211,21 @@ for _entry in [
         elementwise=False,
     ),
     # saturating ones
-    Activation("hardsigmoid", nn.Hardsigmoid, "min(max(0, z + 3), 6) / 6", gain=math.sqrt(1 / 3)),
+    Activation(
+        "hardsigmoid",
+        nn.Hardsigmoid,
+        "min(max(0, z + 3), 6) / 6",
+        gain=math.sqrt(1 / 3),
+        kernel=kernels.hardsigmoid,
+    ),
     Activation("log_sigmoid", nn.LogSigmoid, "-log(1 + exp(-z))"),
-    Activation("hardtanh", nn.Hardtanh, "min(max(min_val, z), max_val)"),
+    Activation("hardtanh", nn.Hardtanh, "min(max(min_val, z), max_val)", kernel=kernels.hardtanh),
     Activation("softsign", nn.Softsign, "z / (1 + |z|)"),
     Activation("tanhshrink", nn.Tanhshrink, "z - tanh(z)"),
-    Activation("softshrink", nn.Softshrink, "sign(z) max(0, |z| - lambd)"),
-    Activation("hardshrink", nn.Hardshrink, "z if |z| > lambd else 0"),
+    Activation(
+        "softshrink", nn.Softshrink, "sign(z) max(0, |z| - lambd)", kernel=kernels.softshrink
+    ),
+    Activation("hardshrink", nn.Hardshrink, "z if |z| > lambd else 0", kernel=kernels.hardshrink),
     # across the units of a layer
     Activation(
         "softmax", nn.Softmax, "exp(z) / sum exp(z)", arguments={"dim": -1}, elementwise=False

@@ -157,10 +157,11 @@ class BaseMLP(BaseEstimator, ABC):
             parts = self._split(y, rng)
             table, held_out = (replace(table, index=part) for part in parts)
             score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
-            validation = train.Validation(held_out, score, LOSSES[network.spec.loss])
+            validation = train.Validation(held_out, score)
         network.seed(lambda: rng.randint(np.iinfo(np.int32).max))
         events = self._events(network, optimizer, X, y, parts, progress)
-        train.train(network, table, validation, self, optimizer, progress, rng, events, incremental)
+        fit = train.Fit(network, table, validation, self, optimizer, progress, rng, events)
+        train.train([fit], one_epoch=incremental)
         return {
             "loss_": progress.loss_curve[-1] if progress.loss_curve else np.nan,
             "loss_curve_": progress.loss_curve,
@@ -181,7 +182,8 @@ class BaseMLP(BaseEstimator, ABC):
             )
         table = self._table(network, X, y, sample_weight)
         events = self._events(network, None, X, y, (None, None), progress)
-        return {"loss_": train.train_lbfgs(network, table, self, progress, events)}
+        fit = train.Fit(network, table, None, self, None, progress, rng, events)
+        return {"loss_": train.train_lbfgs(fit)}
 
     def _table(self, network, X, y, sample_weight):
         target = as_tensor(self._encode(y))

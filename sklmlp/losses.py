@@ -26,8 +26,8 @@ class Loss:
     rows : callable
         Logits and targets to the loss of each row, (..., n).
     gradient : callable
-        Logits and targets to the gradient of the objective that is descended with respect to the
-        logits, (..., n, k), for each row by itself.
+        `gradient(z, y)`: logits and targets to the gradient of the objective that is
+        descended with respect to the logits, (..., n, k), for each row by itself.
     objective : callable or None
         The objective of each row that `gradient` belongs to, where it is not `rows`.
     """
@@ -46,19 +46,23 @@ def _clip(log_probability):
     return log_probability.clamp(math.log(eps), math.log1p(-eps))
 
 
-def _softmax(z):
-    return torch.softmax(z, -1)
+def softmax(z):
+    """Softmax over the last axis; torch's kernels are several times faster across the rows."""
+    return torch.softmax(z.mT, -2).mT
+
+
+def log_softmax(z):
+    """Logarithm of `softmax`."""
+    return torch.log_softmax(z.mT, -2).mT
 
 
 def _log_loss_rows(z, y):  # y: (..., n) indices of classes
-    return -_clip(torch.log_softmax(z, -1)).gather(-1, y.unsqueeze(-1)).squeeze(-1)
+    return -_clip(log_softmax(z).gather(-1, y.unsqueeze(-1)).squeeze(-1))
 
 
 def _log_loss_gradient(z, y):
     # d/dz of -log softmax(z)_y is softmax(z) - onehot(y): Bishop 2006, eq. 4.109
-    probability = torch.softmax(z, -1)
-    y = y.unsqueeze(-1)
-    return probability.scatter_(-1, y, probability.gather(-1, y) - 1)
+    return softmax(z).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
 
 
 def _binary_log_loss_rows(z, y):  # y: (..., n, k) zeros and ones
@@ -67,7 +71,7 @@ def _binary_log_loss_rows(z, y):  # y: (..., n, k) zeros and ones
 
 
 def _binary_log_loss_gradient(z, y):
-    return torch.sigmoid(z) - y  # Bishop 2006, eq. 4.91
+    return torch.sigmoid(z).sub_(y)  # Bishop 2006, eq. 4.91
 
 
 def _squared_error_rows(z, y):
@@ -79,8 +83,16 @@ def _poisson_rows(z, y):
     return (torch.xlogy(y, y) - y * z - y + z.exp()).sum(-1)
 
 
+def _poisson_gradient(z, y):
+    return z.exp().sub_(y)
+
+
+def _squared_error_gradient(z, y):
+    return z - y
+
+
 LOSSES = {
-    "log_loss": Loss("log_loss", "softmax", _softmax, _log_loss_rows, _log_loss_gradient),
+    "log_loss": Loss("log_loss", "softmax", softmax, _log_loss_rows, _log_loss_gradient),
     "binary_log_loss": Loss(
         "log_loss", "logistic", torch.sigmoid, _binary_log_loss_rows, _binary_log_loss_gradient
     ),
@@ -90,8 +102,8 @@ LOSSES = {
         "identity",
         lambda z: z,
         _squared_error_rows,
-        lambda z, y: z - y,
+        _squared_error_gradient,
         objective=lambda z, y: 0.5 * (z - y).square().sum(-1),
     ),
-    "poisson": Loss("poisson", "exp", torch.exp, _poisson_rows, lambda z, y: z.exp() - y),
+    "poisson": Loss("poisson", "exp", torch.exp, _poisson_rows, _poisson_gradient),
 }

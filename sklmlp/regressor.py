@@ -242,8 +242,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _score_logits(self, y, weight, logits):
         return r2_score(y, self._answer("predict", logits), sample_weight=weight)
 
-    def _answer(self, method, logits):
-        y = LOSSES[self.loss].link(torch.from_numpy(logits)).numpy()
+    def _answer(self, method, logits, loss=None):
+        y = LOSSES[loss or self.loss].link(torch.from_numpy(logits)).numpy()
         return y.ravel() if y.shape[1] == 1 else y
 
     @available_if(lambda estimator: estimator._check_solver())
@@ -279,4 +279,5 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             In X's dtype where that is float32 or float64.
         """
-        return self._answer("predict", self._logits(X))
+        logits = self._logits(X)
+        return self._answer("predict", logits, self._spec.loss)  # `loss` may have been set since

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import nn
 
 from sklmlp.activations import ACTIVATIONS, Activation, lookup
 
 _OWN = Activation("own", nn.Module, "your own", elementwise=False)
 _IGNORED = {"inplace", "device", "dtype", "batch_first", "self"}
+_DEPRECATED = {nn.Hardtanh: {"min_value", "max_value"}}  # torch's signature still has them
 
 
 class Function(nn.Module):
@@ -71,6 +73,26 @@ class Choice:
         if {"device", "dtype"} <= set(inspect.signature(self.entry.module).parameters):
             arguments |= {"device": device, "dtype": dtype}
         return self._construct(self.entry.module, arguments)
+
+    def check(self, module, width, dtype):
+        """Raise unless a module of this activation hands on `width` units.
+
+        torch judges most arguments only when it computes with them.
+        """
+        rows = torch.zeros(2, self.units_in(width), dtype=dtype)
+        try:
+            with torch.no_grad():
+                shape = tuple(module.eval()(rows).shape)
+        except Exception as error:
+            raise ValueError(
+                f"activation {self.name!r} with the arguments {self.arguments} fails on a hidden "
+                f"layer of {width} units: {error}"
+            ) from error
+        if shape != (2, width):
+            raise ValueError(
+                f"activation {self.name!r} makes shape {shape} of {tuple(rows.shape)}; a hidden "
+                f"layer of {width} units is to hand on {(2, width)}."
+            )
 
     def _build_own(self, dtype):
         if isinstance(self.own, type):
@@ -208,7 +230,7 @@ def _entry_of(module):
 
 
 def _check_arguments(name, arguments):
-    known = set(inspect.signature(ACTIVATIONS[name].module).parameters) - _IGNORED
+    known = set(_constructor_parameters(ACTIVATIONS[name].module))
     unknown = sorted(set(arguments) - known)
     if unknown:
         raise ValueError(
@@ -216,6 +238,13 @@ def _check_arguments(name, arguments):
             f"it takes {', '.join(map(repr, sorted(known))) or 'none'}."
         )
     return name
+
+
+def _constructor_parameters(module_class):
+    """The parameters of a module class that shape what it computes, by name."""
+    ignored = _IGNORED | _DEPRECATED.get(module_class, set())
+    parameters = inspect.signature(module_class).parameters.items()
+    return {name: parameter for name, parameter in parameters if name not in ignored}
 
 
 def constructor_arguments(module):
@@ -236,8 +265,8 @@ def constructor_arguments(module):
         If an argument is not kept as an attribute of plain value.
     """
     arguments = {}
-    for name, parameter in inspect.signature(type(module)).parameters.items():
-        if name in _IGNORED or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
+    for name, parameter in _constructor_parameters(type(module)).items():
+        if parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
             continue
         value = getattr(module, name, None if name == "dim" else inspect.Parameter.empty)
         if isinstance(module, nn.MultiheadAttention) and name == "bias":

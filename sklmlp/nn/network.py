@@ -48,17 +48,22 @@ class Network:
         learned += [
             (p, False) for layer in self.activations for p in layer.parameters() if p.requires_grad
         ]
+        self._learned, self._n_layers = learned, len(coefs)
         stored = [p.detach().T if turned else p.detach() for p, turned in learned]
-        self.flat = torch.nn.Parameter(torch.cat([value.reshape(-1) for value in stored]))
-        self.gradient = self.flat.grad = torch.zeros_like(self.flat.detach())
+        self._shapes = [value.shape for value in stored]
         self.n_coefs = sum(coef.numel() for coef in coefs)
+        flat = torch.cat([value.reshape(-1) for value in stored])
+        self.flat = torch.nn.Parameter(flat)
+        self.bind(flat, torch.zeros_like(flat))
 
-        shapes = [value.shape for value in stored]
-        values, gradients = _views(self.flat, shapes), _views(self.gradient, shapes)
-        for (parameter, turned), value, gradient in zip(learned, values, gradients, strict=True):
-            parameter.data = value.T if turned else value
-            parameter.grad = gradient.T if turned else gradient
-        self.coefs, self.intercepts = values[: len(coefs)], values[len(coefs) : 2 * len(coefs)]
+    def bind(self, flat, gradient):
+        """Move into other memory that holds the same numbers."""
+        self.flat.data, self.flat.grad, self.gradient = flat, gradient, gradient
+        values, gradients = _views(flat, self._shapes), _views(gradient, self._shapes)
+        for (p, turned), value, slope in zip(self._learned, values, gradients, strict=True):
+            p.data, p.grad = (value.T, slope.T) if turned else (value, slope)
+        self.coefs, self.intercepts = values[: self._n_layers], values[self._n_layers :]
+        self.intercepts = self.intercepts[: self._n_layers]
 
     def seed(self, draw):
         """Give activations that are random in training a generator, seeded by `draw()`."""

@@ -95,6 +95,8 @@ def initial_weights(spec, rng, dtype, output_activation):
     if not all(choice.entry.elementwise for choice in spec.activations):
         seed = rng.randint(np.iinfo(np.int32).max)
     modules = activation_modules(spec, _torch_dtype(dtype), seed)
+    for choice, module, width in zip(spec.activations, modules, spec.hidden, strict=True):
+        choice.check(module, width, _torch_dtype(dtype))
     extras = [
         {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
         | {name: np.asarray(value) for name, value in choice.arrays.items()}

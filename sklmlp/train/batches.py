@@ -1,10 +1,13 @@
-"""The rows of an epoch, batch by batch, in scikit-learn's order."""
+"""The rows of an epoch, batch by batch, in scikit-learn's order; for one network or a stack."""
 
 import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+GATHER_AT_ONCE = 2**20
+"""An epoch of at most this many values is put in order by one gather; a larger one batchwise."""
 
 
 @dataclass
@@ -33,56 +36,134 @@ class Table:
         """The weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
-    def take(self, where):
-        """(x, y, weight, sum of weights) of a slice or an index array."""
-        rows = where if isinstance(where, slice) else torch.from_numpy(where)
-        x = self.rows.take(rows)
-        y = self.y[rows if isinstance(rows, slice) else rows.to(self.y.device)]
-        if self.weight is None:
-            return x, y, None, float(len(x))
-        weight = self.weight[where]
-        on_device = torch.as_tensor(weight, dtype=x.dtype, device=x.device)
-        return x, y, on_device, float(weight.sum())
-
-    def slices(self, size, order=None):
-        """`take` on consecutive runs of `size` rows, of `order` if given, else of the table."""
-        order = self.index if order is None else order
+    def slices(self, size):
+        """(x, y, weight) of consecutive runs of `size` rows; `weight` is a tensor or None."""
         for start in range(0, len(self), size):
-            run = slice(start, min(start + size, len(self)))
-            yield self.take(run if order is None else order[run])
+            where = slice(start, min(start + size, len(self)))
+            where = where if self.index is None else torch.from_numpy(self.index[where])
+            x = self.rows.take(where)
+            weight = None
+            if self.weight is not None:
+                weight = torch.as_tensor(self.weight[where], dtype=x.dtype, device=x.device)
+            yield x, self.y[where if isinstance(where, slice) else where.to(self.y.device)], weight
+
+
+@dataclass
+class Batch:
+    """What one step trains on. K is the number of networks; one network has no axis of it.
+
+    Attributes
+    ----------
+    x : tensor of shape (n, d) or (K, n, d)
+    y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
+    scale : float or tensor of shape (n, 1) or (K, n, 1)
+        What each row's gradient counts: its weight over the sum of the batch's.
+    weight_sum : float, tensor of shape (K, 1) or None
+        None where a batch has no weight.
+    start : int
+        Where the batch begins in the epoch.
+    """
+
+    x: torch.Tensor
+    y: torch.Tensor
+    scale: object
+    weight_sum: object
+    start: int
 
 
 class Batches:
-    """Endless epochs over a table.
+    """Endless epochs over a table, for one network or for a stack of them.
 
     Parameters
     ----------
-    table : Table
+    tables : list of Table
+        One a network, of the same rows and equally many of them.
     batch_size : int or "auto"
-    rng : numpy.random.RandomState or None
-        Shuffles the rows before each epoch, the order of the epoch before, as scikit-learn does;
+    rngs : list of numpy.random.RandomState, or None
+        Shuffle the rows before each epoch, the order of the epoch before, as scikit-learn does;
         None leaves them in place.
     """
 
-    def __init__(self, table, batch_size, rng):
-        n = len(table)
+    def __init__(self, tables, batch_size, rngs):
+        self.table, self.n = tables[0], len(tables[0])
         if batch_size == "auto":
-            batch_size = min(200, n)
-        elif batch_size > n:
+            batch_size = min(200, self.n)
+        elif batch_size > self.n:
             warnings.warn(
                 "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                f"clipped: batch_size={batch_size} for {n} samples.",
+                f"clipped: batch_size={batch_size} for {self.n} samples.",
                 stacklevel=2,
             )
-        self.table, self.size, self.rng = table, min(batch_size, n), rng
-        self.order = table.index
-        if rng is not None and self.order is None:
-            self.order = np.arange(n)
+        self.size, self.rngs = min(batch_size, self.n), rngs
+        self.weight = None if self.table.weight is None else [table.weight for table in tables]
+        self.order = [table.index for table in tables]
+        if rngs is not None or len(tables) > 1:
+            self.order = [np.arange(self.n) if o is None else o for o in self.order]
+
+    def keep(self, which):
+        """Go on with some of the networks."""
+        self.order = [self.order[k] for k in which]
+        self.rngs = self.rngs and [self.rngs[k] for k in which]
+        self.weight = self.weight and [self.weight[k] for k in which]
 
     def epoch(self):
-        """The batches of one epoch."""
-        if self.rng is not None:
-            permutation = np.arange(len(self.table))
-            self.rng.shuffle(permutation)
-            self.order = self.order[permutation]
-        return self.table.slices(self.size, self.order)
+        """The next epoch.
+
+        Returns
+        -------
+        y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
+            All targets in order.
+        weight : tensor of shape (n,) or (K, n), or None
+        batches : iterator of Batch
+        """
+        self._shuffle()
+        order, flat = self.order[0], None
+        if len(self.order) > 1:
+            order = np.stack(self.order)  # (K, n)
+        shape = (self.n,) if order is None else order.shape
+        if order is not None:
+            flat = torch.from_numpy(order.ravel()).to(self.table.y.device)
+        y = self.table.y if flat is None else self.table.y.index_select(0, flat)
+        y = y.view(*shape, *self.table.y.shape[1:])
+        weight = None
+        if self.weight is not None:
+            each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
+            weight = np.stack(each) if len(each) > 1 else each[0]
+        return y, weight, self._batches(order, flat, y, weight)
+
+    def _shuffle(self):
+        for k, rng in enumerate(self.rngs or ()):
+            permutation = np.arange(self.n)
+            rng.shuffle(permutation)
+            self.order[k] = self.order[k][permutation]
+
+    def _batches(self, order, flat, y, weight):
+        rows, d = self.table.rows, self.table.rows.shape[1]
+        at_once = None
+        if flat is not None and len(flat) * d <= GATHER_AT_ONCE:
+            at_once = rows.take(flat).view(*order.shape, d)
+        for start in range(0, self.n, self.size):
+            run = slice(start, min(start + self.size, self.n))
+            if at_once is not None:
+                x = at_once[..., run, :]
+            elif order is None:
+                x = rows.take(run)
+            else:
+                part = torch.from_numpy(order[..., run].ravel())
+                x = rows.take(part).view(*order.shape[:-1], -1, d)
+            y_batch = y[run] if order is None or order.ndim == 1 else y[:, run]
+            n = run.stop - run.start
+            scale, weight_sum = 1.0 / n, float(n)
+            if weight is not None:
+                scale, weight_sum = _scale(weight[..., run], x)
+            yield Batch(x, y_batch, scale, weight_sum, start)
+
+
+def _scale(weight, like):
+    """Weights over their sum, (..., n, 1), and the sums: a float, or (K, 1)."""
+    total = weight.sum(-1, keepdims=True)
+    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
+    scale = torch.as_tensor(share, dtype=like.dtype, device=like.device).unsqueeze(-1)
+    if weight.ndim == 1:
+        return scale, float(total[0]) or None
+    return scale, torch.as_tensor(total, dtype=like.dtype, device=like.device)

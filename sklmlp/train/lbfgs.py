@@ -8,31 +8,27 @@ import scipy.optimize
 import torch
 from sklearn.utils.optimize import _check_optimize_result
 
-from sklmlp.losses import LOSSES
 from sklmlp.train.step import AutogradStep
 
 ROWS_AT_A_TIME = 4096
 
 
-def train_lbfgs(network, table, params, progress, events):
+def train_lbfgs(fit):
     """Minimise the penalised loss of all rows at once.
 
     Parameters
     ----------
-    network : Network
-        In float64 where the device has it: line searches need the digits.
-    table : Table
-    params : namespace
-        The estimator's parameters.
-    progress : Progress
-    events : Events
+    fit : Fit
+        Its network is in float64 where the device has it: line searches need the digits.
 
     Returns
     -------
     loss : float
         The penalised loss that was reached.
     """
-    step = AutogradStep(network, LOSSES[network.spec.loss], params.alpha)
+    network, table, params = fit.network, fit.table, fit.params
+    progress, events = fit.progress, fit.events
+    step = AutogradStep([fit])
     total = float(len(table) if table.weight is None else table.weight.sum())
     network.module.eval()  # a line search needs the same function twice
     best = network.flat.detach().cpu().double().numpy().copy()
@@ -41,10 +37,15 @@ def train_lbfgs(network, table, params, progress, events):
     def loss_and_gradient(flat):
         network.flat.detach().copy_(torch.from_numpy(flat))
         network.gradient.zero_()
-        loss = 0.0
-        for x, y, weight, _ in table.slices(ROWS_AT_A_TIME):
-            loss += float(step.backward(x, y, weight, total))
-        loss += float(step.penalty(total))
+        loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
+        for x, y, weight in table.slices(ROWS_AT_A_TIME):
+            scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
+            z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
+            step.backward(x, y, scale, z)
+            rows = fit.loss.rows(z, y)
+            loss += float((rows if weight is None else rows * weight).sum()) / total
+        step.penalise(total, squared_coefs)
+        loss += 0.5 * params.alpha / total * float(squared_coefs)
         return loss, network.gradient.cpu().double().numpy().copy()
 
     started = time.perf_counter()

@@ -1,6 +1,5 @@
 """skorch's callbacks in our loop: a `skorch.NeuralNet` that shows them a fit of ours."""
 
-import numpy as np
 import skorch
 import torch
 from skorch.dataset import Dataset
@@ -18,13 +17,13 @@ class Events:
     def begin_epoch(self):
         """Before the first batch of an epoch."""
 
-    def begin_batch(self, x, y):
+    def begin_batch(self, batch):
         """Before a step."""
 
-    def gradient_computed(self, x, y):
+    def gradient_computed(self, batch):
         """Between the gradient and the update."""
 
-    def end_batch(self, x, y, loss):
+    def end_batch(self, batch, logits):
         """After a step."""
 
     def end_epoch(self, record):
@@ -145,20 +144,24 @@ class SkorchEvents(Events):
     def begin_epoch(self):
         self._notify("on_epoch_begin", **self._datasets())
 
-    def begin_batch(self, x, y):
+    def begin_batch(self, batch):
         if self.on_batches:
-            self._notify("on_batch_begin", batch=(x, y), training=True)
+            self._notify("on_batch_begin", batch=(batch.x, batch.y), training=True)
 
-    def gradient_computed(self, x, y):
+    def gradient_computed(self, batch):
         if self.on_batches:
             named = list(self.net.module_.named_parameters())
-            self._notify("on_grad_computed", named_parameters=named, batch=(x, y), training=True)
+            self._notify(
+                "on_grad_computed", named_parameters=named, batch=(batch.x, batch.y), training=True
+            )
 
-    def end_batch(self, x, y, loss):
+    def end_batch(self, batch, logits):
         if self.on_batches:
+            loss = self.net.criterion_(logits, batch.y)
             self.net.history.record_batch("train_loss", float(loss))
-            self.net.history.record_batch("train_batch_size", len(x))
-            self._notify("on_batch_end", batch=(x, y), training=True, loss=loss, y_pred=None)
+            self.net.history.record_batch("train_batch_size", len(batch.x))
+            pair = batch.x, batch.y
+            self._notify("on_batch_end", batch=pair, training=True, loss=loss, y_pred=logits)
 
     def end_epoch(self, record):
         self._record({k: v for k, v in record.items() if k != "epoch"})
@@ -177,4 +180,4 @@ class _Criterion(nn.Module):
         self.loss = loss
 
     def forward(self, z, y):
-        return self.loss.rows(z, torch.as_tensor(np.asarray(y))).mean()
+        return self.loss.rows(z, torch.as_tensor(y)).mean()

@@ -6,7 +6,46 @@ from dataclasses import dataclass
 import torch
 
 
-class Adam(torch.optim.Adam):
+class FlatOptimizer:
+    """What Adam and SGD over one flat tensor share.
+
+    A torch optimizer to whoever looks at it; its arithmetic is a fused kernel on lists of tensors,
+    so that it serves one network as well as a stack.
+    """
+
+    def _begin(self, names):
+        self.t = 0
+        flat = self.param_groups[0]["params"][0]
+        self.moments = {name: torch.zeros_like(flat.detach()) for name in names}
+        self.state[flat].update(self.moments)  # where torch and skorch look for them
+
+    @property
+    def lr(self):
+        """The learning rate, before any bias correction."""
+        return self.param_groups[0]["lr"]
+
+    @lr.setter
+    def lr(self, value):
+        self.param_groups[0]["lr"] = value
+
+    def step(self, closure=None):
+        """Update the flat tensor from its gradient, as torch's optimizers are told to."""
+        self.update()
+
+    def update(self):
+        """Update the flat tensor from its gradient."""
+        self.t += 1
+        flat = self.param_groups[0]["params"][0]
+        self.update_tensors(
+            [flat.detach()], [flat.grad], list(self.moments.values()), self.t, self.options
+        )
+
+    def leave_stack(self):
+        """Own moments, where those of a stack were shared."""
+        self.moments = {name: moment.clone() for name, moment in self.moments.items()}
+
+
+class Adam(FlatOptimizer, torch.optim.Adam):
     """Adam as scikit-learn computes it.
 
     scikit-learn adds epsilon to sqrt(v) before the bias is corrected, torch after it: torch's
@@ -15,46 +54,36 @@ class Adam(torch.optim.Adam):
 
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
         super().__init__([flat], lr=lr, betas=(beta_1, beta_2), eps=epsilon, fused=True)
-        self.t = 0
-        self.moments = {
-            "exp_avg": torch.zeros_like(flat.detach()),
-            "exp_avg_sq": torch.zeros_like(flat.detach()),
-        }
-        self._step = torch.zeros((), dtype=torch.float32, device=flat.device)
+        self._begin(["exp_avg", "exp_avg_sq"])
 
     @property
-    def lr(self):
-        """The learning rate, before the bias correction."""
-        return self.param_groups[0]["lr"]
+    def options(self):
+        """What networks must agree on to be updated together, the step apart."""
+        group = self.param_groups[0]
+        return group["lr"], *group["betas"], group["eps"]
 
-    @lr.setter
-    def lr(self, value):
-        self.param_groups[0]["lr"] = value
-
-    def step(self, closure=None):
-        """Update the flat tensor from its gradient."""
-        flat, group = self.param_groups[0]["params"][0], self.param_groups[0]
-        beta_1, beta_2 = group["betas"]
-        self.t += 1
-        self._step.fill_(self.t)
+    @staticmethod
+    def update_tensors(flats, gradients, moments, t, options):
+        """Update tensors of one set of options at step t."""
+        lr, beta_1, beta_2, epsilon = options
         torch._fused_adam_(
-            [flat.detach()],
-            [flat.grad],
-            [self.moments["exp_avg"]],
-            [self.moments["exp_avg_sq"]],
+            flats,
+            gradients,
+            moments[:1],
+            moments[1:],
             [],
-            [self._step],
-            lr=group["lr"],
+            [torch.tensor(float(t), device=flats[0].device)],
+            lr=lr,
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=0.0,
-            eps=group["eps"] / math.sqrt(1 - beta_2**self.t),
+            eps=epsilon / math.sqrt(1 - beta_2**t),
             amsgrad=False,
             maximize=False,
         )
 
 
-class SGD(torch.optim.SGD):
+class SGD(FlatOptimizer, torch.optim.SGD):
     """SGD with momentum as scikit-learn computes it.
 
     scikit-learn's velocity is -lr times torch's momentum buffer, so that the buffer is rescaled
@@ -63,36 +92,78 @@ class SGD(torch.optim.SGD):
 
     def __init__(self, flat, lr, momentum, nesterov):
         super().__init__([flat], lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0)
-        self.t = 0
-        self.moments = {"velocity": torch.zeros_like(flat.detach())} if momentum else {}
+        self._begin(["momentum_buffer"] if momentum else [])
 
     @property
-    def lr(self):
-        """The learning rate; setting it keeps the velocity."""
-        return self.param_groups[0]["lr"]
+    def options(self):
+        """What networks must agree on to be updated together."""
+        group = self.param_groups[0]
+        return group["lr"], group["momentum"], group["nesterov"]
 
-    @lr.setter
+    @FlatOptimizer.lr.setter
     def lr(self, value):
+        """Change the learning rate and keep the velocity."""
         for velocity in self.moments.values():
             velocity.mul_(self.lr / value)
         self.param_groups[0]["lr"] = value
 
-    def step(self, closure=None):
-        """Update the flat tensor from its gradient."""
-        flat, group = self.param_groups[0]["params"][0], self.param_groups[0]
-        self.t += 1
+    @staticmethod
+    def update_tensors(flats, gradients, moments, t, options):
+        """Update tensors of one set of options."""
+        lr, momentum, nesterov = options
         torch._fused_sgd_(
-            [flat.detach()],
-            [flat.grad],
-            list(self.moments.values()),
+            flats,
+            gradients,
+            moments,
             weight_decay=0.0,
-            momentum=group["momentum"],
-            lr=group["lr"],
+            momentum=momentum,
+            lr=lr,
             dampening=0.0,
-            nesterov=group["nesterov"],
+            nesterov=nesterov,
             maximize=False,
             is_first_step=False,
         )
+
+
+class UpdateTogether:
+    """The optimizers of a stack, one fused update for all networks with the same options.
+
+    Parameters
+    ----------
+    optimizers : list of Adam or of SGD
+        One a network.
+    flat, gradient : tensor of shape (K, P)
+    """
+
+    def __init__(self, optimizers, flat, gradient):
+        self.optimizers, self.flat, self.gradient = optimizers, flat, gradient
+        self.moments = []  # each (K, P)
+        for name in optimizers[0].moments:
+            together = torch.stack([optimizer.moments[name] for optimizer in optimizers])
+            self.moments.append(together)
+            for k, optimizer in enumerate(optimizers):
+                optimizer.moments[name] = together[k]
+        self.options, self.groups = None, []
+
+    def update(self):
+        """One step of every network."""
+        options = [(optimizer.options, optimizer.t) for optimizer in self.optimizers]
+        if self.options != [option for option, _ in options]:
+            self._group(options)
+        for rows, optimizer in self.groups:
+            optimizer.update_tensors(*rows, optimizer.t + 1, optimizer.options)
+        for optimizer in self.optimizers:
+            optimizer.t += 1
+
+    def _group(self, options):
+        """Runs of neighbours that agree; each is one tensor to the fused kernel."""
+        self.options, self.groups, start = [option for option, _ in options], [], 0
+        for k in range(1, len(options) + 1):
+            if k == len(options) or options[k] != options[start]:
+                run = slice(start, k)
+                tensors = [self.flat[run]], [self.gradient[run]], [m[run] for m in self.moments]
+                self.groups.append((tensors, self.optimizers[start]))
+                start = k
 
 
 def make_optimizer(flat, params):

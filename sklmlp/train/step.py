@@ -1,65 +1,54 @@
-"""One training step: rows in, a loss out, weights moved."""
+"""One training step: a batch in, weights moved. The plain one here, the fast one in `dense.py`."""
 
 import torch
 
 
 class AutogradStep:
-    """Gradient by autograd for any module, then one update.
+    """Gradient by autograd for one network of any module, then one update.
+
+    The test of every faster step.
 
     Parameters
     ----------
-    network : Network
-    loss : Loss
-    alpha : float
-        L2 penalty: alpha / (2 sum of weights) times the squared coefs is added to the loss.
-    optimizer : torch.optim.Optimizer
-        Over the network's flat tensor.
+    fit : Fit
     """
 
-    def __init__(self, network, loss, alpha, optimizer=None):
-        self.network, self.loss, self.alpha, self.optimizer = network, loss, alpha, optimizer
+    def __init__(self, fits):
+        (self.fit,) = fits
+        self.network = self.fit.network
+        self.n_outputs = self.network.spec.n_outputs
 
-    def __call__(self, x, y, weight, weight_sum, events):
-        """Train on one batch.
+    def __call__(self, batch, logits, penalty):
+        """Train on a batch.
 
         Parameters
         ----------
-        x : tensor of shape (n, d)
-        y : tensor of shape (n,) or (n, k)
-        weight : tensor of shape (n,) or None
-        weight_sum : float
-            The sum of `weight`, n where there is none.
-        events : Events
-            Told between the gradient and the update.
-
-        Returns
-        -------
-        loss : tensor of shape ()
-            The batch's penalised loss, before the update; left on the device.
+        batch : Batch
+        logits : tensor of shape (n, k)
+            Is filled with the network's logits, before the update.
+        penalty : tensor of shape ()
+            Is filled with the sum of squared coefs, before the update.
         """
         self.network.module.train()
         self.network.gradient.zero_()
-        loss = self.backward(x, y, weight, weight_sum) + self.penalty(weight_sum)
-        events.gradient_computed(x, y)
-        self.optimizer.step()
-        return loss
+        self.backward(batch.x, batch.y, batch.scale, logits)
+        self.penalise(batch.weight_sum, penalty)
+        self.fit.events.gradient_computed(batch)
+        self.fit.update()
 
-    def backward(self, x, y, weight, weight_sum):
-        """Add the gradient of the weighted mean loss to the network's; returns that loss."""
+    def keep(self, which):
+        """Nothing to give up: there is one network."""
+
+    def backward(self, x, y, scale, logits):
+        """Add the gradient of the scaled losses of some rows to the network's."""
         z = self.network.module(x)
-        with torch.no_grad():
-            rows, gradient = self.loss.rows(z, y), self.loss.gradient(z, y)
-            if weight is not None:
-                rows, gradient = rows * weight, gradient * weight.unsqueeze(-1)
-            gradient /= weight_sum
-        z.backward(gradient)
-        return rows.sum() / weight_sum
+        logits.copy_(z.detach())
+        z.backward(self.fit.loss.gradient(z.detach(), y).mul_(scale))
 
-    def penalty(self, weight_sum):
-        """Add the penalty's gradient to the network's; returns the penalty."""
-        if not self.alpha:
-            return 0.0
+    def penalise(self, weight_sum, penalty):
+        """Add the gradient of alpha / (2 weight_sum) times the squared coefs."""
         coefs = self.network.flat.detach()[: self.network.n_coefs]
-        scale = self.alpha / weight_sum
-        self.network.gradient[: self.network.n_coefs].add_(coefs, alpha=scale)
-        return 0.5 * scale * coefs.dot(coefs)
+        if self.fit.params.alpha:
+            scale = self.fit.params.alpha / weight_sum
+            self.network.gradient[: self.network.n_coefs].add_(coefs, alpha=scale)
+        torch.dot(coefs, coefs, out=penalty)

@@ -1,0 +1,171 @@
+"""Activations and their derivatives by torch's own operators, into memory that is there already.
+
+Each function takes an activation's arguments and gives its `Kernel`, for the training step that is
+written out by hand. The table in `sklmlp.activations` names them.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+
+_aten = torch.ops.aten
+
+
+class Kernel(NamedTuple):
+    """An activation and its derivative.
+
+    Parameters
+    ----------
+    forward : callable
+        `forward(z, a)` writes the activation of `z` into `a`.
+    backward : callable
+        `backward(gradient, z, a)` gives the gradient times the derivative, which is written over
+        the gradient wherever torch can.
+    keeps_input : bool
+        Whether `backward` reads `z`; where it does not, `a` and `z` may be one.
+    """
+
+    forward: Callable
+    backward: Callable
+    keeps_input: bool
+
+
+def by_value(forward, backward):
+    """A kernel whose derivative follows from the activation's value."""
+    return lambda _: Kernel(
+        lambda z, a: forward(z, out=a),
+        lambda gradient, z, a: backward(gradient, a, grad_input=gradient),
+        keeps_input=False,
+    )
+
+
+def by_input(name, **defaults):
+    """A kernel of torch's `name` and `name_backward`, which take the arguments after the input."""
+    forward = getattr(_aten, name).out
+    backward = getattr(_aten, f"{name}_backward").grad_input
+
+    def kernel(arguments):
+        extra = [arguments.get(key, default) for key, default in defaults.items()]
+        return Kernel(
+            lambda z, a: forward(z, *extra, out=a),
+            lambda gradient, z, a: backward(gradient, z, *extra, grad_input=gradient),
+            keeps_input=True,
+        )
+
+    return kernel
+
+
+def allocating(name):
+    """A kernel of operators of which torch's derivative makes a new tensor."""
+    forward, backward = getattr(_aten, name).out, getattr(_aten, f"{name}_backward").default
+    return lambda _: Kernel(
+        lambda z, a: forward(z, out=a),
+        lambda gradient, z, a: gradient.copy_(backward(gradient, z)),
+        keeps_input=True,
+    )
+
+
+def identity(_):
+    """Nothing to do."""
+    return Kernel(lambda z, a: a, lambda gradient, z, a: gradient, keeps_input=False)
+
+
+def relu(_):
+    """max(0, z); the derivative is one where the value is positive."""
+    backward = _aten.threshold_backward.grad_input
+    return Kernel(
+        lambda z, a: torch.clamp_min(z, 0, out=a),
+        lambda gradient, z, a: backward(gradient, a, 0, grad_input=gradient),
+        keeps_input=False,
+    )
+
+
+def leaky_relu(arguments):
+    """max(0, z) + slope min(0, z)."""
+    slope = arguments.get("negative_slope", 0.01)
+    backward = _aten.leaky_relu_backward.grad_input
+    return Kernel(
+        lambda z, a: _aten.leaky_relu.out(z, slope, out=a),
+        lambda gradient, z, a: backward(gradient, z, slope, False, grad_input=gradient),
+        keeps_input=True,
+    )
+
+
+def threshold(arguments):
+    """The input where it is greater than the threshold, a value elsewhere."""
+    at, value = arguments.get("threshold", 0.0), arguments.get("value", 0.0)
+    backward = _aten.threshold_backward.grad_input
+    return Kernel(
+        lambda z, a: _aten.threshold.out(z, at, value, out=a),
+        lambda gradient, z, a: backward(gradient, z, at, grad_input=gradient),
+        keeps_input=True,
+    )
+
+
+def gelu(arguments):
+    """The input times the normal distribution function of it, or its approximation by tanh."""
+    approximate = arguments.get("approximate", "none")
+    backward = _aten.gelu_backward.grad_input
+    return Kernel(
+        lambda z, a: _aten.gelu.out(z, approximate=approximate, out=a),
+        lambda gradient, z, a: backward(gradient, z, approximate=approximate, grad_input=gradient),
+        keeps_input=True,
+    )
+
+
+def _elu(alpha, scale, input_scale):
+    backward = _aten.elu_backward.grad_input
+    return Kernel(
+        lambda z, a: _aten.elu.out(z, alpha, scale, input_scale, out=a),
+        lambda gradient, z, a: backward(
+            gradient, alpha, scale, input_scale, False, z, grad_input=gradient
+        ),
+        keeps_input=True,
+    )
+
+
+def elu(arguments):
+    """The input if positive, else alpha (exp(z) - 1)."""
+    return _elu(arguments.get("alpha", 1.0), 1.0, 1.0)
+
+
+def celu(arguments):
+    """The input if positive, else alpha (exp(z / alpha) - 1)."""
+    alpha = arguments.get("alpha", 1.0)
+    return _elu(alpha, 1.0, 1 / alpha)
+
+
+def selu(_):
+    """ELU scaled to keep mean and variance: Klambauer et al. 2017, eq. 2."""
+    return _elu(1.6732632423543772, 1.0507009873554805, 1.0)
+
+
+def by_autograd(module):
+    """A kernel for any module without parameters: autograd takes the derivative alone."""
+
+    def forward(z, a):
+        with torch.enable_grad():
+            kept.append(z.detach().requires_grad_())
+            kept.append(module(kept[-1]))
+        a.copy_(kept[-1].detach())
+
+    def backward(gradient, z, a):
+        value, source = kept.pop(), kept.pop()
+        return torch.autograd.grad(value, source, gradient)[0]
+
+    kept = []
+    return Kernel(forward, backward, keeps_input=True)
+
+
+logistic = by_value(torch.sigmoid, _aten.sigmoid_backward.grad_input)
+tanh = by_value(torch.tanh, _aten.tanh_backward.grad_input)
+silu = by_input("silu")
+hardsigmoid = by_input("hardsigmoid")
+hardtanh = by_input("hardtanh", min_val=-1.0, max_val=1.0)
+relu6 = by_input("hardtanh", zero=0.0, six=6.0)
+softplus = by_input("softplus", beta=1.0, threshold=20.0)
+softshrink = by_input("softshrink", lambd=0.5)
+hardshrink = by_input("hardshrink", lambd=0.5)
+mish = allocating("mish")
+hardswish = allocating("hardswish")

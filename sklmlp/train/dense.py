@@ -1,0 +1,156 @@
+"""The step by hand: backpropagation for affine maps with activations between them.
+
+Everything is written into memory that was made once. A stack of K networks takes the same step with
+a leading axis of K on all its tensors; one network does without that axis and uses the
+two-dimensional kernels.
+"""
+
+import torch
+
+from sklmlp.kernels import by_autograd
+from sklmlp.train.optimizers import UpdateTogether
+
+
+def can_step_by_hand(spec):
+    """Whether a network is affine maps and activations that have nothing to learn or to draw."""
+    return all(_kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden))
+
+
+def _kernel(choice, width):
+    """The value and derivative of an activation, or None if it takes an own step."""
+    if choice.entry.kernel is not None:
+        return choice.entry.kernel(choice.arguments)
+    if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
+        return by_autograd(choice.own)
+    if choice.own is not None or choice.entry.is_random:
+        return None
+    module = choice.build(width, device="meta")
+    return None if list(module.parameters()) else by_autograd(module)
+
+
+class DenseStep:
+    """Forward, backward and update of one network or a stack, written out.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        Of one spec; K of them.
+    """
+
+    def __init__(self, fits):
+        self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
+        self.update = fits[0].update
+        self._lay_out([fit.network.flat.detach() for fit in fits])
+
+    def _lay_out(self, flats):
+        """Weights, gradients and moments of all networks in one tensor each."""
+        self.memory = {}  # by batch size
+        networks = [fit.network for fit in self.fits]
+        self.n_coefs = networks[0].n_coefs
+        alphas = [fit.params.alpha for fit in self.fits]
+        if len(flats) == 1:
+            self.flat, self.gradient = flats[0], networks[0].gradient
+            self.update, self.alpha = self.fits[0].update, alphas[0]
+        else:
+            self.flat = torch.stack(flats)  # (K, P)
+            self.gradient = torch.zeros_like(self.flat)
+            for k, network in enumerate(networks):
+                network.bind(self.flat[k], self.gradient[k])
+            self.update = UpdateTogether(
+                [fit.optimizer for fit in self.fits], self.flat, self.gradient
+            ).update
+            self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
+        self.penalised = any(alphas)
+        self.coefs, self.intercepts = self._views(self.flat)
+        self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
+
+    def _views(self, flat):
+        """coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
+        stack, shapes = flat.shape[:-1], self.spec.shapes
+        sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
+        parts = flat.split(sizes, dim=-1)
+        coefs = [p.view(*stack, *shape) for p, shape in zip(parts, shapes, strict=False)]
+        return coefs, list(parts[len(shapes) :])
+
+    def keep(self, which):
+        """Go on with some of the networks; the others leave with their own weights."""
+        if len(which) == len(self.fits) or not which:
+            return
+        leaving = set(range(len(self.fits))) - set(which)
+        for k in leaving:
+            network = self.fits[k].network
+            network.bind(self.flat[k].clone(), self.gradient[k].clone())
+            self.fits[k].optimizer.leave_stack()
+        flats = [self.flat[k].clone() for k in which]
+        self.fits = [self.fits[k] for k in which]
+        if len(which) == 1:
+            self.fits[0].network.bind(flats[0], self.gradient[which[0]].clone())
+            self.fits[0].optimizer.leave_stack()
+        self._lay_out(flats)
+
+    def _memory_for(self, n):
+        """Pre-activations, activations and gradients for n rows, and logits."""
+        stack = self.flat.shape[:-1]
+        layers = []
+        for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
+            kernel = _kernel(choice, width)
+            z = self.flat.new_empty((*stack, n, choice.units_in(width)))
+            a = self.flat.new_empty((*stack, n, width)) if kernel.keeps_input else z
+            layers.append((kernel, z, a, self.flat.new_empty((*stack, n, width))))
+        return layers, self.flat.new_empty((*stack, n, self.spec.n_outputs))
+
+    def __call__(self, batch, logits, penalty):
+        """Train on a batch; see `AutogradStep`."""
+        n = batch.x.shape[-2]
+        if n not in self.memory:
+            self.memory[n] = self._memory_for(n)
+        layers, z_out = self.memory[n]
+        a = batch.x
+        for i, (kernel, z, value, _) in enumerate(layers):
+            _affine(self.intercepts[i], a, self.coefs[i], z)  # z = a W + b
+            kernel.forward(z, value)
+            a = value
+        _affine(self.intercepts[-1], a, self.coefs[-1], z_out)
+        logits.copy_(z_out)
+
+        # delta = dL/dz, from the last layer to the first: Rumelhart et al. 1986, eq. 4 to 6
+        delta = self.loss.gradient(z_out, batch.y).mul_(batch.scale)
+        for i in range(len(layers), 0, -1):
+            kernel, z, value, below = layers[i - 1]
+            self._weight_gradient(i, value, delta)
+            _matmul(delta, self.coefs[i].mT, below)  # dL/da = delta W^T
+            delta = kernel.backward(below, z, value)
+        self._weight_gradient(0, batch.x, delta)
+        self._penalise(batch.weight_sum, penalty)
+        self.fits[0].events.gradient_computed(batch)
+        self.update()
+
+    def _weight_gradient(self, i, a, delta):
+        _matmul(a.mT, delta, self.coef_gradients[i])  # dL/dW = a^T delta
+        torch.sum(delta, -2, out=self.intercept_gradients[i])
+
+    def _penalise(self, weight_sum, penalty):
+        coefs = self.flat[..., : self.n_coefs]
+        if self.flat.ndim == 1:
+            torch.dot(coefs, coefs, out=penalty)
+            if self.penalised:
+                self.gradient[: self.n_coefs].add_(coefs, alpha=self.alpha / weight_sum)
+            return
+        penalty.copy_(torch.linalg.vecdot(coefs, coefs))
+        if self.penalised:
+            self.gradient[:, : self.n_coefs].addcmul_(coefs, self.alpha / weight_sum)
+
+
+def _affine(intercept, a, coef, out):
+    if a.ndim == 2:
+        torch.addmm(intercept, a, coef, out=out)
+    else:
+        torch.baddbmm(intercept.unsqueeze(-2), a, coef, out=out)
+
+
+def _matmul(a, b, out):
+    (torch.mm if a.ndim == 2 else torch.bmm)(a, b, out=out)
+
+
+def _is_module(own):
+    return isinstance(own, torch.nn.Module)
