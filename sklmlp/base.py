@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, _fit_context
+from sklearn.base import BaseEstimator, _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -26,11 +26,27 @@ from sklearn.utils.validation import (
 
 from sklmlp import io, train
 from sklmlp.data import ConvertedRows, as_tensor, input_dtype, rows_of
-from sklmlp.losses import LOSSES
 from sklmlp.nn import Network, Spec, Weights, assemble, initial_weights, output_rule, resolve
 
 _modules = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
 _modules_lock = threading.Lock()
+
+_OF_ONE_NETWORK = (
+    "coefs_",
+    "intercepts_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+    "history_",
+    "module_",
+    "_spec",
+    "_extras",
+    "_optimizer",
+    "_partly_fitted",
+    "_no_improvement_count",
+)
 
 VALUES_AT_A_TIME = 2**22
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
@@ -66,6 +82,7 @@ class BaseMLP(BaseEstimator, ABC):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "callbacks": [list, None],
@@ -93,19 +110,22 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _fit(self, X, y, sample_weight, incremental=False):
         with undone_on_failure(self):
-            anew = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
+            anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             X, y = self._validate(X, y, anew, incremental)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
-            rng = check_random_state(self.random_state)
-            device = train.resolve_device(self.device)
-            spec, weights = self._start(X, y, anew, rng, device)
-            dtype = weights.coefs[0].dtype
-            network = Network(spec, weights, train.computing_dtype(dtype, self, device), device)
-            progress = train.Progress() if anew else self._progress()
-            learn = self._learn_lbfgs if self.solver == "lbfgs" else self._learn_stochastic
-            learned = learn(network, progress, X, y, sample_weight, rng, incremental)
-            self._keep(spec, _finite(network.weights(dtype)), progress, device, learned)
+            device, dtype = self._device_and_dtype(X, anew)
+            members = self._members(anew)
+            table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
+            fits = [m._begin(table, X, y, anew, incremental, dtype) for m in members]
+            if self.solver == "lbfgs":
+                train.train_lbfgs(fits)
+            else:
+                train.train(fits, one_epoch=incremental)
+            for member, fit in zip(members, fits, strict=True):
+                member._end(fit, dtype, incremental)
+            if self.n_estimators > 1:
+                self._keep_ensemble(members)
         return self
 
     def _validate_X_y(self, X, y, anew, **options):
@@ -121,19 +141,69 @@ class BaseMLP(BaseEstimator, ABC):
         )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _start(self, X, y, anew, rng, device):
-        """The network of this fit, and the weights that it starts from."""
+    def _device_and_dtype(self, X, anew):
+        """Where to compute, and the NumPy dtype of the weights; a continued fit keeps its own."""
+        device = train.resolve_device(self.device)
+        if anew:
+            return device, train.resolve_dtype(self.dtype, X.dtype, device)
+        one = self.estimators_[0] if hasattr(self, "estimators_") else self
+        return device, one.coefs_[0].dtype
+
+    def _table(self, X, y, sample_weight, dtype):
+        """Rows, targets and weights on the device; one for all networks of an ensemble."""
+        device = train.resolve_device(self.device)
+        target = as_tensor(self._encode(y))
+        is_index = target.dtype == torch.int64 and target.ndim == 1
+        target = target.to(device, None if is_index else dtype)
+        return train.Table(rows_of(X, dtype, device), target, sample_weight)
+
+    def _begin(self, table, X, y, anew, incremental, dtype):
+        """One network's training, ready to start."""
+        rng = check_random_state(self.random_state)
+        spec = self._build_spec(X, y)
+        if anew:
+            weights = initial_weights(spec, rng, dtype, output_rule(self.activation))
+            progress = train.Progress()
+        else:
+            weights, progress = self._earlier_weights(spec), self._earlier_progress()
+        network = Network(spec, weights, table.dtype, table.y.device)
+        fit = train.Fit(network, table, None, self, None, progress, rng, train.Events())
+        parts = None, None
+        if self.solver == "lbfgs":
+            if self.early_stopping:
+                warnings.warn(
+                    "early_stopping=True is ignored by solver='lbfgs', which holds no rows out.",
+                    stacklevel=4,
+                )
+        else:
+            fit.optimizer = self._make_optimizer(network, incremental)
+            if self.early_stopping:
+                if incremental:
+                    raise ValueError("partial_fit does not support early_stopping=True")
+                parts = self._split(y, rng)
+                fit.table, held_out = (replace(table, index=part) for part in parts)
+                score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
+                fit.validation = train.Validation(held_out, score)
+            network.seed(lambda: rng.randint(np.iinfo(np.int32).max))
+        if self.callbacks:
+            train_part = slice(None) if parts[0] is None else parts[0]
+            training = X[train_part], y[train_part]
+            held_out = None if parts[1] is None else (X[parts[1]], y[parts[1]])
+            fit.events = train.SkorchEvents(self, fit, training, held_out)
+        return fit
+
+    def _build_spec(self, X, y):
         hidden = self._hidden_layer_sizes()
-        spec = Spec(
+        return Spec(
             n_features=X.shape[1],
             n_outputs=self._count_outputs(y),
             hidden=hidden,
             activations=tuple(resolve(self.activation, len(hidden))),
             loss=self._loss_name(),
         )
-        if anew:
-            dtype = train.resolve_dtype(self.dtype, X.dtype, device)
-            return spec, initial_weights(spec, rng, dtype, output_rule(self.activation))
+
+    def _earlier_weights(self, spec):
+        """The weights to go on from."""
         got = [np.shape(coef) for coef in self.coefs_]
         if got != spec.shapes:
             raise ValueError(
@@ -142,61 +212,31 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
                 "anew."
             )
-        return spec, Weights(self.coefs_, self.intercepts_, getattr(self, "_extras", []))
+        return Weights(self.coefs_, self.intercepts_, getattr(self, "_extras", []))
 
-    def _learn_stochastic(self, network, progress, X, y, sample_weight, rng, incremental):
-        """Train epoch by epoch."""
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
+    def _earlier_progress(self):
+        """The course of the fits to go on from."""
+        return train.Progress(
+            loss_curve=list(getattr(self, "loss_curve_", [])),
+            validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,
+            best_loss=getattr(self, "best_loss_", np.inf),
+            best_validation_score=getattr(self, "best_validation_score_", None),
+            no_improvement=getattr(self, "_no_improvement_count", 0),
+            n_rows_seen=getattr(self, "t_", 0),
+            history=list(getattr(self, "history_", [])),
+        )
+
+    def _make_optimizer(self, network, incremental):
         optimizer = train.make_optimizer(network.flat, self)
         kept = getattr(self, "_optimizer", None)
         if incremental and kept is not None and kept.solver == self.solver:
             kept.restore(optimizer)
-        table, validation, parts = self._table(network, X, y, sample_weight), None, (None, None)
-        if self.early_stopping:
-            parts = self._split(y, rng)
-            table, held_out = (replace(table, index=part) for part in parts)
-            score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
-            validation = train.Validation(held_out, score)
-        network.seed(lambda: rng.randint(np.iinfo(np.int32).max))
-        events = self._events(network, optimizer, X, y, parts, progress)
-        fit = train.Fit(network, table, validation, self, optimizer, progress, rng, events)
-        train.train([fit], one_epoch=incremental)
-        return {
-            "loss_": progress.loss_curve[-1] if progress.loss_curve else np.nan,
-            "loss_curve_": progress.loss_curve,
-            "best_loss_": progress.best_loss,
-            "validation_scores_": progress.validation_scores,
-            "best_validation_score_": progress.best_validation_score,
-            "_no_improvement_count": progress.no_improvement,
-            "_optimizer": train.OptimizerState.of(optimizer),
-            "_partly_fitted": incremental,
-        }
-
-    def _learn_lbfgs(self, network, progress, X, y, sample_weight, rng, incremental):
-        """Train on all rows at once."""
-        if self.early_stopping:
-            warnings.warn(
-                "early_stopping=True is ignored by solver='lbfgs', which holds no rows out.",
-                stacklevel=4,
-            )
-        table = self._table(network, X, y, sample_weight)
-        events = self._events(network, None, X, y, (None, None), progress)
-        fit = train.Fit(network, table, None, self, None, progress, rng, events)
-        return {"loss_": train.train_lbfgs(fit)}
-
-    def _table(self, network, X, y, sample_weight):
-        target = as_tensor(self._encode(y))
-        is_index = target.dtype == torch.int64 and target.ndim == 1
-        target = target.to(network.flat.device, None if is_index else network.flat.dtype)
-        return train.Table(
-            rows_of(X, network.flat.dtype, network.flat.device), target, sample_weight
-        )
+        return optimizer
 
     def _split(self, y, rng):
         """Indices of the rows to train on and of those to validate on."""
         parts = train_test_split(
-            np.arange(len(self._encode(y))),
+            np.arange(y.shape[0]),
             random_state=rng,
             test_size=self.validation_fraction,
             stratify=self._stratification(y),
@@ -208,51 +248,67 @@ class BaseMLP(BaseEstimator, ABC):
             )
         return parts
 
-    def _events(self, network, optimizer, X, y, parts, progress):
-        """Who is told of the fit."""
-        if not self.callbacks:
-            return train.Events()
-        training, held_out = parts
-        everything = np.arange(X.shape[0]) if training is None else training
-        pairs = {
-            "train": (X[everything], y[everything]),
-            "valid": None if held_out is None else (X[held_out], y[held_out]),
-        }
-        classes = getattr(self, "classes_", None)
-        loss = LOSSES[network.spec.loss]
-        return train.SkorchEvents(
-            self.callbacks,
-            network,
-            loss,
-            optimizer,
-            self,
-            self._answer,
-            classes,
-            pairs,
-            progress.history,
+    def _end(self, fit, dtype, incremental):
+        """Swap in what a fit has learnt."""
+        weights, progress, spec = (
+            _finite(fit.network.weights(dtype)),
+            fit.progress,
+            fit.network.spec,
         )
-
-    def _progress(self):
-        """The course of the earlier fits that this one continues."""
-        return train.Progress(
-            loss_curve=list(getattr(self, "loss_curve_", [])),
-            validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,
-            best_loss=getattr(self, "best_loss_", np.inf),
-            best_validation_score=getattr(self, "best_validation_score_", None),
-            no_improvement=getattr(self, "_no_improvement_count", 0),
-            n_rows_seen=getattr(self, "t_", 0),
-            history=list(getattr(self, "history_", [])),
-        )
-
-    def _keep(self, spec, weights, progress, device, learned):
-        """Swap in what the fit has learnt."""
         self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
+        self.loss_, self.history_ = fit.reached, progress.history
         self.n_iter_, self.t_ = progress.n_iter, progress.n_rows_seen
+        self._spec, self._extras = spec.without_arrays(), weights.extras
+        self._keep_shape(spec, fit.table.y.device)
+        if self.solver != "lbfgs":
+            self.loss_curve_, self.best_loss_ = progress.loss_curve, progress.best_loss
+            self.validation_scores_ = progress.validation_scores
+            self.best_validation_score_ = progress.best_validation_score
+            self._no_improvement_count = progress.no_improvement
+            self._optimizer = train.OptimizerState.of(fit.optimizer)
+            self._partly_fitted = incremental
+
+    def _keep_shape(self, spec, device):
         self.n_layers_, self.n_outputs_ = len(spec.hidden) + 2, spec.n_outputs
-        self.out_activation_ = spec.out_activation
-        self.history_ = progress.history
-        self._spec, self._extras, self._device = spec.without_arrays(), weights.extras, str(device)
-        vars(self).update(learned)
+        self.out_activation_, self._device = spec.out_activation, str(device)
+
+    def _members(self, anew):
+        """The estimators whose networks are to be trained: this one, or an ensemble's."""
+        if self.n_estimators == 1:
+            return [self]
+        known = {name: value for name, value in vars(self).items() if name in self._SHARED}
+        if anew:
+            rng = check_random_state(self.random_state)
+            seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_estimators)
+            twins = [clone(self) for _ in seeds]
+            for twin, seed in zip(twins, seeds, strict=True):
+                twin.set_params(n_estimators=1, random_state=int(seed))
+        elif len(getattr(self, "estimators_", [])) == self.n_estimators:
+            twins = [copy.copy(member) for member in self.estimators_]  # a failed fit loses nothing
+            changed = self.get_params(deep=False) | {"n_estimators": 1}
+            del changed["random_state"]
+            for twin in twins:
+                twin.set_params(**changed)
+        else:
+            raise ValueError(
+                f"Training cannot go on: it began with n_estimators="
+                f"{len(getattr(self, 'estimators_', [self]))}, got n_estimators="
+                f"{self.n_estimators}. Use warm_start=False to fit anew."
+            )
+        for twin in twins:
+            vars(twin).update(known)
+        return twins
+
+    _SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
+
+    def _keep_ensemble(self, members):
+        """Swap in the networks of an ensemble, in place of an earlier fit's single one."""
+        for name in _OF_ONE_NETWORK:
+            vars(self).pop(name, None)
+        self.estimators_ = members
+        self.n_iter_ = max(member.n_iter_ for member in members)
+        self.t_ = members[0].t_
+        self._keep_shape(members[0]._spec, members[0]._device)
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
@@ -263,10 +319,13 @@ class BaseMLP(BaseEstimator, ABC):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return tuple(int(size) for size in sizes)
 
+    def _check_rows(self, X):
+        """Rows to predict for, checked."""
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
+
     def _logits(self, X):
         """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
         module = self.module_
         like = next(module.parameters())
         floating = X.dtype in (np.float32, np.float64)
@@ -280,6 +339,12 @@ class BaseMLP(BaseEstimator, ABC):
                 part = slice(start, start + size)
                 logits[part] = module(rows.take(part)).cpu().numpy()
         return logits
+
+    def _averaged(self, method, X):
+        """What `method` answers to checked rows, averaged over an ensemble's networks."""
+        networks = vars(self).get("estimators_", [self])
+        answers = [n._answer(method, n._logits(X), n._spec.loss) for n in networks]
+        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
 
     @property
     def device_(self):
@@ -315,6 +380,17 @@ class BaseMLP(BaseEstimator, ABC):
         ]
         return assemble(spec, *tensors, self._extras)
 
+    def __sklearn_is_fitted__(self):
+        return "coefs_" in vars(self) or "estimators_" in vars(self)
+
+    def __getattr__(self, name):
+        if name in _OF_ONE_NETWORK and "estimators_" in vars(self):
+            raise AttributeError(
+                f"{name} belongs to one network, and this {type(self).__name__} has "
+                f"{len(self.estimators_)}; see estimators_[0].{name} and so on."
+            )
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
     def __getstate__(self):
         state = vars(self).copy()
         state["activation"] = io.portable_activation(self.activation)
@@ -338,6 +414,11 @@ class BaseMLP(BaseEstimator, ABC):
     def __deepcopy__(self, memo):
         twin = type(self).__new__(type(self))
         vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
+
+    def __copy__(self):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
         return twin
 
     def _check_solver(self):
@@ -378,8 +459,8 @@ class BaseMLP(BaseEstimator, ABC):
         """The validation score of logits against encoded targets."""
 
     @abstractmethod
-    def _answer(self, method, logits):
-        """What `predict` or `predict_proba` make of logits."""
+    def _answer(self, method, logits, loss=None):
+        """What `predict` or `predict_proba` make of logits, for the loss they were trained with."""
 
 
 def _finite(weights):

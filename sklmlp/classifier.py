@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -13,6 +14,7 @@ from torch.nn.functional import logsigmoid
 
 from sklmlp.base import BaseMLP, undone_on_failure
 from sklmlp.data import ClassTargets
+from sklmlp.losses import log_softmax, softmax
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -80,6 +82,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Epochs without improvement by `tol` that end a fit.
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
+    n_estimators : int, default=1
+        Networks to train, side by side, each from its own seed; their probabilities are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
         there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
@@ -112,6 +116,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     history_ : list of dict
         One an epoch: `epoch`, `train_loss`, `valid_loss` and `valid_score` (with
         `early_stopping`), `lr`, `seconds`.
+    estimators_ : list of estimator
+        With `n_estimators` greater than one: each network as a fitted estimator by itself, equal
+        to one fitted alone with its `random_state`. The attributes of a single network (`coefs_`,
+        `loss_curve_`, `history_`, ...) are theirs.
     module_ : torch.nn.Sequential
         The network from rows to logits, for use in torch.
     device_ : torch.device
@@ -184,6 +192,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_estimators=1,
         device="auto",
         dtype="auto",
         callbacks=None,
@@ -211,6 +220,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_estimators = n_estimators
         self.device = device
         self.dtype = dtype
         self.callbacks = callbacks
@@ -258,12 +268,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_logits(self, y, weight, logits):
         return self._class_targets.accuracy(y, logits, weight)
 
-    def _answer(self, method, logits):
+    def _answer(self, method, logits, loss=None):
         if method == "predict":
             return self._class_targets.decode(logits)
         z = torch.from_numpy(logits)
         if self._class_targets.kind == "multiclass":
-            return torch.softmax(z, 1).numpy()
+            return softmax(z).contiguous().numpy()
         if self._class_targets.kind == "multilabel-indicator":
             return torch.sigmoid(z).numpy()
         yes = torch.sigmoid(z)
@@ -310,7 +320,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             The most probable label of each row; for multilabel targets a one for each label that
             is more probable than not.
         """
-        return self._answer("predict", self._logits(X))
+        X = self._check_rows(X)
+        if "estimators_" not in vars(self):
+            return self._averaged("predict", X)
+        probability = self._averaged("predict_proba", X)
+        return self._class_targets.decode(probability[:, -self.n_outputs_ :] - 0.5)
 
     def predict_proba(self, X):
         """Predict probabilities.
@@ -324,7 +338,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         probability : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, and in X's dtype where that is float32 or float64.
         """
-        return self._answer("predict_proba", self._logits(X))
+        return self._averaged("predict_proba", self._check_rows(X))
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
@@ -338,11 +352,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         log_probability : ndarray of shape (n_samples, n_classes)
             The logarithm of `predict_proba`, finite also where that has underflowed to zero.
         """
+        X = self._check_rows(X)
+        networks = vars(self).get("estimators_", [self])
+        logs = [network._log_probability(X) for network in networks]
+        return logs[0] if len(logs) == 1 else logsumexp(logs, axis=0) - np.log(len(logs))
+
+    def _log_probability(self, X):
         logits = self._logits(X)
         probability = self._answer("predict_proba", logits)
         z = torch.from_numpy(logits)
         if self._class_targets.kind == "multiclass":
-            exact = torch.log_softmax(z, 1).numpy()
+            exact = log_softmax(z).contiguous().numpy()
         else:
             both = (
                 z if self._class_targets.kind == "multilabel-indicator" else torch.cat([-z, z], 1)

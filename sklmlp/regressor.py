@@ -78,6 +78,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Epochs without improvement by `tol` that end a fit.
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
+    n_estimators : int, default=1
+        Networks to train, side by side, each from its own seed; their predictions are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
         there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
@@ -108,6 +110,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     history_ : list of dict
         One an epoch: `epoch`, `train_loss`, `valid_loss` and `valid_score` (with
         `early_stopping`), `lr`, `seconds`.
+    estimators_ : list of estimator
+        With `n_estimators` greater than one: each network as a fitted estimator by itself, equal
+        to one fitted alone with its `random_state`. The attributes of a single network (`coefs_`,
+        `loss_curve_`, `history_`, ...) are theirs.
     module_ : torch.nn.Sequential
         The network from rows to logits, for use in torch.
     device_ : torch.device
@@ -186,6 +192,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        n_estimators=1,
         device="auto",
         dtype="auto",
         callbacks=None,
@@ -214,6 +221,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.n_estimators = n_estimators
         self.device = device
         self.dtype = dtype
         self.callbacks = callbacks
@@ -279,5 +287,4 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             In X's dtype where that is float32 or float64.
         """
-        logits = self._logits(X)
-        return self._answer("predict", logits, self._spec.loss)  # `loss` may have been set since
+        return self._averaged("predict", self._check_rows(X))

@@ -34,7 +34,7 @@ class TensorRows:
 
     def __init__(self, X, dtype, device):
         self.tensor = as_tensor(X).to(device, dtype)
-        self.shape = X.shape
+        self.dtype, self.shape = dtype, X.shape
 
     def take(self, rows):
         """The rows of a slice or an index tensor, (n, d)."""

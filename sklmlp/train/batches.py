@@ -32,6 +32,11 @@ class Table:
     def __len__(self):
         return self.rows.shape[0] if self.index is None else len(self.index)
 
+    @property
+    def dtype(self):
+        """What rows are computed in."""
+        return self.rows.dtype
+
     def weights(self):
         """The weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]

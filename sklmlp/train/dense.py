@@ -13,7 +13,9 @@ from sklmlp.train.optimizers import UpdateTogether
 
 def can_step_by_hand(spec):
     """Whether a network is affine maps and activations that have nothing to learn or to draw."""
-    return all(_kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden))
+    return all(
+        _kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden, strict=True)
+    )
 
 
 def _kernel(choice, width):

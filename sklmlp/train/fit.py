@@ -68,6 +68,8 @@ class Fit:
     progress: Progress
     rng: np.random.RandomState
     events: Events
+    reached: float = np.nan
+    """The training loss of the last epoch, or what L-BFGS reached."""
 
     @property
     def loss(self):
@@ -86,12 +88,15 @@ class Fit:
 
     def start(self):
         """Begin; a fit may continue an earlier one."""
+        if self.progress.loss_curve:
+            self.reached = self.progress.loss_curve[-1]
         self.progress.start(self.validation is not None, self.network.flat)
 
     def end_epoch(self, loss, n_rows, started):
         """Take note of an epoch, and of the validation rows after it."""
         progress, params, lr = self.progress, self.params, self.optimizer.lr
         progress.add_epoch(loss, n_rows)
+        self.reached = loss
         record = {"epoch": len(progress.loss_curve), "train_loss": loss}
         if params.verbose:
             print(f"Iteration {progress.n_iter}, loss = {loss:.8f}")
@@ -137,7 +142,7 @@ class Fit:
             # nothing finite comes of weights that are not: the caller raises
             loss = self.progress.loss_curve[-1]
             return not np.isfinite(loss) and not self.network.flat.isfinite().all()
-        if np.isfinite(self.progress.validation_scores[-1]):
+        if not np.isnan(self.progress.validation_scores[-1]):  # -inf is a score, if a bad one
             return False
         warnings.warn(
             f"Training diverged: the validation score became NaN in epoch {self.progress.n_iter}. "

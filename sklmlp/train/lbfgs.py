@@ -13,19 +13,19 @@ from sklmlp.train.step import AutogradStep
 ROWS_AT_A_TIME = 4096
 
 
-def train_lbfgs(fit):
-    """Minimise the penalised loss of all rows at once.
+def train_lbfgs(fits):
+    """Minimise the penalised loss of all rows at once, for one network after the other.
 
     Parameters
     ----------
-    fit : Fit
-        Its network is in float64 where the device has it: line searches need the digits.
-
-    Returns
-    -------
-    loss : float
-        The penalised loss that was reached.
+    fits : list of Fit
+        Their networks are in float64 where the device has it: line searches need the digits.
     """
+    for fit in fits:
+        _minimise(fit)
+
+
+def _minimise(fit):
     network, table, params = fit.network, fit.table, fit.params
     progress, events = fit.progress, fit.events
     step = AutogradStep([fit])
@@ -87,4 +87,4 @@ def train_lbfgs(fit):
         warnings.warn("Training interrupted by user.", stacklevel=2)
     network.flat.detach().copy_(torch.from_numpy(best))
     events.end_training()
-    return loss_reached
+    fit.reached = loss_reached

@@ -78,39 +78,31 @@ class SkorchEvents(Events):
 
     Parameters
     ----------
-    callbacks : list
-        As `skorch.NeuralNet(callbacks=...)` takes them.
-    network : Network
-    loss : Loss
-    optimizer : torch.optim.Optimizer or None
-    params : namespace
-        The estimator's parameters.
-    answer : callable
-        A method's name and logits to what the method answers.
-    classes : ndarray or None
-    data : dict
-        `train` and `valid`, each a pair of arrays as the user gave them, or None.
-    history : list of dict
-        The epochs of the fits that this one continues.
+    estimator : MLPClassifier or MLPRegressor
+        Its `callbacks` are as `skorch.NeuralNet` takes them.
+    fit : Fit
+    training, held_out : tuple of X and y
+        As the user gave them, checked; `held_out` is None without early stopping.
     """
 
-    def __init__(self, callbacks, network, loss, optimizer, params, answer, classes, data, history):
+    def __init__(self, estimator, fit, training, held_out):
         self.net = Net(
-            network.module,
-            _Criterion(loss),
-            lr=params.learning_rate_init,
-            max_epochs=params.max_iter,
+            fit.network.module,
+            _Criterion(fit.loss),
+            lr=estimator.learning_rate_init,
+            max_epochs=estimator.max_iter,
             train_split=None,
-            callbacks=callbacks,
-            verbose=int(params.verbose),
-            device=str(network.flat.device),
+            callbacks=estimator.callbacks,
+            verbose=int(estimator.verbose),
+            device=str(fit.network.flat.device),
             use_caching=False,
-            predict_nonlinearity=loss.link,
-            answer=answer,
-            classes=classes,
-            our_optimizer=optimizer,
+            predict_nonlinearity=fit.loss.link,
+            answer=estimator._answer,
+            classes=getattr(estimator, "classes_", None),
+            our_optimizer=fit.optimizer,
         ).initialize()
-        self.dtype, self.data = network.flat.dtype, data
+        self.data = {"train": training, "valid": held_out}
+        history = fit.progress.history
         for record in history:
             self.net.history.new_epoch()
             self._record(record)
