@@ -1,4 +1,4 @@
-"""The activations of hidden layers: one table, from names to what builds, starts and explains them."""
+"""The activations of hidden layers: one table of what builds, starts and explains each of them."""
 
 import difflib
 import math
@@ -83,6 +83,7 @@ class RandomLeakyReLU(nn.RReLU):
         super().__init__(lower, upper)
 
     def forward(self, input):
+        """Values of any shape to values of the same."""
         if not self.training:
             return nn.functional.leaky_relu(input, (self.lower + self.upper) / 2)
         slope = torch.empty_like(input).uniform_(self.lower, self.upper, generator=self.generator)
@@ -101,6 +102,7 @@ class TokenAttention(nn.MultiheadAttention):
         )
 
     def forward(self, hidden):
+        """Hidden vectors, (n, width), to what their tokens make of each other, (n, width)."""
         tokens = hidden.unflatten(-1, (-1, self.embed_dim))  # (n, width / embed_dim, embed_dim)
         return super().forward(tokens, tokens, tokens, need_weights=False)[0].flatten(-2)
 

@@ -24,12 +24,21 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklmlp import io, train
+from sklmlp import io, runtime, train
 from sklmlp.data import ConvertedRows, as_tensor, input_dtype, rows_of
-from sklmlp.nn import Network, Spec, Weights, assemble, initial_weights, output_rule, resolve
+from sklmlp.nn import (
+    Network,
+    Predictor,
+    Spec,
+    Weights,
+    assemble,
+    initial_weights,
+    output_rule,
+    resolve,
+)
 
-_modules = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
-_modules_lock = threading.Lock()
+_built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
+_built_lock = threading.Lock()
 
 _OF_ONE_NETWORK = (
     "coefs_",
@@ -85,6 +94,7 @@ class BaseMLP(BaseEstimator, ABC):
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
+        "matmul_precision": [StrOptions({"highest", "high", "medium"})],
         "callbacks": [list, None],
     }
 
@@ -109,11 +119,14 @@ class BaseMLP(BaseEstimator, ABC):
         return self._fit(X, y, sample_weight)
 
     def _fit(self, X, y, sample_weight, incremental=False):
-        with undone_on_failure(self):
+        # autograd has to work, whatever mode the caller is in
+        with undone_on_failure(self), torch.inference_mode(False), torch.enable_grad():
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             X, y = self._validate(X, y, anew, incremental)
             if sample_weight is not None:
-                sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+                sample_weight = _check_sample_weight(
+                    sample_weight, X, ensure_non_negative=True, copy=True
+                )
             device, dtype = self._device_and_dtype(X, anew)
             members = self._members(anew)
             table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
@@ -321,23 +334,38 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _check_rows(self, X):
         """Rows to predict for, checked."""
+        if self._is_plainly_valid(X):
+            return X
         check_is_fitted(self)
         return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
 
+    def _is_plainly_valid(self, X):
+        """Whether X is what most rows in production are, so that scikit-learn need not look."""
+        known = vars(self)
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in (np.float32, np.float64)
+            and len(X) > 0
+            and X.shape[1] == known.get("n_features_in_")
+            and "feature_names_in_" not in known
+            and _sum_is_finite(X)
+            and self.__sklearn_is_fitted__()
+        )
+
     def _logits(self, X):
         """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
-        module = self.module_
-        like = next(module.parameters())
-        floating = X.dtype in (np.float32, np.float64)
-        logits = np.empty(
-            (X.shape[0], self.coefs_[-1].shape[1]), X.dtype if floating else self.coefs_[0].dtype
-        )
-        rows = ConvertedRows(X, like.dtype, like.device)
-        size = max(1, VALUES_AT_A_TIME // max(X.shape[1], *(len(b) for b in self.intercepts_)))
-        with torch.inference_mode():
+        predictor = self._predictor()
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
+        rows = ConvertedRows(X, predictor.dtype, predictor.device)
+        size = max(1, VALUES_AT_A_TIME // predictor.widest)
+        with runtime.settings(self.matmul_precision), torch.inference_mode():
+            if len(range(0, X.shape[0], size)) == 1:
+                return predictor(rows.take(slice(None))).cpu().numpy().astype(dtype, copy=False)
+            logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
             for start in range(0, len(logits), size):
                 part = slice(start, start + size)
-                logits[part] = module(rows.take(part)).cpu().numpy()
+                logits[part] = predictor(rows.take(part)).cpu().numpy()
         return logits
 
     def _averaged(self, method, X):
@@ -360,25 +388,33 @@ class BaseMLP(BaseEstimator, ABC):
         On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
         in torch changes what the estimator predicts, and so does writing into these arrays.
         """
-        check_is_fitted(self)
-        arrays = [*self.coefs_, *self.intercepts_]
-        with _modules_lock:
-            known, module = _modules.get(self, ([], None))
-            fresh = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
-            if not fresh or self.device_.type != "cpu":  # on a card a copy, which may be stale
-                module = self._make_module()
-                _modules[self] = arrays, module
-        return module.eval() if module.training else module
+        return self._computing(assemble)
 
-    def _make_module(self):
-        device = self.device_
-        spec = getattr(self, "_spec", None)
-        dtype = as_tensor(self.coefs_[0]).dtype
-        tensors = [
+    def _predictor(self):
+        return self._computing(Predictor)
+
+    def _computing(self, make):
+        """What `make` builds of the weights as they are; kept while they are the same arrays."""
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
+        arrays = [*self.coefs_, *self.intercepts_]
+        with _built_lock:
+            known, built = _built.get(self, ((), {}))
+            same = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
+            if not same or self._device != "cpu":  # on a card there are copies, perhaps stale
+                known, built = arrays, {}
+                _built[self] = known, built
+            if make not in built:
+                built[make] = make(self._spec, *self._tensors(), self._extras)
+        return built[make]
+
+    def _tensors(self):
+        """coefs and intercepts as tensors, on a CPU over the same memory."""
+        device, dtype = self.device_, as_tensor(np.asarray(self.coefs_[0])).dtype
+        return [
             [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
             for arrays in (self.coefs_, self.intercepts_)
         ]
-        return assemble(spec, *tensors, self._extras)
 
     def __sklearn_is_fitted__(self):
         return "coefs_" in vars(self) or "estimators_" in vars(self)
@@ -394,6 +430,8 @@ class BaseMLP(BaseEstimator, ABC):
     def __getstate__(self):
         state = vars(self).copy()
         state["activation"] = io.portable_activation(self.activation)
+        for network in state.get("estimators_", ()):
+            io.portable_spec(network._spec)  # refuses what cannot be saved, with our words
         if "_spec" in state:
             state["_spec"] = io.portable_spec(self._spec)
             state["history_"] = io.columns(self.history_)
@@ -461,6 +499,11 @@ class BaseMLP(BaseEstimator, ABC):
     @abstractmethod
     def _answer(self, method, logits, loss=None):
         """What `predict` or `predict_proba` make of logits, for the loss they were trained with."""
+
+
+def _sum_is_finite(X):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
 
 
 def _finite(weights):

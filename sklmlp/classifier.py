@@ -2,7 +2,6 @@
 
 import numpy as np
 import torch
-from scipy.special import logsumexp
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -10,11 +9,10 @@ from sklearn.utils.multiclass import (
     type_of_target,
     unique_labels,
 )
-from torch.nn.functional import logsigmoid
 
 from sklmlp.base import BaseMLP, undone_on_failure
 from sklmlp.data import ClassTargets
-from sklmlp.losses import log_softmax, softmax
+from sklmlp.losses import softmax
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -91,6 +89,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
         anything else becomes float64; on a card it is float32.
+    matmul_precision : {'highest', 'high', 'medium'}, default='highest'
+        How float32 matrices are multiplied, in the words of
+        `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
+        and keep float32 weights, where it can. No effect on float64.
     callbacks : list, default=None
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them.
 
@@ -195,6 +197,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         n_estimators=1,
         device="auto",
         dtype="auto",
+        matmul_precision="highest",
         callbacks=None,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -223,6 +226,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.n_estimators = n_estimators
         self.device = device
         self.dtype = dtype
+        self.matmul_precision = matmul_precision
         self.callbacks = callbacks
 
     def _validate(self, X, y, anew, incremental):
@@ -276,8 +280,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return softmax(z).contiguous().numpy()
         if self._class_targets.kind == "multilabel-indicator":
             return torch.sigmoid(z).numpy()
-        yes = torch.sigmoid(z)
-        return torch.cat([1 - yes, yes], 1).numpy()[:, -len(self.classes_) :]
+        return torch.sigmoid(torch.cat([-z, z], 1)).numpy()[:, -len(self.classes_) :]
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -350,25 +353,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Returns
         -------
         log_probability : ndarray of shape (n_samples, n_classes)
-            The logarithm of `predict_proba`, finite also where that has underflowed to zero.
+            The logarithm of `predict_proba`: minus infinity where that has underflowed to zero.
         """
-        X = self._check_rows(X)
-        networks = vars(self).get("estimators_", [self])
-        logs = [network._log_probability(X) for network in networks]
-        return logs[0] if len(logs) == 1 else logsumexp(logs, axis=0) - np.log(len(logs))
-
-    def _log_probability(self, X):
-        logits = self._logits(X)
-        probability = self._answer("predict_proba", logits)
-        z = torch.from_numpy(logits)
-        if self._class_targets.kind == "multiclass":
-            exact = log_softmax(z).contiguous().numpy()
-        else:
-            both = (
-                z if self._class_targets.kind == "multilabel-indicator" else torch.cat([-z, z], 1)
-            )
-            exact = logsigmoid(both).numpy()[:, -probability.shape[1] :]
-        return np.log(probability, out=exact, where=probability > 0)
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

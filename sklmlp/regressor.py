@@ -1,5 +1,6 @@
 """MLPRegressor: parameters and predictions."""
 
+import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
@@ -87,6 +88,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
         anything else becomes float64; on a card it is float32.
+    matmul_precision : {'highest', 'high', 'medium'}, default='highest'
+        How float32 matrices are multiplied, in the words of
+        `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
+        and keep float32 weights, where it can. No effect on float64.
     callbacks : list, default=None
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them.
 
@@ -195,6 +200,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         n_estimators=1,
         device="auto",
         dtype="auto",
+        matmul_precision="highest",
         callbacks=None,
     ):
         self.loss = loss
@@ -224,10 +230,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.n_estimators = n_estimators
         self.device = device
         self.dtype = dtype
+        self.matmul_precision = matmul_precision
         self.callbacks = callbacks
 
     def _validate(self, X, y, anew, incremental):
         X, y = self._validate_X_y(X, y, anew, y_numeric=True)
+        if y.dtype.kind in "US":  # numbers written as text, or text that numpy refuses
+            y = y.astype(np.float64)
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(
                 "Some value(s) of y are out of the valid range of the loss 'poisson', which takes "

@@ -34,36 +34,63 @@ class TensorRows:
 
     def __init__(self, X, dtype, device):
         self.tensor = as_tensor(X).to(device, dtype)
-        self.dtype, self.shape = dtype, X.shape
+        self.dtype, self.device, self.shape = dtype, self.tensor.device, X.shape
+
+    def index(self, order):
+        """An order of rows, any shape of int, as `take` is quickest with."""
+        return torch.from_numpy(order).to(self.device)
 
     def take(self, rows):
-        """The rows of a slice or an index tensor, (n, d)."""
+        """The rows of a slice or of a part of an `index`, (n, d)."""
         if isinstance(rows, slice):
             return self.tensor[rows]
-        return self.tensor.index_select(0, rows.to(self.tensor.device))
+        return self.tensor.index_select(0, rows.reshape(-1))
 
 
 class ConvertedRows:
-    """Rows that are densified or converted a batch at a time: sparse and memory-mapped tables."""
+    """Rows that are densified, converted or sent to the device a batch at a time.
+
+    For sparse and memory-mapped tables, and those that are larger than the card.
+    """
 
     def __init__(self, X, dtype, device):
         self.X = X.tocsr() if sp.issparse(X) else X
-        self.dtype, self.device = dtype, device
-        self.shape = X.shape
+        self.dtype, self.device, self.shape = dtype, torch.device(device), X.shape
+
+    def index(self, order):
+        """An order of rows, any shape of int, as `take` is quickest with."""
+        return order
 
     def take(self, rows):
-        """The rows of a slice or an index tensor, (n, d)."""
-        part = self.X[rows if isinstance(rows, slice) else rows.cpu().numpy()]
-        part = part.toarray() if sp.issparse(part) else np.asarray(part)
-        return as_tensor(part).to(self.device, self.dtype)
+        """The rows of a slice or of a part of an `index`, (n, d)."""
+        part = self.X[rows if isinstance(rows, slice) else rows.reshape(-1)]
+        part = as_tensor(part.toarray() if sp.issparse(part) else np.asarray(part))
+        if self.device.type == "cpu":
+            return part.to(self.dtype)
+        # from pinned memory the copy runs while the host gathers the next rows
+        return part.to(self.dtype).pin_memory().to(self.device, non_blocking=True)
 
 
 def rows_of(X, dtype, device):
-    """The rows of a validated table, kept whole where that costs no second copy of a file."""
-    mapped = _is_memory_mapped(X) and as_tensor(X[:0]).dtype != dtype
-    if sp.issparse(X) or mapped:
-        return ConvertedRows(X, dtype, device)
-    return TensorRows(X, dtype, device)
+    """The rows of a validated table, on the device as a whole where that is no waste.
+
+    A sparse table is never densified whole, a memory-mapped one never copied whole, and one that
+    would take more than half of a card's free memory stays with the host.
+    """
+    itemsize = torch.empty(0, dtype=dtype).element_size()
+    by_batch = (
+        sp.issparse(X)
+        or (_is_memory_mapped(X) and as_tensor(np.empty(0, X.dtype)).dtype != dtype)
+        or X.shape[0] * X.shape[1] * itemsize > room_on(torch.device(device))
+    )
+    return (ConvertedRows if by_batch else TensorRows)(X, dtype, device)
+
+
+def room_on(device):
+    """How many bytes a table may take of a device's memory."""
+    if device.type != "cuda":
+        return float("inf")
+    return torch.cuda.mem_get_info(device)[0] // 2
 
 
 def input_dtype(X, dtype):

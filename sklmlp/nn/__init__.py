@@ -2,11 +2,13 @@
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
 from sklmlp.nn.network import Network
+from sklmlp.nn.predictor import Predictor
 from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights
 
 __all__ = [
     "Choice",
     "Network",
+    "Predictor",
     "Spec",
     "Weights",
     "assemble",

@@ -35,7 +35,8 @@ class Network:
 
         self.spec = spec
         coefs, intercepts = tensors(weights.coefs), tensors(weights.intercepts)
-        self.module = assemble(spec, coefs, intercepts, weights.extras)
+        extras = [{k: np.array(v) for k, v in state.items()} for state in weights.extras]
+        self.module = assemble(spec, coefs, intercepts, extras)
         layers = dict(self.module.named_children())
         linears = [layer for name, layer in layers.items() if name.startswith("linear")]
         self.activations = [

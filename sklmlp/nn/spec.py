@@ -132,17 +132,38 @@ def assemble(spec, coefs, intercepts, extras):
         Rows, (n, n_features), to logits, (n, n_outputs).
     """
     dtype, device = coefs[0].dtype, coefs[0].device
-    modules = activation_modules(spec, dtype)
+    modules = loaded_activations(spec, extras, dtype, device)
     layers = OrderedDict()
     for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
         linear = nn.Linear(*coef.shape, device="meta", dtype=dtype)
         linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
         layers[f"linear_{i}"] = linear
         if i < len(modules):
-            module, state = modules[i], extras[i] if extras else {}
-            module.load_state_dict({k: torch.as_tensor(v.copy()) for k, v in state.items()})
-            layers[f"activation_{i}"] = module.to(device)
+            layers[f"activation_{i}"] = modules[i]
     return nn.Sequential(layers).eval()
+
+
+def loaded_activations(spec, extras, dtype, device):
+    """A module for each hidden activation over the state that was learned, which it shares.
+
+    Raises
+    ------
+    ValueError
+        If an activation has another state than the one that was learned.
+    """
+    modules = activation_modules(spec, dtype)
+    for choice, module, state in zip(spec.activations, modules, extras, strict=False):
+        if set(state) != set(module.state_dict()):
+            raise ValueError(
+                f"Activation {choice.name!r} learns {sorted(module.state_dict())}, and what was "
+                f"learned is {sorted(state)}. Use warm_start=False to fit another activation."
+            )
+        tensors = {name: torch.as_tensor(value) for name, value in state.items()}
+        tensors = {
+            n: t.to(device, dtype if t.is_floating_point() else None) for n, t in tensors.items()
+        }
+        module.load_state_dict(tensors, assign=True)
+    return [module.to(device).eval() for module in modules]
 
 
 def _torch_dtype(dtype):

@@ -9,6 +9,9 @@ import torch
 GATHER_AT_ONCE = 2**20
 """An epoch of at most this many values is put in order by one gather; a larger one batchwise."""
 
+VALUES_AT_ONCE = 2**22
+"""Runs of rows are cut shorter where they would hold more values: wide tables may be sparse."""
+
 
 @dataclass
 class Table:
@@ -42,15 +45,20 @@ class Table:
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
     def slices(self, size):
-        """(x, y, weight) of consecutive runs of `size` rows; `weight` is a tensor or None."""
+        """(x, y, weight) of consecutive runs of at most `size` rows; `weight` may be None."""
+        weights = self.weights()
+        size = min(size, max(1, VALUES_AT_ONCE // self.rows.shape[1]))
         for start in range(0, len(self), size):
-            where = slice(start, min(start + size, len(self)))
-            where = where if self.index is None else torch.from_numpy(self.index[where])
-            x = self.rows.take(where)
+            run = slice(start, min(start + size, len(self)))
+            if self.index is None:
+                x, y = self.rows.take(run), self.y[run]
+            else:
+                x = self.rows.take(self.rows.index(self.index[run]))
+                y = self.y[torch.from_numpy(self.index[run]).to(self.y.device)]
             weight = None
-            if self.weight is not None:
-                weight = torch.as_tensor(self.weight[where], dtype=x.dtype, device=x.device)
-            yield x, self.y[where if isinstance(where, slice) else where.to(self.y.device)], weight
+            if weights is not None:
+                weight = torch.as_tensor(weights[run], dtype=x.dtype, device=x.device)
+            yield x, y, weight
 
 
 @dataclass
@@ -122,19 +130,17 @@ class Batches:
         batches : iterator of Batch
         """
         self._shuffle()
-        order, flat = self.order[0], None
+        order, y = self.order[0], self.table.y
         if len(self.order) > 1:
             order = np.stack(self.order)  # (K, n)
-        shape = (self.n,) if order is None else order.shape
         if order is not None:
-            flat = torch.from_numpy(order.ravel()).to(self.table.y.device)
-        y = self.table.y if flat is None else self.table.y.index_select(0, flat)
-        y = y.view(*shape, *self.table.y.shape[1:])
+            index = torch.from_numpy(order).to(y.device)
+            y = y.index_select(0, index.view(-1)).view(*order.shape, *y.shape[1:])
         weight = None
         if self.weight is not None:
             each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
             weight = np.stack(each) if len(each) > 1 else each[0]
-        return y, weight, self._batches(order, flat, y, weight)
+        return y, weight, self._batches(order, y, weight)
 
     def _shuffle(self):
         for k, rng in enumerate(self.rngs or ()):
@@ -142,11 +148,13 @@ class Batches:
             rng.shuffle(permutation)
             self.order[k] = self.order[k][permutation]
 
-    def _batches(self, order, flat, y, weight):
+    def _batches(self, order, y, weight):
         rows, d = self.table.rows, self.table.rows.shape[1]
-        at_once = None
-        if flat is not None and len(flat) * d <= GATHER_AT_ONCE:
-            at_once = rows.take(flat).view(*order.shape, d)
+        index = at_once = None
+        if order is not None:
+            index = rows.index(order)
+            if order.size * d <= GATHER_AT_ONCE:
+                at_once = rows.take(index).view(*order.shape, d)
         for start in range(0, self.n, self.size):
             run = slice(start, min(start + self.size, self.n))
             if at_once is not None:
@@ -154,9 +162,8 @@ class Batches:
             elif order is None:
                 x = rows.take(run)
             else:
-                part = torch.from_numpy(order[..., run].ravel())
-                x = rows.take(part).view(*order.shape[:-1], -1, d)
-            y_batch = y[run] if order is None or order.ndim == 1 else y[:, run]
+                x = rows.take(index[..., run]).view(*order.shape[:-1], -1, d)
+            y_batch = y[:, run] if len(self.order) > 1 else y[run]
             n = run.stop - run.start
             scale, weight_sum = 1.0 / n, float(n)
             if weight is not None:

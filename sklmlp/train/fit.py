@@ -84,7 +84,8 @@ class Fit:
     @property
     def update(self):
         """What moves the weights; skorch's policies want to see torch's own `step`."""
-        return self.optimizer.update if type(self.events) is Events else self.optimizer.step
+        quiet = type(self.events) is Events
+        return self.optimizer.update if quiet else lambda: self.optimizer.step()  # policies wrap it
 
     def start(self):
         """Begin; a fit may continue an earlier one."""

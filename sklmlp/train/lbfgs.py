@@ -62,6 +62,7 @@ def _minimise(fit):
             }
         )
         started = now
+        events.begin_epoch()  # SciPy tells of an iteration when it is over
         events.end_epoch(progress.history[-1])
         if params.verbose:
             print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")

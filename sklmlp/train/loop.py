@@ -6,6 +6,7 @@ import warnings
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
+from sklmlp import runtime
 from sklmlp.train.batches import Batches
 from sklmlp.train.dense import DenseStep, can_step_by_hand
 from sklmlp.train.step import AutogradStep
@@ -51,7 +52,8 @@ def _train_stack(fits, one_epoch):
         for fit in fits:
             fit.events.begin_training()
         while running:
-            _train_epoch(running, step, batches)
+            with runtime.settings(params.matmul_precision, _is_small(running, batches)):
+                _train_epoch(running, step, batches)
             going = [k for k, fit in enumerate(running) if not (fit.has_ended() or one_epoch)]
             going = [k for k in going if not _out_of_epochs(running[k])]
             if len(going) < len(running):
@@ -62,6 +64,12 @@ def _train_stack(fits, one_epoch):
         warnings.warn("Training interrupted by user.", stacklevel=2)
     for fit in fits:
         fit.finish()
+
+
+def _is_small(fits, batches):
+    """Whether a step is too small to be worth a second thread."""
+    products = sum(i * o for i, o in fits[0].network.spec.shapes) * batches.size * len(fits)
+    return products < runtime.SMALL_STEP
 
 
 def _train_epoch(fits, step, batches):

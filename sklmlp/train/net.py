@@ -45,7 +45,9 @@ class Net(skorch.NeuralNet):
         super().__init__(*args, **kwargs)
         self.answer, self.classes, self.our_optimizer = answer, classes, our_optimizer
 
-    _default_callbacks = ()
+    def get_default_callbacks(self):
+        """None: scoring and printing are the fit's."""
+        return []
 
     @property
     def classes_(self):
@@ -61,7 +63,7 @@ class Net(skorch.NeuralNet):
 
     def initialize_optimizer(self, triggered_directly=None):
         """Take the optimizer that the fit uses."""
-        self.optimizer_ = self.our_optimizer
+        self.optimizer_ = self.our_optimizer()  # skorch wants optimizers set here, not in __init__
         return self
 
     def predict_proba(self, X):
@@ -99,7 +101,7 @@ class SkorchEvents(Events):
             predict_nonlinearity=fit.loss.link,
             answer=estimator._answer,
             classes=getattr(estimator, "classes_", None),
-            our_optimizer=fit.optimizer,
+            our_optimizer=lambda: fit.optimizer,
         ).initialize()
         self.data = {"train": training, "valid": held_out}
         history = fit.progress.history
@@ -135,6 +137,8 @@ class SkorchEvents(Events):
 
     def begin_epoch(self):
         self._notify("on_epoch_begin", **self._datasets())
+        if not self.on_batches:
+            self.net.history.new_batch()  # an empty one: Checkpoint looks for the last
 
     def begin_batch(self, batch):
         if self.on_batches:

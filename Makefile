@@ -1,0 +1,55 @@
+# make demo         the quickstart, on scikit-learn's digits (ARGS="--csv FILE --target COLUMN" for your table)
+# make test         ruff, then the tests
+# make test-oldest  the tests with the oldest versions that are supported
+# make clean        remove the environments and what was built
+#
+# Each command makes the environment that it needs. The stamps in it say what was installed, so a
+# second start goes straight to work.
+
+PYTHON ?= python3
+VENV ?= .venv
+VENV_OLDEST ?= .venv-oldest
+ARGS ?=
+
+PACKAGING = pyproject.toml setup.py
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint format test-oldest clean
+
+demo: $(VENV)/installed-examples
+	$(VENV)/bin/python examples/quickstart.py $(ARGS)
+
+test: lint
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+lint: $(VENV)/installed-test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/installed-test
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+test-oldest: $(VENV_OLDEST)/installed-test
+	$(VENV_OLDEST)/bin/python -m pytest $(ARGS)
+
+clean:
+	rm -rf $(VENV) $(VENV_OLDEST) build *.egg-info quickstart_output
+	rm -rf .pytest_cache .hypothesis .ruff_cache .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/bin/python $(VENV_OLDEST)/bin/python:
+	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
+
+# Torch comes first and by itself, so that its pinned version is found before anything asks for "a torch".
+$(VENV)/installed-%: $(PACKAGING) constraints.txt | $(VENV)/bin/python
+	@echo "Installing sklmlp[$*] in $(VENV) ..."
+	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt torch
+	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+	@touch $@
+
+$(VENV_OLDEST)/installed-%: $(PACKAGING) constraints-oldest.txt | $(VENV_OLDEST)/bin/python
+	@echo "Installing sklmlp[$*] in $(VENV_OLDEST) ..."
+	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt torch
+	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt -e '.[$*]'
+	@touch $@

@@ -1,0 +1,41 @@
+"""Seconds for each row and epoch as a memory-mapped table grows; prints a table."""
+
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import sklmlp
+
+SIZES, FEATURES = [10_000, 100_000, 1_000_000, 10_000_000], 20
+
+
+def main():
+    warnings.filterwarnings("ignore")
+    print("| rows | shuffled, us a row and epoch | in place |\n|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "X.npy"
+        file = np.lib.format.open_memmap(path, "w+", np.float32, (SIZES[-1], FEATURES))
+        rng = np.random.default_rng(0)
+        for start in range(0, SIZES[-1], 10**6):
+            file[start : start + 10**6] = rng.standard_normal((10**6, FEATURES), dtype=np.float32)
+        file.flush()
+        X = np.load(path, mmap_mode="r")
+        for n in SIZES:
+            y = np.asarray(X[:n, 0]) > 0
+            row = [f"{n:,}"]
+            for shuffle in (True, False):
+                epochs = max(1, 1_000_000 // n)
+                model = sklmlp.MLPClassifier(
+                    (32,), max_iter=epochs, shuffle=shuffle, tol=0, n_iter_no_change=10**9
+                )
+                start = time.perf_counter()
+                model.fit(X[:n], y)
+                row.append(f"{(time.perf_counter() - start) / n / epochs * 1e6:.3f}")
+            print("| " + " | ".join(row) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

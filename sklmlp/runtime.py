@@ -1,0 +1,72 @@
+"""Torch's process-wide settings: one lock owns them, sets them around the work and puts them back.
+
+Thread count and matmul precision belong to the process, not to a call. Works that want the same
+settings run side by side; one that wants others waits until those before it have ended. A fit asks
+anew for each epoch, so that nobody waits for long.
+"""
+
+import threading
+from contextlib import contextmanager
+
+import torch
+
+SMALL_STEP = 2e7
+"""Multiplications of a training step under which a second thread costs more than it brings."""
+
+_changed = threading.Condition()
+_mine = threading.local()
+_users, _current, _found = 0, None, None
+
+
+@contextmanager
+def settings(precision, one_thread=False):
+    """Compute with these settings; inside another work of the same thread, with that one's.
+
+    Parameters
+    ----------
+    precision : {"highest", "high", "medium"}
+        As `torch.set_float32_matmul_precision` takes it.
+    one_thread : bool, default=False
+        Whether to keep torch from using more than one thread.
+    """
+    if getattr(_mine, "is_set", False):
+        yield
+        return
+    _enter((precision, one_thread))
+    _mine.is_set = True
+    try:
+        yield
+    finally:
+        _mine.is_set = False
+        _leave()
+
+
+def _enter(wanted):
+    global _users, _current, _found
+    with _changed:
+        while _users and _current != wanted:
+            _changed.wait()
+        if not _users:
+            _found = torch.get_float32_matmul_precision(), torch.get_num_threads()
+            precision, one_thread = wanted
+            _apply(precision, 1 if one_thread else _found[1])
+            _current = wanted
+        elif wanted[1]:
+            _apply(wanted[0], 1)  # OpenMP counts threads for each calling thread
+        _users += 1
+
+
+def _leave():
+    global _users
+    with _changed:
+        _users -= 1
+        _apply(*_found) if not _users else torch.set_num_threads(_found[1])
+        if not _users:
+            _changed.notify_all()
+
+
+def _apply(precision, threads):
+    if torch.get_float32_matmul_precision() != precision:
+        torch.set_float32_matmul_precision(precision)
+    if torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)

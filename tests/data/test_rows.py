@@ -1,0 +1,286 @@
+"""Rows: every kind of table is taken, none is copied or densified as a whole."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
+
+from tests.tables import make, make_table
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+SPARSE = [sparse.csr_matrix, sparse.csc_matrix, sparse.csr_array, sparse.csc_array]
+
+
+def whole_numbers(kind):
+    """A table whose X are small integers, which every dtype holds exactly."""
+    X, y = make_table(kind)
+    return np.round(3 * X).clip(0, 9), y
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        np.ndarray.tolist,
+        np.asfortranarray,
+        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+        lambda X: X[::-1].copy()[::-1],
+        lambda X: X.astype(">f8"),
+        lambda X: X.astype(object),
+        lambda X: X.astype(np.int64),
+        lambda X: X.astype(np.uint8),
+        lambda X: X.astype(np.int16),
+        pd.DataFrame,
+        lambda X: pd.DataFrame(X).astype("Int64"),
+        lambda X: pl.DataFrame(X, schema=list("abcde")),
+        *SPARSE,
+    ],
+)
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_every_container_gives_the_same_fit(container, solver, kind):
+    """Lists, strided and swapped arrays, integers, frames and sparse tables all train alike."""
+    X, y = whole_numbers(kind)
+    expected = make(kind, solver=solver).fit(X, y)
+    got = make(kind, solver=solver).fit(container(X), y)
+    for a, b in zip(got.coefs_, expected.coefs_, strict=True):
+        assert a.dtype == np.float64
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    assert_allclose(got.predict(container(X)), expected.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int32, np.uint8, bool])
+def test_what_is_computed_in(dtype, kind):
+    """float32 computes in float32, everything else in float64, as scikit-learn does."""
+    X, y = whole_numbers(kind)
+    estimator = make(kind).fit((X > 1 if dtype is bool else X).astype(dtype), y)
+    expected = np.float32 if dtype == np.float32 else np.float64
+    assert {a.dtype.type for a in estimator.coefs_ + estimator.intercepts_} == {expected}
+
+
+@pytest.mark.parametrize("asked", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+def test_dtype_parameter(asked, dtype):
+    """`dtype=` decides what is computed in, whatever X is."""
+    X, y = whole_numbers("regression")
+    estimator = make("regression", dtype=asked).fit(X.astype(dtype), y)
+    assert estimator.coefs_[0].dtype == asked
+    assert next(estimator.module_.parameters()).numpy(force=True).dtype == asked
+
+
+@pytest.mark.parametrize("fitted_on", [np.float32, np.float64])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_answers_come_in_the_dtype_of_X(dtype, fitted_on):
+    """Predicted values and probabilities have the dtype of the rows asked about."""
+    for kind, method in [("regressions", "predict"), ("multiclass", "predict_proba")]:
+        X, y = make_table(kind)
+        estimator = make(kind).fit(X.astype(fitted_on), y)
+        assert getattr(estimator, method)(X.astype(dtype)).dtype == dtype
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_float32_probabilities_sum_to_one(kind):
+    """Probabilities are normalised in the dtype that they are returned in."""
+    X, y = make_table(kind, n_samples=500)
+    proba = make(kind).fit(X.astype(np.float32), y).predict_proba(X.astype(np.float32))
+    assert_allclose(proba.sum(axis=1, dtype=np.float64), 1, atol=2 * np.finfo(np.float32).eps)
+
+
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
+def test_feature_names(frame):
+    """Names are learnt, and rows with other names are refused with scikit-learn's message."""
+    X, y = make_table("binary")
+    named = frame({name: X[:, i] for i, name in enumerate("abcde")})
+    estimator = make("binary").fit(named, y)
+    assert_array_equal(estimator.feature_names_in_, list("abcde"))
+    estimator.predict(named)
+    swapped = frame({name: X[:, i] for i, name in enumerate("bacde")})
+    with pytest.raises(ValueError, match="feature names should match"):
+        estimator.predict(swapped)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        estimator.predict(X)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_read_only_arrays(solver):
+    """Read-only rows, targets and weights train without a warning and stay as they are."""
+    X, y = make_table("regression")
+    weight = np.full(len(y), 2.0)
+    before = X.copy(), y.copy(), weight.copy()
+    for array in (X, y, weight):
+        array.flags.writeable = False
+    estimator = make("regression", solver=solver, early_stopping=solver == "adam")
+    estimator.fit(X, y, sample_weight=weight).predict(X)
+    for array, kept in zip((X, y, weight), before, strict=True):
+        assert_array_equal(array, kept)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint8", "int64"])
+def test_memory_maps_give_the_same_fit(dtype, tmp_path):
+    """A memory-mapped table trains and predicts like the array that it holds."""
+    X, y = whole_numbers("multiclass")
+    X = X.astype(dtype)
+    np.save(tmp_path / "X.npy", X)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    expected = make("multiclass").fit(X, y)
+    got = make("multiclass").fit(mapped, y)
+    for a, b in zip(got.coefs_, expected.coefs_, strict=True):
+        assert_allclose(a, b, rtol=1e-5)
+    assert_allclose(got.predict_proba(mapped), expected.predict_proba(X), rtol=1e-4)
+
+
+PROLOGUE = """
+import gc, threading, warnings
+import numpy as np
+from scipy import sparse
+import sklmlp
+from sklearn.exceptions import ConvergenceWarning
+warnings.simplefilter("ignore", ConvergenceWarning)
+
+def memory():  # MiB of our own; pages of mapped files belong to the system
+    with open("/proc/self/status") as status:
+        return int(dict(line.split(":", 1) for line in status)["RssAnon"].split()[0]) / 1024
+
+def growth(function):
+    gc.collect()
+    before, highest, over = memory(), [0.0], threading.Event()
+    def watch():
+        while not over.wait(0.002):
+            highest[0] = max(highest[0], memory())
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    function()
+    over.set()
+    watcher.join()
+    return highest[0] - before
+
+def fit_and_predict(X, y, **options):
+    model = sklmlp.MLPClassifier((4,), max_iter=1, max_fun=2, batch_size=256, **options)
+    assert len(model.fit(X, y).predict(X)) == len(y)
+
+rng = np.random.default_rng(0)
+small = rng.normal(size=(512, 5))  # for what is loaded at first use
+fit_and_predict(small, rng.integers(0, 2, 512), early_stopping=True)
+fit_and_predict(sparse.csr_array(small), rng.integers(0, 2, 512), solver="lbfgs")
+"""
+
+
+def run(tmp_path, script):
+    """What a script prints in a process of its own, after the prologue."""
+    path = tmp_path / "script.py"
+    path.write_text(PROLOGUE + textwrap.dedent(script), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_memory_maps_are_never_copied_whole(tmp_path):
+    """Training, validating and predicting on mapped files of 192 MiB takes less than half."""
+    printed = run(
+        tmp_path,
+        """
+        for dtype in ("float32", "float64", "uint8"):
+            n, d = 2**15, 6 * 2**10 // np.dtype(dtype).itemsize
+            X = np.lib.format.open_memmap("FOLDER/X.npy", mode="w+", dtype=dtype, shape=(n, d))
+            X[:, :2] = rng.integers(0, 9, (n, 2))
+            y = (X[:, 0] > X[:, 1]).astype(int)
+            del X
+            X = np.load("FOLDER/X.npy", mmap_mode="r")
+            print(dtype, growth(lambda: fit_and_predict(X, y, early_stopping=True)))
+        """.replace("FOLDER", str(tmp_path)),
+    )
+    growths = dict(line.split() for line in printed.splitlines())
+    assert set(growths) == {"float32", "float64", "uint8"}
+    assert all(float(growth) < 96 for growth in growths.values()), growths
+
+
+def test_sparse_tables_are_never_densified_whole(tmp_path):
+    """A table that would take 1 GiB as an array trains and predicts in a fifth of that."""
+    printed = run(
+        tmp_path,
+        """
+        n, d = 2**13, 2**14
+        entries = rng.normal(size=2 * n), (np.repeat(np.arange(n), 2), rng.integers(0, d, 2 * n))
+        y = rng.integers(0, 2, n)
+        for container, options in [
+            (sparse.csr_array, {"early_stopping": True}),
+            (sparse.csc_matrix, {"solver": "sgd"}),
+            (sparse.csc_array, {"solver": "lbfgs"}),
+        ]:
+            X = container(entries, shape=(n, d))
+            print(growth(lambda: fit_and_predict(X, y, **options)))
+        """,
+    )
+    growths = [float(line) for line in printed.splitlines()]
+    assert len(growths) == 3
+    assert max(growths) < 200, growths
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("container", SPARSE)
+def test_sparse_tables_with_early_stopping_and_partial_fit(container, early_stopping):
+    """Sparse rows give what dense ones give, over a validation split and call by call."""
+    X, y = whole_numbers("multiclass")
+
+    def train(X):
+        estimator = make("multiclass", early_stopping=early_stopping, batch_size=16).fit(X, y)
+        estimator.set_params(early_stopping=False)
+        return estimator.partial_fit(X, y).partial_fit(X, y)
+
+    got, expected = train(container(X)), train(X)
+    assert got.validation_scores_ == expected.validation_scores_
+    assert_allclose(got.predict_proba(container(X)), expected.predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda X: np.where(X == X.max(), np.nan, X), "contains NaN"),
+        (lambda X: np.where(X == X.max(), np.inf, X), "contains infinity"),
+        (lambda X: X[:, 0], "Expected 2D array"),
+        (lambda X: X[:0], "0 sample"),
+        (lambda X: X[:, :0], "0 feature"),
+        (lambda X: X[:-1], "inconsistent numbers of samples"),
+        (lambda X: X.astype(complex), "Complex data not supported"),
+        (lambda X: np.where(X > 0, "yes", "no"), "could not convert string to float"),
+    ],
+)
+def test_bad_rows_are_refused(change, message, kind):
+    """Rows that say nothing, or nothing finite, are refused in scikit-learn's words."""
+    X, y = make_table(kind)
+    estimator = make(kind)
+    with pytest.raises(ValueError, match=message):
+        estimator.fit(change(X), y)
+    assert not hasattr(estimator, "coefs_")
+
+
+@pytest.mark.parametrize("bad", ["nan", "wrong width"])
+def test_bad_rows_are_refused_in_prediction(bad, kind):
+    """Rows with NaN or of another width get an error, never an answer."""
+    X, y = make_table(kind)
+    estimator = make(kind).fit(X, y)
+    rows = X[:, :-1] if bad == "wrong width" else np.where(X == X.max(), np.nan, X)
+    message = "is expecting 5 features" if bad == "wrong width" else "contains NaN"
+    with pytest.raises(ValueError, match=message):
+        estimator.predict(rows)
+
+
+def test_many_rows_are_predicted_in_chunks(monkeypatch):
+    """Predicting chunk by chunk gives the answers of predicting at once."""
+    X, y = make_table("regression")
+    estimator = make("regression").fit(X, y)
+    at_once = estimator.predict(X)
+    monkeypatch.setattr("sklmlp.base.VALUES_AT_A_TIME", 56)  # seven rows of eight units
+    assert_allclose(estimator.predict(X), at_once, rtol=1e-12)

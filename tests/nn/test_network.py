@@ -1,0 +1,128 @@
+"""A network in training: one flat tensor that the module's parameters are views of."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from sklmlp.activations import ACTIVATIONS
+from sklmlp.nn import Network, Spec, initial_weights, resolve
+
+TABLE = list(ACTIVATIONS)
+CPU = torch.device("cpu")
+
+
+def make_network(activation="relu", hidden=(8, 4), dtype=torch.float64, n_outputs=3):
+    spec = Spec(5, n_outputs, hidden, tuple(resolve(activation, len(hidden))), "squared_error")
+    weights = initial_weights(
+        spec, np.random.RandomState(0), np.dtype("float64"), resolve("identity", 1)[0]
+    )
+    return Network(spec, weights, dtype, CPU), weights
+
+
+def rows(n=6, dtype=torch.float64):
+    return torch.randn(n, 5, generator=torch.Generator().manual_seed(0), dtype=dtype)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_flat_holds_every_learned_number_once(name):
+    """`flat` is as long as the module has parameters, which all lie in its memory."""
+    network, _ = make_network(name)
+    parameters = list(network.module.parameters())
+    assert network.flat.numel() == sum(p.numel() for p in parameters)
+    start = network.flat.data_ptr()
+    end = start + network.flat.numel() * network.flat.element_size()
+    assert all(start <= p.data_ptr() < end for p in parameters)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_writing_into_flat_moves_the_module(name):
+    """Parameters are views: a number written into `flat` is the module's."""
+    network, _ = make_network(name)
+    network.flat.detach().fill_(0.125)
+    assert all((p == 0.125).all() for p in network.module.parameters())
+    assert all((value == 0.125).all() for value in network.coefs + network.intercepts)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_gradient_is_what_autograd_fills(name):
+    """Backpropagation adds into `gradient`, which is every parameter's `grad` and `flat`'s."""
+    network, _ = make_network(name)
+    network.module(rows()).square().sum().backward()
+    assert network.flat.grad is network.gradient
+    by_parameter = [p.grad for p in network.module.parameters()]
+    total = sum(gradient.double().square().sum() for gradient in by_parameter)
+    assert total > 0
+    assert_allclose(network.gradient.square().sum().item(), total.item(), rtol=1e-12)
+
+
+def test_coefs_come_first_then_intercepts_in_scikit_learns_layout():
+    """`flat` begins with the coefs as (fan in, fan out); `n_coefs` says where they end."""
+    network, weights = make_network()
+    flat = network.flat.detach().numpy()
+    expected = np.concatenate([a.ravel() for a in weights.coefs + weights.intercepts])
+    assert_array_equal(flat, expected)
+    assert network.n_coefs == 5 * 8 + 8 * 4 + 4 * 3
+
+
+def test_a_learned_slope_stands_behind_what_alpha_sees():
+    """PReLU's slopes are in `flat` after the intercepts, outside the penalty's part."""
+    network, _ = make_network("prelu")
+    assert_array_equal(network.flat.detach()[-2:].numpy(), [0.25, 0.25])
+    assert network.n_coefs + (8 + 4 + 3) + 2 == network.flat.numel()
+
+
+@pytest.mark.parametrize("hidden", [(), (8,), (8, 4)])
+def test_logits_are_the_forward_pass_written_in_numpy(hidden):
+    """Logits are affine maps with the activation between each two of them."""
+    network, weights = make_network("tanh", hidden)
+    x = rows()
+    z = x.numpy()
+    for i, (coef, intercept) in enumerate(zip(weights.coefs, weights.intercepts, strict=True)):
+        z = (np.tanh(z) if i else z) @ coef + intercept
+    assert_allclose(network.logits(x).numpy(), z, rtol=1e-12)
+
+
+def test_identity_stack_is_one_affine_map():
+    """Layers without a nonlinearity between them collapse to the product of their maps."""
+    network, weights = make_network("identity", (8, 6, 4))
+    coef, intercept = np.eye(5), np.zeros(5)
+    for more, shift in zip(weights.coefs, weights.intercepts, strict=True):
+        coef, intercept = coef @ more, intercept @ more + shift
+    x = rows()
+    assert_allclose(network.logits(x).numpy(), x.numpy() @ coef + intercept, rtol=1e-10)
+
+
+def test_glu_takes_twice_the_units_that_it_gives():
+    """The affine map before GLU has 2 h outputs, the one behind it h inputs."""
+    network, _ = make_network("glu", (8, 4))
+    assert [tuple(coef.shape) for coef in network.coefs] == [(5, 16), (8, 8), (4, 3)]
+    assert [tuple(bias.shape) for bias in network.intercepts] == [(16,), (8,), (3,)]
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_weights_are_copies_that_make_the_same_network(name):
+    """`weights` copies: going on with training does not change them, and they start a twin."""
+    network, _ = make_network(name)
+    x = rows()
+    before, kept = network.logits(x).clone(), network.weights(np.dtype("float64"))
+    network.flat.detach().zero_()
+    twin = Network(network.spec, kept, torch.float64, CPU)
+    assert_array_equal(twin.logits(x).numpy(), before.numpy())
+
+
+def test_networks_of_equal_weights_share_nothing():
+    """Two networks from one set of weights train apart."""
+    one, weights = make_network()
+    other = Network(one.spec, weights, torch.float64, CPU)
+    one.flat.detach().zero_()
+    assert other.flat.detach().abs().sum() > 0
+    assert all(np.abs(coef).sum() > 0 for coef in weights.coefs)
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_float32(name):
+    """A network in float32 has all its parameters and its logits in float32."""
+    network, _ = make_network(name, dtype=torch.float32)
+    assert {p.dtype for p in network.module.parameters()} == {torch.float32}
+    assert network.logits(rows(dtype=torch.float32)).dtype == torch.float32

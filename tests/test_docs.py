@@ -1,0 +1,65 @@
+"""Every Python block of README.md and docs/ runs, and every relative link leads somewhere.
+
+The blocks of a page run in their order and share their names, in an empty folder. A block that
+is only to be read is fenced as ```py or ```text.
+"""
+
+import re
+import sys
+import types
+import warnings
+from pathlib import Path
+
+import pytest
+from sklearn.exceptions import ConvergenceWarning
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+ANY_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+
+
+def parametrize_pages(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+@parametrize_pages([page for page in PAGES if BLOCK.search(page.read_text("utf-8"))])
+def test_blocks_run(page, tmp_path, monkeypatch):
+    """The code of a page runs as it stands, without warnings."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    # A module of its own, so that what a page defines can be pickled.
+    module = types.ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    text = page.read_text("utf-8")
+    for block in BLOCK.finditer(text):
+        # Empty lines in front make a traceback show the line of the page.
+        code = "\n" * text[: block.start(1)].count("\n") + block[1]
+        with warnings.catch_warnings():
+            # A page keeps its fits short.
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            exec(compile(code, page, "exec"), module.__dict__)
+
+
+@parametrize_pages(PAGES)
+def test_links_lead_somewhere(page):
+    """A relative link names a file that exists, and a heading that it has."""
+    text = ANY_BLOCK.sub("", page.read_text("utf-8"))
+    for link in LINK.findall(text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.is_relative_to(ROOT) and target.exists(), f"{link} leads nowhere"
+        if anchor:
+            assert anchor in anchors(target.read_text("utf-8")), f"{link}: no such heading"
+
+
+def anchors(text):
+    """Return the names that a page's headings are linked by."""
+    headings = HEADING.findall(ANY_BLOCK.sub("", text))
+    return {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
