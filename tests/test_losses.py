@@ -15,7 +15,8 @@ N = 7
 
 
 def targets_and_logits(name, n_outputs, seed=0):
-    """Random logits, (N, n_outputs), and targets as the loss takes them."""
+    """Random logits, (N, n_outputs), and targets as the loss takes them; two classes at least."""
+    n_outputs = max(n_outputs, 2) if name == "log_loss" else n_outputs
     rng = np.random.default_rng(seed)
     z = rng.normal(scale=2, size=(N, n_outputs))
     y = {
@@ -97,8 +98,8 @@ def test_extreme_logits_stay_finite(name, logit):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_of_the_network(kind, activation, weighted):
     """One plain step of gradient descent goes down the penalised objective's finite differences."""
-    X, y = make_table(kind, n_samples=9, n_features=3)
-    weight = np.random.default_rng(1).uniform(0.5, 2, 9) if weighted else None
+    X, y = make_table(kind, n_samples=20, n_features=3)
+    weight = np.random.default_rng(1).uniform(0.5, 2, 20) if weighted else None
     alpha, rate = 0.3, 1e-3
     model = make(
         kind,
@@ -110,7 +111,7 @@ def test_gradients_of_the_network(kind, activation, weighted):
         alpha=alpha,
         warm_start=True,
         max_iter=1,
-        batch_size=9,
+        batch_size=20,
     ).fit(X, y, sample_weight=weight)
     before = [a.copy() for a in model.coefs_ + model.intercepts_]
 
@@ -121,7 +122,7 @@ def test_gradients_of_the_network(kind, activation, weighted):
         penalty = alpha / 2 * sum((coef**2).sum() for coef in model.coefs_)
         return (rows_objective(kind, y, z) @ w + penalty) / w.sum()
 
-    w = np.ones(9) if weight is None else weight
+    w = np.ones(20) if weight is None else weight
     slopes = [np.empty_like(a) for a in before]
     for i, array in enumerate(before):
         for where in np.ndindex(array.shape):

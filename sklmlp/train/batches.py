@@ -61,7 +61,7 @@ class Table:
             yield x, y, weight
 
 
-@dataclass
+@dataclass(slots=True)
 class Batch:
     """What one step trains on. K is the number of networks; one network has no axis of it.
 
@@ -73,8 +73,8 @@ class Batch:
         What each row's gradient counts: its weight over the sum of the batch's.
     weight_sum : float, tensor of shape (K, 1) or None
         None where a batch has no weight.
-    start : int
-        Where the batch begins in the epoch.
+    start, number : int
+        Where the batch begins in the epoch, and how many were before it.
     """
 
     x: torch.Tensor
@@ -82,6 +82,7 @@ class Batch:
     scale: object
     weight_sum: object
     start: int
+    number: int
 
 
 class Batches:
@@ -155,7 +156,7 @@ class Batches:
             index = rows.index(order)
             if order.size * d <= GATHER_AT_ONCE:
                 at_once = rows.take(index).view(*order.shape, d)
-        for start in range(0, self.n, self.size):
+        for number, start in enumerate(range(0, self.n, self.size)):
             run = slice(start, min(start + self.size, self.n))
             if at_once is not None:
                 x = at_once[..., run, :]
@@ -168,7 +169,7 @@ class Batches:
             scale, weight_sum = 1.0 / n, float(n)
             if weight is not None:
                 scale, weight_sum = _scale(weight[..., run], x)
-            yield Batch(x, y_batch, scale, weight_sum, start)
+            yield Batch(x, y_batch, scale, weight_sum, start, number)
 
 
 def _scale(weight, like):

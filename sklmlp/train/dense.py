@@ -41,29 +41,36 @@ class DenseStep:
 
     def __init__(self, fits):
         self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
-        self.update = fits[0].update
         self._lay_out([fit.network.flat.detach() for fit in fits])
 
     def _lay_out(self, flats):
         """Weights, gradients and moments of all networks in one tensor each."""
         self.memory = {}  # by batch size
         networks = [fit.network for fit in self.fits]
-        self.n_coefs = networks[0].n_coefs
+        optimizers = [fit.optimizer for fit in self.fits]
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
-            self.flat, self.gradient = flats[0], networks[0].gradient
-            self.update, self.alpha = self.fits[0].update, alphas[0]
+            self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
         else:
             self.flat = torch.stack(flats)  # (K, P)
             self.gradient = torch.zeros_like(self.flat)
             for k, network in enumerate(networks):
                 network.bind(self.flat[k], self.gradient[k])
-            self.update = UpdateTogether(
-                [fit.optimizer for fit in self.fits], self.flat, self.gradient
-            ).update
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
-        self.penalised = any(alphas)
+        self.update = UpdateTogether(optimizers, self.flat, self.gradient).update
+        if self.fits[0].is_watched:  # policies of skorch and torch wrap `step`
+            self.update = lambda: optimizers[0].step()
+        n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
+        self.all_coefs = self.flat[..., :n_coefs]
+        self.all_coef_gradients = self.gradient[..., :n_coefs]
         self.coefs, self.intercepts = self._views(self.flat)
+        self.turned_coefs = [coef.mT for coef in self.coefs]
+        self.biases = self.intercepts  # as the affine kernel takes them
+        if len(flats) > 1:
+            self.biases = [intercept.unsqueeze(-2) for intercept in self.intercepts]
+        self.affine, self.matmul = torch.addmm, torch.mm
+        if len(flats) > 1:
+            self.affine, self.matmul = torch.baddbmm, torch.bmm
         self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
 
     def _views(self, flat):
@@ -91,15 +98,16 @@ class DenseStep:
         self._lay_out(flats)
 
     def _memory_for(self, n):
-        """Pre-activations, activations and gradients for n rows, and logits."""
-        stack = self.flat.shape[:-1]
-        layers = []
+        """Pre-activations, activations and gradients of each hidden layer for n rows; logits."""
+        stack, layers = self.flat.shape[:-1], []
         for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
             kernel = _kernel(choice, width)
             z = self.flat.new_empty((*stack, n, choice.units_in(width)))
             a = self.flat.new_empty((*stack, n, width)) if kernel.keeps_input else z
-            layers.append((kernel, z, a, self.flat.new_empty((*stack, n, width))))
-        return layers, self.flat.new_empty((*stack, n, self.spec.n_outputs))
+            layers.append((kernel, z, a, a.mT, self.flat.new_empty((*stack, n, width))))
+        # a slice of the meter's memory is no place for a batched product
+        logits = self.flat.new_empty((*stack, n, self.spec.n_outputs)) if stack else None
+        return layers, logits
 
     def __call__(self, batch, logits, penalty):
         """Train on a batch; see `AutogradStep`."""
@@ -108,50 +116,42 @@ class DenseStep:
             self.memory[n] = self._memory_for(n)
         layers, z_out = self.memory[n]
         a = batch.x
-        for i, (kernel, z, value, _) in enumerate(layers):
-            _affine(self.intercepts[i], a, self.coefs[i], z)  # z = a W + b
+        for i, (kernel, z, value, _, _) in enumerate(layers):
+            self.affine(self.biases[i], a, self.coefs[i], out=z)  # z = a W + b
             kernel.forward(z, value)
             a = value
-        _affine(self.intercepts[-1], a, self.coefs[-1], z_out)
-        logits.copy_(z_out)
+        z_out = logits if z_out is None else z_out
+        self.affine(self.biases[-1], a, self.coefs[-1], out=z_out)
+        if z_out is not logits:
+            logits.copy_(z_out)
 
         # delta = dL/dz, from the last layer to the first: Rumelhart et al. 1986, eq. 4 to 6
         delta = self.loss.gradient(z_out, batch.y).mul_(batch.scale)
         for i in range(len(layers), 0, -1):
-            kernel, z, value, below = layers[i - 1]
-            self._weight_gradient(i, value, delta)
-            _matmul(delta, self.coefs[i].mT, below)  # dL/da = delta W^T
+            kernel, z, value, turned, below = layers[i - 1]
+            self._weight_gradient(i, turned, delta)
+            self.matmul(delta, self.turned_coefs[i], out=below)  # dL/da = delta W^T
             delta = kernel.backward(below, z, value)
-        self._weight_gradient(0, batch.x, delta)
+        self._weight_gradient(0, batch.x.mT, delta)
         self._penalise(batch.weight_sum, penalty)
-        self.fits[0].events.gradient_computed(batch)
+        if self.fits[0].is_watched:
+            self.fits[0].events.gradient_computed(batch)
         self.update()
 
-    def _weight_gradient(self, i, a, delta):
-        _matmul(a.mT, delta, self.coef_gradients[i])  # dL/dW = a^T delta
+    def _weight_gradient(self, i, turned, delta):
+        self.matmul(turned, delta, out=self.coef_gradients[i])  # dL/dW = a^T delta
         torch.sum(delta, -2, out=self.intercept_gradients[i])
 
     def _penalise(self, weight_sum, penalty):
-        coefs = self.flat[..., : self.n_coefs]
+        coefs, gradients = self.all_coefs, self.all_coef_gradients
         if self.flat.ndim == 1:
             torch.dot(coefs, coefs, out=penalty)
             if self.penalised:
-                self.gradient[: self.n_coefs].add_(coefs, alpha=self.alpha / weight_sum)
+                gradients.add_(coefs, alpha=self.alpha / weight_sum)
             return
         penalty.copy_(torch.linalg.vecdot(coefs, coefs))
         if self.penalised:
-            self.gradient[:, : self.n_coefs].addcmul_(coefs, self.alpha / weight_sum)
-
-
-def _affine(intercept, a, coef, out):
-    if a.ndim == 2:
-        torch.addmm(intercept, a, coef, out=out)
-    else:
-        torch.baddbmm(intercept.unsqueeze(-2), a, coef, out=out)
-
-
-def _matmul(a, b, out):
-    (torch.mm if a.ndim == 2 else torch.bmm)(a, b, out=out)
+            gradients.addcmul_(coefs, self.alpha / weight_sum)
 
 
 def _is_module(own):

@@ -76,16 +76,15 @@ class Fit:
         return LOSSES[self.network.spec.loss]
 
     @property
+    def is_watched(self):
+        """Whether somebody listens to its events."""
+        return type(self.events) is not Events
+
+    @property
     def can_share_steps(self):
         """Whether no callback listens and no batch can be without weight."""
         weight = self.table.weight
-        return type(self.events) is Events and (weight is None or weight.min() > 0)
-
-    @property
-    def update(self):
-        """What moves the weights; skorch's policies want to see torch's own `step`."""
-        quiet = type(self.events) is Events
-        return self.optimizer.update if quiet else lambda: self.optimizer.step()  # policies wrap it
+        return not self.is_watched and (weight is None or weight.min() > 0)
 
     def start(self):
         """Begin; a fit may continue an earlier one."""

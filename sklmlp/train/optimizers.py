@@ -30,15 +30,8 @@ class FlatOptimizer:
 
     def step(self, closure=None):
         """Update the flat tensor from its gradient, as torch's optimizers are told to."""
-        self.update()
-
-    def update(self):
-        """Update the flat tensor from its gradient."""
-        self.t += 1
         flat = self.param_groups[0]["params"][0]
-        self.update_tensors(
-            [flat.detach()], [flat.grad], list(self.moments.values()), self.t, self.options
-        )
+        UpdateTogether([self], flat.detach(), flat.grad).update()
 
     def leave_stack(self):
         """Own moments, where those of a stack were shared."""
@@ -72,7 +65,7 @@ class Adam(FlatOptimizer, torch.optim.Adam):
             moments[:1],
             moments[1:],
             [],
-            [torch.tensor(float(t), device=flats[0].device)],
+            [flats[0].new_full((), t, dtype=torch.float32)],
             lr=lr,
             beta1=beta_1,
             beta2=beta_2,
@@ -126,41 +119,48 @@ class SGD(FlatOptimizer, torch.optim.SGD):
 
 
 class UpdateTogether:
-    """The optimizers of a stack, one fused update for all networks with the same options.
+    """One fused update for all networks of a stack that agree on their optimizers' options.
 
     Parameters
     ----------
     optimizers : list of Adam or of SGD
         One a network.
-    flat, gradient : tensor of shape (K, P)
+    flat, gradient : tensor of shape (K, P), or (P,) for one network
     """
 
     def __init__(self, optimizers, flat, gradient):
         self.optimizers, self.flat, self.gradient = optimizers, flat, gradient
-        self.moments = []  # each (K, P)
-        for name in optimizers[0].moments:
-            together = torch.stack([optimizer.moments[name] for optimizer in optimizers])
-            self.moments.append(together)
-            for k, optimizer in enumerate(optimizers):
-                optimizer.moments[name] = together[k]
+        self.moments = list(optimizers[0].moments.values())
+        if flat.ndim == 2:
+            self.moments = [self._together(name) for name in optimizers[0].moments]
         self.options, self.groups = None, []
+
+    def _together(self, name):
+        """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
+        together = torch.stack([optimizer.moments[name] for optimizer in self.optimizers])
+        for optimizer, moment in zip(self.optimizers, together, strict=True):
+            optimizer.moments[name] = moment
+        return together
 
     def update(self):
         """One step of every network."""
-        options = [(optimizer.options, optimizer.t) for optimizer in self.optimizers]
-        if self.options != [option for option, _ in options]:
+        options = [optimizer.options for optimizer in self.optimizers]
+        if self.options != options:
             self._group(options)
-        for rows, optimizer in self.groups:
-            optimizer.update_tensors(*rows, optimizer.t + 1, optimizer.options)
+        for tensors, optimizer in self.groups:
+            optimizer.update_tensors(*tensors, optimizer.t + 1, optimizer.options)
         for optimizer in self.optimizers:
             optimizer.t += 1
 
     def _group(self, options):
         """Runs of neighbours that agree; each is one tensor to the fused kernel."""
-        self.options, self.groups, start = [option for option, _ in options], [], 0
-        for k in range(1, len(options) + 1):
-            if k == len(options) or options[k] != options[start]:
-                run = slice(start, k)
+        self.options, self.groups, start = options, [], 0
+        keys = [
+            (each, optimizer.t) for each, optimizer in zip(options, self.optimizers, strict=True)
+        ]
+        for k in range(1, len(keys) + 1):
+            if k == len(keys) or keys[k] != keys[start]:
+                run = slice(start, k) if self.flat.ndim == 2 else slice(None)
                 tensors = [self.flat[run]], [self.gradient[run]], [m[run] for m in self.moments]
                 self.groups.append((tensors, self.optimizers[start]))
                 start = k

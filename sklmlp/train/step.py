@@ -34,7 +34,7 @@ class AutogradStep:
         self.backward(batch.x, batch.y, batch.scale, logits)
         self.penalise(batch.weight_sum, penalty)
         self.fit.events.gradient_computed(batch)
-        self.fit.update()
+        self.fit.optimizer.step()
 
     def keep(self, which):
         """Nothing to give up: there is one network."""
