@@ -1,6 +1,7 @@
 # make demo         the quickstart, on scikit-learn's digits (ARGS="--csv FILE --target COLUMN" for your table)
 # make test         ruff, then the tests
 # make test-oldest  the tests with the oldest versions that are supported
+# make bench        time and memory beside scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
 #
 # Each command makes the environment that it needs. The stamps in it say what was installed, so a
@@ -14,7 +15,7 @@ ARGS ?=
 PACKAGING = pyproject.toml setup.py
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format test-oldest clean
+.PHONY: demo test lint format test-oldest bench clean
 
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -32,6 +33,9 @@ format: $(VENV)/installed-test
 
 test-oldest: $(VENV_OLDEST)/installed-test
 	$(VENV_OLDEST)/bin/python -m pytest $(ARGS)
+
+bench: $(VENV)/installed-test
+	$(VENV)/bin/python benchmarks/compare.py $(ARGS)
 
 clean:
 	rm -rf $(VENV) $(VENV_OLDEST) build *.egg-info quickstart_output

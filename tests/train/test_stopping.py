@@ -1,0 +1,357 @@
+"""When a fit ends, what it says of that, and what it leaves behind."""
+
+import signal
+import sys
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
+
+from tests.tables import make, make_pair, make_table
+
+SOLVERS = ["adam", "sgd", "lbfgs"]
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_fit_that_has_not_converged_says_so(solver, kind):
+    """A fit that ends at `max_iter` raises scikit-learn's ConvergenceWarning."""
+    X, y = make_table(kind)
+    model = make(kind, solver=solver, max_iter=3)
+    with pytest.warns(ConvergenceWarning, match=r"[Mm]aximum iterations|iterations? \(|ITERATIONS"):
+        model.fit(X, y)
+    assert model.n_iter_ == 3
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_a_fit_that_has_converged_is_silent(solver, recwarn):
+    """A fit that ends by itself warns of nothing."""
+    X, y = make_table("regression")
+    options = {"hidden_layer_sizes": (), "alpha": 1.0, "max_iter": 3000}
+    model = make("regression", solver=solver, **options).fit(X, y)
+    assert 2 < model.n_iter_ < 3000
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("n_iter_no_change", [1, 4])
+def test_patience(n_iter_no_change, early_stopping):
+    """A fit ends when more than `n_iter_no_change` epochs after the first are none better by `tol`."""
+    X, y = make_table("regression")
+    model = make(
+        "regression",
+        tol=1e6,
+        n_iter_no_change=n_iter_no_change,
+        max_iter=100,
+        early_stopping=early_stopping,
+    ).fit(X, y)
+    assert model.n_iter_ == n_iter_no_change + 2
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_infinite_patience():
+    """`n_iter_no_change=inf` trains until `max_iter`."""
+    X, y = make_table("regression")
+    assert make("regression", tol=1e6, n_iter_no_change=np.inf, max_iter=30).fit(X, y).n_iter_ == 30
+
+
+def test_max_fun():
+    """`max_fun` bounds the evaluations of lbfgs, and so its iterations."""
+    X, y = make_table("regression")
+    with pytest.warns(ConvergenceWarning):
+        model = make("regression", solver="lbfgs", max_fun=4, max_iter=100).fit(X, y)
+    assert model.n_iter_ <= 4
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regressions"])
+def test_early_stopping_keeps_the_best_weights(kind):
+    """The kept weights reach the best validation score on the rows that were held out."""
+    X, y = make_table(kind, n_samples=150)
+    seen = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, net, dataset_train, dataset_valid, **kwargs):
+            seen[:] = [dataset_valid.X, dataset_valid.y]
+
+    model = make(
+        kind, early_stopping=True, max_iter=300, learning_rate_init=0.05, callbacks=[Watch()]
+    ).fit(X, y)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+    assert len(model.validation_scores_) == model.n_iter_
+    assert model.best_loss_ is None
+    assert_allclose(model.score(*seen), model.best_validation_score_)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_warm_start_with_early_stopping_keeps_the_best_of_all_fits():
+    """A second fit that scores no better leaves the best weights, not the last ones.
+
+    scikit-learn 1.9.1 leaves the last ones: the arrays it keeps are those that it trains on.
+    """
+    X, y = make_table("regression", n_samples=100)
+    model = make("regression", early_stopping=True, warm_start=True, max_iter=60)
+    model.set_params(learning_rate_init=0.03).fit(X, y)
+    best, coefs = model.best_validation_score_, [coef.copy() for coef in model.coefs_]
+    model.set_params(learning_rate_init=10.0, max_iter=2).fit(X, y)
+    assert model.best_validation_score_ == best
+    for now, before in zip(model.coefs_, coefs, strict=True):
+        assert_array_equal(now, before)
+
+
+class Interrupting:
+    """A standard output that a user interrupts when it says "Iteration 3"."""
+
+    def __init__(self, interrupt):
+        self.interrupt, self.lines = interrupt, []
+
+    def write(self, text):
+        self.lines.append(text)
+        if text.startswith("Iteration 3,"):
+            self.interrupt()
+
+    def flush(self):
+        pass
+
+
+def raise_interrupt():
+    raise KeyboardInterrupt
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.parametrize("interrupt", [raise_interrupt, press_ctrl_c])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_ctrl_c_between_epochs(solver, interrupt, early_stopping, kind, monkeypatch):
+    """Ctrl-C ends a fit with a warning and leaves an estimator to predict and train on with."""
+    X, y = make_table(kind)
+    early_stopping &= solver != "lbfgs"
+    model = make(kind, solver=solver, verbose=True, max_iter=50, early_stopping=early_stopping)
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", Interrupting(interrupt))
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            model.fit(X, y)
+    assert 2 <= model.n_iter_ <= 3
+    assert np.isfinite(model.predict(X)).all()
+    assert np.isfinite(model.loss_)
+    model.set_params(verbose=False, warm_start=True, max_iter=2)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+
+
+class InterruptedActivation:
+    """tanh, interrupted at one of its calls; a trial of shapes on zeros does not count."""
+
+    def __init__(self, at):
+        self.calls, self.at = 0, at
+
+    def __call__(self, z):
+        self.calls += bool(z.any())
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+        return torch.tanh(z)
+
+
+@pytest.mark.parametrize("at", [1, 2, 9])
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_ctrl_c_in_a_step(solver, at):
+    """Ctrl-C in the middle of a step, the first included, leaves finite weights."""
+    X, y = make_table("regression")
+    activation = InterruptedActivation(at)
+    model = make("regression", solver=solver, activation=activation, batch_size=20, max_iter=50)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model.fit(X, y)
+    assert activation.calls == at
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"solver": "adam"},
+        {"solver": "sgd", "learning_rate": "adaptive", "learning_rate_init": 0.05, "tol": 0.01},
+        {"solver": "sgd", "learning_rate": "invscaling", "tol": 0.1},
+        {"solver": "adam", "early_stopping": True, "n_iter_no_change": 3, "tol": 1e-2},
+        {"solver": "sgd", "early_stopping": True, "n_iter_no_change": 1, "tol": 1.0},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_verbose_lines(options, kind, capsys):
+    """`verbose=True` prints scikit-learn's lines."""
+    X, y = make_table(kind)
+    ours, theirs = make_pair(kind, verbose=True, **{"max_iter": 40, **options})
+    theirs.fit(X, y)
+    expected = capsys.readouterr().out
+    ours.fit(X, y)
+    assert expected.startswith("Iteration 1, loss = ")
+    assert capsys.readouterr().out == expected
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_silence(solver, capfd):
+    """Without `verbose` nothing is printed."""
+    X, y = make_table("regression")
+    make("regression", solver=solver).fit(X, y)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+@pytest.mark.parametrize("before", [False, True])
+def test_non_finite_weights(solver, before):
+    """A fit that ends in weights that are not finite is scikit-learn's ValueError."""
+    X, y = make_table("regression")
+    model = make("regression", solver=solver, max_iter=100)
+    if before:
+        expected = model.fit(X, y).predict(X)
+    huge = X / np.abs(X).max() * np.finfo(float).max
+    if solver == "lbfgs":  # its line search gives up with the weights that it was given
+        huge, y = huge, y * np.finfo(float).max
+    try:
+        model.fit(huge, y)
+    except ValueError as error:
+        assert "Solver produced non-finite parameter weights" in str(error)
+        assert hasattr(model, "coefs_") == before
+    else:
+        assert solver == "lbfgs"
+        return
+    if before:
+        assert_array_equal(model.predict(X), expected)
+
+
+def test_a_diverged_validation_score_ends_the_fit():
+    """A validation score of NaN ends the fit with a warning and the best weights before it.
+
+    scikit-learn 1.9.1 goes on until `max_iter`.
+    """
+    X, y = make_table("regression", n_samples=100)
+    model = make(
+        "regression",
+        activation="identity",
+        solver="sgd",
+        learning_rate_init=100.0,
+        early_stopping=True,
+        max_iter=1000,
+        n_iter_no_change=1000,
+    )
+    with pytest.warns(ConvergenceWarning, match="Training diverged: the validation score became"):
+        model.fit(X, y)
+    assert model.n_iter_ < 1000
+    assert np.isnan(model.validation_scores_[-1])
+    assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_lbfgs_says_that_it_ignores_early_stopping(kind):
+    """lbfgs with `early_stopping` warns, and trains on all rows as without."""
+    X, y = make_table(kind)
+    with pytest.warns(UserWarning, match=r"early_stopping=True is ignored by solver='lbfgs'"):
+        model = make(kind, solver="lbfgs", early_stopping=True).fit(X, y)
+    expected = make(kind, solver="lbfgs").fit(X, y)
+    assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+def test_lbfgs_has_no_partial_fit(kind):
+    """`partial_fit` is there for adam and sgd alone."""
+    assert not hasattr(make(kind, solver="lbfgs"), "partial_fit")
+    assert hasattr(make(kind, solver="adam"), "partial_fit")
+    assert hasattr(make(kind, solver="sgd"), "partial_fit")
+    with pytest.raises(AttributeError) as caught:
+        make(kind, solver="lbfgs").partial_fit(*make_table(kind))
+    assert "lbfgs is not stochastic" in str(caught.value.__cause__ or caught.value)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_partial_fit_goes_with_no_early_stopping(kind):
+    """`partial_fit` with `early_stopping` is scikit-learn's error and changes nothing."""
+    X, y = make_table(kind)
+    model = make(kind, early_stopping=True).fit(X, y)
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="partial_fit does not support early_stopping=True"):
+        model.partial_fit(X, y)
+    assert vars(model) == before
+
+
+class Failing:
+    """An activation that fails in its fourth call."""
+
+    calls = 0
+
+    def __call__(self, z):
+        Failing.calls += 1
+        if Failing.calls > 3:
+            raise RuntimeError("out of order")
+        return z
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize(
+    "failure", ["activation", "targets", "widths", "new classes", "device", "too few rows"]
+)
+def test_a_failed_fit_changes_nothing(failure, method):
+    """Whatever goes wrong in a fit, the estimator is the one that it was."""
+    X, y = make_table("multiclass")
+    model = make("multiclass", batch_size=10).fit(X, y)
+    before, answers = dict(vars(model)), model.predict_proba(X)
+    arrays = [a.copy() for a in model.coefs_ + model.intercepts_]
+    rows, changed = (X, y), {}
+    if failure == "activation":
+        Failing.calls, changed = 0, {"activation": Failing()}
+    elif failure == "targets":
+        rows = X[:, :3], np.full(60, np.nan)
+    elif failure == "widths":
+        changed = {"hidden_layer_sizes": (-1,)}
+    elif failure == "new classes":
+        rows, changed = (X, y + 5), {"warm_start": True}
+    elif failure == "device":
+        changed = {"device": "nowhere"}
+    else:
+        rows, changed = (X[:2], y[:2]), {"early_stopping": True}
+    old = {name: getattr(model, name) for name in changed}
+    with pytest.raises((ValueError, RuntimeError)):
+        getattr(model.set_params(**changed), method)(*rows)
+    model.set_params(**old)
+    assert vars(model).keys() == before.keys()
+    assert all(vars(model)[name] is value for name, value in before.items())
+    for now, was in zip(model.coefs_ + model.intercepts_, arrays, strict=True):
+        assert_array_equal(now, was)
+    assert_array_equal(model.predict_proba(X), answers)
+
+
+def test_a_failed_first_fit_leaves_nothing():
+    """An estimator whose first fit fails is as unfitted as before, inputs' names included."""
+    X, y = make_table("binary")
+    model = make("binary", hidden_layer_sizes=(3, 0))
+    before = dict(vars(model))
+    with pytest.raises(ValueError, match="hidden_layer_sizes must be > 0"):
+        model.fit(X, y)
+    assert vars(model) == before
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("change", [{"hidden_layer_sizes": (9,)}, {"hidden_layer_sizes": ()}])
+def test_a_warm_start_keeps_its_shape(change):
+    """A warm start with other widths is an error that names both shapes."""
+    X, y = make_table("regression")
+    model = make("regression", warm_start=True).fit(X, y)
+    with pytest.raises(ValueError, match="Training cannot go on"):
+        model.set_params(**change).fit(X, y)
+
+
+def test_a_batch_larger_than_the_table_is_clipped():
+    """A `batch_size` beyond the number of rows warns as scikit-learn's does."""
+    X, y = make_table("regression")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger than sample"):
+            clipped = make("regression", batch_size=100).fit(X, y)
+        assert_array_equal(clipped.coefs_[0], make("regression", batch_size=60).fit(X, y).coefs_[0])
