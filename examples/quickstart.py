@@ -1,6 +1,6 @@
 """Tune, fit, save and reload a network on real data, and look at what came out.
 
-On scikit-learn's digits, about a minute:   python examples/quickstart.py
+On scikit-learn's digits, half a minute:    python examples/quickstart.py
 On your own table:                          python examples/quickstart.py --csv FILE --target COLUMN
 """
 

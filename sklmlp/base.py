@@ -425,7 +425,7 @@ class BaseMLP(BaseEstimator, ABC):
                 f"{name} belongs to one network, and this {type(self).__name__} has "
                 f"{len(self.estimators_)}; see estimators_[0].{name} and so on."
             )
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return object.__getattribute__(self, name)  # raises the error that led here
 
     def __getstate__(self):
         state = vars(self).copy()

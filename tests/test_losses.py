@@ -70,7 +70,7 @@ def test_gradients(name, n_outputs, seed):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_links(name):
-    """The link turns logits into what `predict` and `predict_proba` answer, by SciPy's functions."""
+    """The link from logits to answers is SciPy's function."""
     _, z = targets_and_logits(name, 3)
     expected = {
         "softmax": lambda z: special.softmax(z, axis=1),

@@ -79,7 +79,7 @@ class Choice:
 
         torch judges most arguments only when it computes with them.
         """
-        rows = torch.zeros(2, self.units_in(width), dtype=dtype)
+        rows = torch.zeros(2, self.units_in(width), dtype=dtype, device="cpu")
         try:
             with torch.no_grad():
                 shape = tuple(module.eval()(rows).shape)

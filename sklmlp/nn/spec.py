@@ -107,7 +107,7 @@ def initial_weights(spec, rng, dtype, output_activation):
 
 def activation_modules(spec, dtype, seed=None):
     """A module for each hidden activation, made without touching torch's global generators."""
-    with _FORK_LOCK, torch.random.fork_rng(devices=[]):
+    with _FORK_LOCK, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         if seed is not None:
             torch.manual_seed(seed)
         return [

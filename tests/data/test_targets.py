@@ -64,7 +64,7 @@ def test_booleans():
     "container", [np.ndarray.tolist, pd.DataFrame, sparse.csr_matrix, sparse.csr_array]
 )
 def test_multilabel_containers(container, solver, early_stopping):
-    """Label indicators train alike as lists, frames and sparse matrices; sparse ones come back so."""
+    """Label indicators train alike in every container; sparse ones are answered in sparse ones."""
     early_stopping &= solver != "lbfgs"
     X, y = make_table("multilabel")
     expected = make("multilabel", solver=solver, early_stopping=early_stopping).fit(X, y)
@@ -234,7 +234,7 @@ def test_routing_is_asked_for_by_method(method):
 
 @pytest.mark.parametrize("kind", ["binary", "regression"])
 def test_weights_are_routed_through_a_pipeline(kind):
-    """A pipeline hands the weights on to `fit` and `score`, with the numbers of handing them over."""
+    """A pipeline hands the weights on to `fit` and to `score`."""
     X, y = make_table(kind)
     weight = np.random.default_rng(0).uniform(0.1, 3, 60)
     bare = make(kind).fit(X, y, sample_weight=weight)
