@@ -359,7 +359,9 @@ class BaseMLP(BaseEstimator, ABC):
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
         rows = ConvertedRows(X, predictor.dtype, predictor.device)
         size = max(1, VALUES_AT_A_TIME // predictor.widest)
-        with runtime.settings(self.matmul_precision), torch.inference_mode():
+        products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
+        is_small = products < runtime.SMALL_STEP
+        with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
             if len(range(0, X.shape[0], size)) == 1:
                 return predictor(rows.take(slice(None))).cpu().numpy().astype(dtype, copy=False)
             logits = np.empty((X.shape[0], predictor.n_outputs), dtype)

@@ -1,7 +1,7 @@
 """Networks: their plain description, their weights and their torch modules."""
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
-from sklmlp.nn.network import Network
+from sklmlp.nn.network import Network, is_turned
 from sklmlp.nn.predictor import Predictor
 from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights
 
@@ -14,6 +14,7 @@ __all__ = [
     "assemble",
     "constructor_arguments",
     "initial_weights",
+    "is_turned",
     "output_rule",
     "resolve",
     "resolve_one",

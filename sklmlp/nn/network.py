@@ -24,7 +24,7 @@ class Network:
     coefs, intercepts : list of tensor
         Views of `flat`, in scikit-learn's layout.
     flat, gradient : torch.nn.Parameter, tensor of shape (n_parameters,)
-        coefs, then intercepts, then the parameters of activations.
+        coefs, then intercepts, then the parameters of activations; coefs as `is_turned` says.
     n_coefs : int
         How many of them, from the start, the penalty `alpha` sees.
     """
@@ -43,14 +43,16 @@ class Network:
             layer for name, layer in layers.items() if name.startswith("activation")
         ]
 
-        # torch keeps a linear map as (out, in); flat holds it as scikit-learn does, (in, out)
-        learned = [(layer.weight, True) for layer in linears]
-        learned += [(layer.bias, False) for layer in linears]
-        learned += [
-            (p, False) for layer in self.activations for p in layer.parameters() if p.requires_grad
+        # torch keeps a linear map as (out, in), and so is a turned one in memory
+        self._turned = [is_turned(*coef.shape) for coef in coefs]
+        self._learned = [layer.weight for layer in linears] + [layer.bias for layer in linears]
+        self._learned += [p for a in self.activations for p in a.parameters() if p.requires_grad]
+        rest = len(self._learned) - len(coefs)
+        self._transpose = [not turned for turned in self._turned] + [False] * rest
+        stored = [
+            p.detach().T if transpose else p.detach()
+            for p, transpose in zip(self._learned, self._transpose, strict=True)
         ]
-        self._learned, self._n_layers = learned, len(coefs)
-        stored = [p.detach().T if turned else p.detach() for p, turned in learned]
         self._shapes = [value.shape for value in stored]
         self.n_coefs = sum(coef.numel() for coef in coefs)
         flat = torch.cat([value.reshape(-1) for value in stored])
@@ -60,11 +62,14 @@ class Network:
     def bind(self, flat, gradient):
         """Move into other memory that holds the same numbers."""
         self.flat.data, self.flat.grad, self.gradient = flat, gradient, gradient
-        values, gradients = _views(flat, self._shapes), _views(gradient, self._shapes)
-        for (p, turned), value, slope in zip(self._learned, values, gradients, strict=True):
-            p.data, p.grad = (value.T, slope.T) if turned else (value, slope)
-        self.coefs, self.intercepts = values[: self._n_layers], values[self._n_layers :]
-        self.intercepts = self.intercepts[: self._n_layers]
+        values, slopes = _views(flat, self._shapes), _views(gradient, self._shapes)
+        parts = zip(self._learned, self._transpose, values, slopes, strict=True)
+        for p, transpose, value, slope in parts:
+            p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
+        n_layers = len(self._turned)
+        coefs = zip(values, self._turned, strict=False)
+        self.coefs = [value.T if turned else value for value, turned in coefs]
+        self.intercepts = values[n_layers : 2 * n_layers]
 
     def seed(self, draw):
         """Give activations that are random in training a generator, seeded by `draw()`."""
@@ -92,6 +97,14 @@ class Network:
             [copied(intercept) for intercept in self.intercepts],
             [{k: copied(v) for k, v in a.state_dict().items()} for a in self.activations],
         )
+
+
+def is_turned(fan_in, fan_out):
+    """Whether coefs lie in memory as (fan out, fan in): the longer side is the contiguous one.
+
+    BLAS is several times slower at products whose result is narrow along its contiguous side.
+    """
+    return fan_out < fan_in
 
 
 def _views(flat, shapes):

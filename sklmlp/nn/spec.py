@@ -158,7 +158,7 @@ def loaded_activations(spec, extras, dtype, device):
                 f"Activation {choice.name!r} learns {sorted(module.state_dict())}, and what was "
                 f"learned is {sorted(state)}. Use warm_start=False to fit another activation."
             )
-        tensors = {name: torch.as_tensor(value) for name, value in state.items()}
+        tensors = {name: torch.as_tensor(value, device="cpu") for name, value in state.items()}
         tensors = {
             n: t.to(device, dtype if t.is_floating_point() else None) for n, t in tensors.items()
         }

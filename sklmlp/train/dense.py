@@ -8,6 +8,7 @@ two-dimensional kernels.
 import torch
 
 from sklmlp.kernels import by_autograd
+from sklmlp.nn import is_turned
 from sklmlp.train.optimizers import UpdateTogether
 
 
@@ -78,8 +79,18 @@ class DenseStep:
         stack, shapes = flat.shape[:-1], self.spec.shapes
         sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
         parts = flat.split(sizes, dim=-1)
-        coefs = [p.view(*stack, *shape) for p, shape in zip(parts, shapes, strict=False)]
+        coefs = [
+            part.view(*stack, o, i).mT if is_turned(i, o) else part.view(*stack, i, o)
+            for part, (i, o) in zip(parts, shapes, strict=False)
+        ]
         return coefs, list(parts[len(shapes) :])
+
+    def _empty(self, n, width):
+        """Memory for n rows, (..., n, width), contiguous along its longer side: see `is_turned`."""
+        stack = self.flat.shape[:-1]
+        if width < n:
+            return self.flat.new_empty((*stack, width, n)).mT
+        return self.flat.new_empty((*stack, n, width))
 
     def keep(self, which):
         """Go on with some of the networks; the others leave with their own weights."""
@@ -99,14 +110,14 @@ class DenseStep:
 
     def _memory_for(self, n):
         """Pre-activations, activations and gradients of each hidden layer for n rows; logits."""
-        stack, layers = self.flat.shape[:-1], []
+        layers = []
         for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
             kernel = _kernel(choice, width)
-            z = self.flat.new_empty((*stack, n, choice.units_in(width)))
-            a = self.flat.new_empty((*stack, n, width)) if kernel.keeps_input else z
-            layers.append((kernel, z, a, a.mT, self.flat.new_empty((*stack, n, width))))
+            z = self._empty(n, choice.units_in(width))
+            a = self._empty(n, width) if kernel.keeps_input else z
+            layers.append((kernel, z, a, a.mT, self._empty(n, width)))
         # a slice of the meter's memory is no place for a batched product
-        logits = self.flat.new_empty((*stack, n, self.spec.n_outputs)) if stack else None
+        logits = self._empty(n, self.spec.n_outputs) if self.flat.ndim == 2 else None
         return layers, logits
 
     def __call__(self, batch, logits, penalty):

@@ -1,5 +1,6 @@
 """One network's training: what it is given, how far it has come, and when it ends."""
 
+import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class Fit:
         if self.validation is None:
             # nothing finite comes of weights that are not: the caller raises
             loss = self.progress.loss_curve[-1]
-            return not np.isfinite(loss) and not self.network.flat.isfinite().all()
+            return not math.isfinite(loss) and not self.network.flat.isfinite().all()
         if not np.isnan(self.progress.validation_scores[-1]):  # -inf is a score, if a bad one
             return False
         warnings.warn(

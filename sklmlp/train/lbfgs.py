@@ -8,6 +8,7 @@ import scipy.optimize
 import torch
 from sklearn.utils.optimize import _check_optimize_result
 
+from sklmlp import runtime
 from sklmlp.train.step import AutogradStep
 
 ROWS_AT_A_TIME = 4096
@@ -34,7 +35,14 @@ def _minimise(fit):
     best = network.flat.detach().cpu().double().numpy().copy()
     loss_reached = float("nan")
 
+    products = sum(i * o for i, o in network.spec.shapes) * min(len(table), ROWS_AT_A_TIME)
+    is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
+
     def loss_and_gradient(flat):
+        with runtime.settings(params.matmul_precision, is_small):
+            return evaluate(flat)
+
+    def evaluate(flat):
         network.flat.detach().copy_(torch.from_numpy(flat))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())

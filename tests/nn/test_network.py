@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.nn import Network, Spec, initial_weights, resolve
+from sklmlp.nn import Network, Spec, initial_weights, is_turned, resolve
 
 TABLE = list(ACTIVATIONS)
 CPU = torch.device("cpu")
@@ -56,12 +56,15 @@ def test_gradient_is_what_autograd_fills(name):
     assert_allclose(network.gradient.square().sum().item(), total.item(), rtol=1e-12)
 
 
-def test_coefs_come_first_then_intercepts_in_scikit_learns_layout():
-    """`flat` begins with the coefs as (fan in, fan out); `n_coefs` says where they end."""
+def test_coefs_come_first_then_intercepts_with_the_longer_side_contiguous():
+    """`flat` begins with the coefs, turned where fan out is smaller; `n_coefs` is their end."""
     network, weights = make_network()
     flat = network.flat.detach().numpy()
-    expected = np.concatenate([a.ravel() for a in weights.coefs + weights.intercepts])
-    assert_array_equal(flat, expected)
+    stored = [coef.T if is_turned(*coef.shape) else coef for coef in weights.coefs]
+    expected = np.concatenate([a.ravel() for a in stored + weights.intercepts])
+    assert_array_equal(flat[: len(expected)], expected)
+    for view, coef in zip(network.coefs, weights.coefs, strict=True):
+        assert_array_equal(view, coef)
     assert network.n_coefs == 5 * 8 + 8 * 4 + 4 * 3
 
 
