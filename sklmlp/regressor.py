@@ -160,8 +160,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklmlp import MLPRegressor
     >>> X, y = load_diabetes(return_X_y=True)
-    >>> mlp = MLPRegressor(hidden_layer_sizes=(16,), solver="lbfgs", random_state=0)
-    >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.6
+    >>> mlp = MLPRegressor(
+    ...     hidden_layer_sizes=(16,), solver="lbfgs", alpha=100, max_iter=2000, random_state=0
+    ... )
+    >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.55
     True
     """
 

@@ -3,7 +3,6 @@
 import numpy as np
 import sklearn.neural_network
 from numpy.testing import assert_allclose
-from scipy import sparse
 
 import sklmlp
 
@@ -85,8 +84,3 @@ def assert_same_model(ours, theirs, X, rtol=1e-6):
     else:
         expected = theirs.predict(X)
         assert_allclose(ours.predict(X), expected, rtol, rtol * np.abs(expected).max())
-
-
-def dense(X):
-    """X as a dense array."""
-    return X.toarray() if sparse.issparse(X) else X

@@ -51,7 +51,7 @@ def test_no_check_fails(name, options):
     """No check fails, whatever the solver and the activation."""
     results = statuses(sklmlp, name, options)
     assert with_status(results, "failed") == []
-    assert {status for _, status, _ in results} == {"passed", "skipped"}
+    assert {status for _, status, _ in results} <= {"passed", "skipped"}
 
 
 @pytest.mark.parametrize("options", ALSO_THEIRS)

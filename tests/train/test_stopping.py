@@ -121,7 +121,12 @@ def raise_interrupt():
 
 
 def press_ctrl_c():
-    signal.raise_signal(signal.SIGINT)
+    # a shell starts what it runs in the background with SIGINT ignored
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
