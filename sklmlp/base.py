@@ -57,7 +57,7 @@ _OF_ONE_NETWORK = (
     "_no_improvement_count",
 )
 
-VALUES_AT_A_TIME = 2**22
+VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
 
 

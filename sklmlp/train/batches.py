@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
+"""Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
+
 GATHER_AT_ONCE = 2**20
 """An epoch of at most this many values is put in order by one gather; a larger one batchwise."""
-
-VALUES_AT_ONCE = 2**22
-"""Runs of rows are cut shorter where they would hold more values: wide tables may be sparse."""
 
 
 @dataclass
@@ -44,10 +44,10 @@ class Table:
         """The weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
-    def slices(self, size):
-        """(x, y, weight) of consecutive runs of at most `size` rows; `weight` may be None."""
+    def slices(self):
+        """(x, y, weight) of consecutive runs of rows; `weight` is a tensor or None."""
         weights = self.weights()
-        size = min(size, max(1, VALUES_AT_ONCE // self.rows.shape[1]))
+        size = max(1, min(ROWS_AT_A_TIME, VALUES_AT_A_TIME // self.rows.shape[1]))
         for start in range(0, len(self), size):
             run = slice(start, min(start + size, len(self)))
             if self.index is None:

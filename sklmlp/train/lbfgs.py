@@ -9,9 +9,8 @@ import torch
 from sklearn.utils.optimize import _check_optimize_result
 
 from sklmlp import runtime
+from sklmlp.train.batches import ROWS_AT_A_TIME
 from sklmlp.train.step import AutogradStep
-
-ROWS_AT_A_TIME = 4096
 
 
 def train_lbfgs(fits):
@@ -46,7 +45,7 @@ def _minimise(fit):
         network.flat.detach().copy_(torch.from_numpy(flat))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
-        for x, y, weight in table.slices(ROWS_AT_A_TIME):
+        for x, y, weight in table.slices():
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
             step.backward(x, y, scale, z)
