@@ -23,7 +23,7 @@ class Kernel(NamedTuple):
         `backward(gradient, z, a)` gives the gradient times the derivative, which is written over
         the gradient wherever torch can.
     keeps_input : bool
-        Whether `backward` reads `z`; where it does not, `a` and `z` may be one.
+        Whether `backward` reads `z`; where it does not, `a` and `z` are one.
     """
 
     forward: Callable
@@ -31,10 +31,10 @@ class Kernel(NamedTuple):
     keeps_input: bool
 
 
-def by_value(forward, backward):
-    """A kernel whose derivative follows from the activation's value."""
+def by_value(forward_, backward):
+    """A kernel whose derivative follows from the activation's value, which replaces the input."""
     return lambda _: Kernel(
-        lambda z, a: forward(z, out=a),
+        lambda z, a: forward_(z),
         lambda gradient, z, a: backward(gradient, a, grad_input=gradient),
         keeps_input=False,
     )
@@ -75,7 +75,7 @@ def relu(_):
     """max(0, z); the derivative is one where the value is positive."""
     backward = _aten.threshold_backward.grad_input
     return Kernel(
-        lambda z, a: torch.clamp_min(z, 0, out=a),
+        lambda z, a: torch.relu_(z),
         lambda gradient, z, a: backward(gradient, a, 0, grad_input=gradient),
         keeps_input=False,
     )
@@ -158,8 +158,8 @@ def by_autograd(module):
     return Kernel(forward, backward, keeps_input=True)
 
 
-logistic = by_value(torch.sigmoid, _aten.sigmoid_backward.grad_input)
-tanh = by_value(torch.tanh, _aten.tanh_backward.grad_input)
+logistic = by_value(torch.sigmoid_, _aten.sigmoid_backward.grad_input)
+tanh = by_value(torch.tanh_, _aten.tanh_backward.grad_input)
 silu = by_input("silu")
 hardsigmoid = by_input("hardsigmoid")
 hardtanh = by_input("hardtanh", min_val=-1.0, max_val=1.0)

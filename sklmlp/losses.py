@@ -26,8 +26,8 @@ class Loss:
     rows : callable
         Logits and targets to the loss of each row, (..., n).
     gradient : callable
-        `gradient(z, y)`: logits and targets to the gradient of the objective that is
-        descended with respect to the logits, (..., n, k), for each row by itself.
+        `gradient(z, y, out=None)`: logits and targets to the gradient of the objective that is
+        descended with respect to the logits, (..., n, k), for each row by itself; into `out`.
     objective : callable or None
         The objective of each row that `gradient` belongs to, where it is not `rows`.
     """
@@ -42,13 +42,20 @@ class Loss:
 
 def _clip(log_probability):
     """Logarithms of probabilities that are clipped to [eps, 1 - eps], as scikit-learn reports."""
-    eps = torch.finfo(log_probability.dtype).eps
-    return log_probability.clamp(math.log(eps), math.log1p(-eps))
+    return log_probability.clamp_(*_BOUNDS[log_probability.dtype])
 
 
-def softmax(z):
+def _bounds(dtype):
+    eps = torch.finfo(dtype).eps
+    return math.log(eps), math.log1p(-eps)
+
+
+_BOUNDS = {dtype: _bounds(dtype) for dtype in (torch.float32, torch.float64)}
+
+
+def softmax(z, out=None):
     """Softmax over the last axis; torch's kernels are several times faster across the rows."""
-    return torch.softmax(z.mT, -2).mT
+    return torch.softmax(z.mT, -2, out=None if out is None else out.mT).mT
 
 
 def log_softmax(z):
@@ -57,12 +64,14 @@ def log_softmax(z):
 
 
 def _log_loss_rows(z, y):  # y: (..., n) indices of classes
-    return -_clip(log_softmax(z).gather(-1, y.unsqueeze(-1)).squeeze(-1))
+    return _clip(log_softmax(z).mT.gather(-2, y.unsqueeze(-2)).squeeze(-2)).neg_()
 
 
-def _log_loss_gradient(z, y):
+def _log_loss_gradient(z, y, out=None):
     # d/dz of -log softmax(z)_y is softmax(z) - onehot(y): Bishop 2006, eq. 4.109
-    return softmax(z).scatter_(-1, y.unsqueeze(-1), -1.0, reduce="add")
+    p = softmax(z, out)
+    p.mT.scatter_(-2, y.unsqueeze(-2), -1.0, reduce="add")
+    return p
 
 
 def _binary_log_loss_rows(z, y):  # y: (..., n, k) zeros and ones
@@ -70,8 +79,8 @@ def _binary_log_loss_rows(z, y):  # y: (..., n, k) zeros and ones
     return -(y * _clip(log_yes) + (1 - y) * _clip(log_no)).sum(-1)
 
 
-def _binary_log_loss_gradient(z, y):
-    return torch.sigmoid(z).sub_(y)  # Bishop 2006, eq. 4.91
+def _binary_log_loss_gradient(z, y, out=None):
+    return torch.sigmoid(z, out=out).sub_(y)  # Bishop 2006, eq. 4.91
 
 
 def _squared_error_rows(z, y):
@@ -83,12 +92,12 @@ def _poisson_rows(z, y):
     return (torch.xlogy(y, y) - y * z - y + z.exp()).sum(-1)
 
 
-def _poisson_gradient(z, y):
-    return z.exp().sub_(y)
+def _poisson_gradient(z, y, out=None):
+    return torch.exp(z, out=out).sub_(y)
 
 
-def _squared_error_gradient(z, y):
-    return z - y
+def _squared_error_gradient(z, y, out=None):
+    return torch.sub(z, y, out=out)
 
 
 LOSSES = {

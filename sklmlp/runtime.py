@@ -1,11 +1,12 @@
 """Torch's process-wide settings: one lock owns them, sets them around the work and puts them back.
 
 Thread count and matmul precision belong to the process, not to a call. Works that want the same
-settings run side by side; one that wants others waits until those before it have ended. A fit asks
-anew for each epoch, so that nobody waits for long.
+settings run side by side; one that wants others waits its turn. A fit gives way after each epoch to
+those who wait, so that nobody waits for long.
 """
 
 import threading
+from collections import deque
 from contextlib import contextmanager
 
 import torch
@@ -13,7 +14,7 @@ import torch
 SMALL_STEP = 2e7
 """Multiplications of a training step under which a second thread costs more than it brings."""
 
-_changed = threading.Condition()
+_changed, _waiting = threading.Condition(), deque()
 _mine = threading.local()
 _users, _current, _found = 0, None, None
 
@@ -28,14 +29,19 @@ def settings(precision, one_thread=False):
         As `torch.set_float32_matmul_precision` takes it.
     one_thread : bool, default=False
         Whether to keep torch from using more than one thread.
+
+    Yields
+    ------
+    others_wait : callable
+        Whether other works wait for this one to end.
     """
     if getattr(_mine, "is_set", False):
-        yield
+        yield lambda: False
         return
     _enter((precision, one_thread))
     _mine.is_set = True
     try:
-        yield
+        yield lambda: bool(_waiting)
     finally:
         _mine.is_set = False
         _leave()
@@ -44,8 +50,14 @@ def settings(precision, one_thread=False):
 def _enter(wanted):
     global _users, _current, _found
     with _changed:
-        while _users and _current != wanted:
-            _changed.wait()
+        ticket = object()
+        _waiting.append(ticket)
+        try:
+            while _waiting[0] is not ticket or (_users and _current != wanted):
+                _changed.wait()
+        finally:  # also where Ctrl-C ends the wait
+            _waiting.remove(ticket)
+            _changed.notify_all()
         if not _users:
             _found = torch.get_float32_matmul_precision(), torch.get_num_threads()
             precision, one_thread = wanted

@@ -37,14 +37,14 @@ class TensorRows:
         self.dtype, self.device, self.shape = dtype, self.tensor.device, X.shape
 
     def index(self, order):
-        """An order of rows, any shape of int, as `take` is quickest with."""
+        """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
         return torch.from_numpy(order).to(self.device)
 
-    def take(self, rows):
-        """The rows of a slice or of a part of an `index`, (n, d)."""
+    def take(self, rows, out=None):
+        """The rows of a slice or of a part of an `index`, (n, d); the latter also into `out`."""
         if isinstance(rows, slice):
             return self.tensor[rows]
-        return self.tensor.index_select(0, rows.reshape(-1))
+        return torch.index_select(self.tensor, 0, rows, out=out)
 
 
 class ConvertedRows:
@@ -58,17 +58,19 @@ class ConvertedRows:
         self.dtype, self.device, self.shape = dtype, torch.device(device), X.shape
 
     def index(self, order):
-        """An order of rows, any shape of int, as `take` is quickest with."""
+        """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
         return order
 
-    def take(self, rows):
-        """The rows of a slice or of a part of an `index`, (n, d)."""
-        part = self.X[rows if isinstance(rows, slice) else rows.reshape(-1)]
+    def take(self, rows, out=None):
+        """The rows of a slice or of a part of an `index`, (n, d); also into `out`."""
+        part = self.X[rows]
         part = as_tensor(part.toarray() if sp.issparse(part) else np.asarray(part))
-        if self.device.type == "cpu":
-            return part.to(self.dtype)
-        # from pinned memory the copy runs while the host gathers the next rows
-        return part.to(self.dtype).pin_memory().to(self.device, non_blocking=True)
+        if self.device.type != "cpu":
+            # from pinned memory the copy runs while the host gathers the next rows
+            part = part.to(self.dtype).pin_memory()
+        if out is None:
+            return part.to(self.device, self.dtype, non_blocking=True)
+        return out.copy_(part, non_blocking=True)
 
 
 def rows_of(X, dtype, device):

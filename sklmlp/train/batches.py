@@ -9,8 +9,8 @@ import torch
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
 """Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
 
-GATHER_AT_ONCE = 2**20
-"""An epoch of at most this many values is put in order by one gather; a larger one batchwise."""
+RUN_VALUES = 2**18
+"""Batches are gathered together up to this many values, which a core's cache holds."""
 
 
 @dataclass
@@ -69,20 +69,53 @@ class Batch:
     ----------
     x : tensor of shape (n, d) or (K, n, d)
     y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
-    scale : float or tensor of shape (n, 1) or (K, n, 1)
+    scale : tensor of shape (), (n, 1) or (K, n, 1)
         What each row's gradient counts: its weight over the sum of the batch's.
     weight_sum : float, tensor of shape (K, 1) or None
         None where a batch has no weight.
-    start, number : int
-        Where the batch begins in the epoch, and how many were before it.
+    logits : tensor of shape (n, k) or (K, n, k)
+        To be filled by the step with the logits before the update.
+    squared_coefs : tensor of shape () or (K,)
+        To be filled by the step with the sum of squared coefs before the update.
     """
 
     x: torch.Tensor
     y: torch.Tensor
     scale: object
     weight_sum: object
-    start: int
-    number: int
+    logits: torch.Tensor
+    squared_coefs: torch.Tensor
+
+
+class Run:
+    """Consecutive batches, side by side in memory that one run after the other fills.
+
+    Parameters
+    ----------
+    x, y, logits : tensor
+        Of all rows of the run, shaped as a batch's.
+    squared_coefs : tensor of shape (n_batches,) or (n_batches, K)
+    size : int
+        Rows of a batch; the last may have fewer.
+
+    Attributes
+    ----------
+    batches : list of Batch
+    share : tensor of shape (n,) or (K, n), or None
+        A row's weight over its batch's mean weight.
+    penalty_share : tensor of shape (n_batches,) or (n_batches, K), or None
+        1 over a batch's mean weight.
+    """
+
+    def __init__(self, x, y, logits, squared_coefs, size):
+        self.x, self.y, self.logits, self.squared_coefs = x, y, logits, squared_coefs
+        self.share = self.penalty_share = None
+        rows = logits.ndim - 2
+        parts = x.split(size, rows), y.split(size, rows), logits.split(size, rows), squared_coefs
+        self.batches = [
+            Batch(x, y, x.new_tensor(1 / (n := x.shape[rows])), float(n), logits, squared)
+            for x, y, logits, squared in zip(*parts, strict=True)
+        ]
 
 
 class Batches:
@@ -96,10 +129,12 @@ class Batches:
     rngs : list of numpy.random.RandomState, or None
         Shuffle the rows before each epoch, the order of the epoch before, as scikit-learn does;
         None leaves them in place.
+    n_outputs : int
+        Logits of a row.
     """
 
-    def __init__(self, tables, batch_size, rngs):
-        self.table, self.n = tables[0], len(tables[0])
+    def __init__(self, tables, batch_size, rngs, n_outputs):
+        self.table, self.n, self.n_outputs = tables[0], len(tables[0]), n_outputs
         if batch_size == "auto":
             batch_size = min(200, self.n)
         elif batch_size > self.n:
@@ -113,70 +148,101 @@ class Batches:
         self.order = [table.index for table in tables]
         if rngs is not None or len(tables) > 1:
             self.order = [np.arange(self.n) if o is None else o for o in self.order]
+        self._lay_out()
+
+    def _lay_out(self):
+        """Memory for a run of batches."""
+        self.stack = () if len(self.order) == 1 else (len(self.order),)
+        k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
+        together = max(1, RUN_VALUES // (k * self.size * max(d, n_outputs)))
+        n = self.run_rows = min(self.n, self.size * together)
+        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        self.logits = torch.empty(k * n * n_outputs, **to)
+        self.squared_coefs = torch.zeros((-(-n // self.size), *self.stack), **to)
+        self.runs = {}
+        if self.order[0] is not None:
+            y = self.table.y
+            self.x, self.y = torch.empty(k * n * d, **to), y.new_empty((k * n, *y.shape[1:]))
 
     def keep(self, which):
         """Go on with some of the networks."""
         self.order = [self.order[k] for k in which]
         self.rngs = self.rngs and [self.rngs[k] for k in which]
         self.weight = self.weight and [self.weight[k] for k in which]
+        if which:
+            self._lay_out()
 
     def epoch(self):
-        """The next epoch.
-
-        Returns
-        -------
-        y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
-            All targets in order.
-        weight : tensor of shape (n,) or (K, n), or None
-        batches : iterator of Batch
-        """
-        self._shuffle()
-        order, y = self.order[0], self.table.y
-        if len(self.order) > 1:
-            order = np.stack(self.order)  # (K, n)
-        if order is not None:
-            index = torch.from_numpy(order).to(y.device)
-            y = y.index_select(0, index.view(-1)).view(*order.shape, *y.shape[1:])
-        weight = None
-        if self.weight is not None:
-            each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
-            weight = np.stack(each) if len(each) > 1 else each[0]
-        return y, weight, self._batches(order, y, weight)
-
-    def _shuffle(self):
+        """The next epoch, an iterator of Run: each is to be used before the next is asked for."""
         for k, rng in enumerate(self.rngs or ()):
             permutation = np.arange(self.n)
             rng.shuffle(permutation)
             self.order[k] = self.order[k][permutation]
-
-    def _batches(self, order, y, weight):
-        rows, d = self.table.rows, self.table.rows.shape[1]
-        index = at_once = None
+        weights = None if self.weight is None else self._weights()
+        order = np.stack(self.order) if self.stack else self.order[0]
         if order is not None:
-            index = rows.index(order)
-            if order.size * d <= GATHER_AT_ONCE:
-                at_once = rows.take(index).view(*order.shape, d)
-        for number, start in enumerate(range(0, self.n, self.size)):
-            run = slice(start, min(start + self.size, self.n))
-            if at_once is not None:
-                x = at_once[..., run, :]
-            elif order is None:
-                x = rows.take(run)
+            order = index = self.table.rows.index(order)
+            if isinstance(order, np.ndarray):  # rows that stay with the host
+                index = torch.from_numpy(order).to(self.table.y.device)
+        for start in range(0, self.n, self.run_rows):
+            rows = slice(start, min(start + self.run_rows, self.n))
+            run = self._in_place(rows) if order is None else self._gathered(rows, order, index)
+            if weights is not None:
+                self._weigh(run, rows, *weights)
+            yield run
+
+    def _gathered(self, rows, order, index):
+        """The rows of an order, copied."""
+        run, x, y = self._run(rows.stop - rows.start)
+        order, index = order[..., rows], index[..., rows]
+        if self.stack:
+            order, index = order.reshape(-1), index.reshape(-1)
+        self.table.rows.take(order, out=x)
+        torch.index_select(self.table.y, 0, index, out=y)
+        return run
+
+    def _run(self, n):
+        """The memory for n rows, as a run and as tables of x and y."""
+        if n not in self.runs:
+            k, d = len(self.order), self.table.rows.shape[1]
+            x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
+            parts = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
+            self.runs[n] = Run(*parts, *self._results(n)), x, y
+        return self.runs[n]
+
+    def _results(self, n):
+        """What the steps of a run have to fill, and the size of a batch."""
+        k, n_batches = len(self.order) * self.n_outputs, -(-n // self.size)
+        # quicker than row by row: see `sklmlp.losses.softmax`
+        logits = self.logits[: k * n].view(*self.stack, self.n_outputs, n).mT
+        return logits, self.squared_coefs[:n_batches], self.size
+
+    def _in_place(self, rows):
+        """Rows as they lie in the table."""
+        x, y = self.table.rows.take(rows), self.table.y[rows]
+        return Run(x, y, *self._results(rows.stop - rows.start))
+
+    def _weights(self):
+        """Of each row its weight over its batch's mean weight, of each batch sum and 1 / mean."""
+        each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
+        weight = np.stack(each) if self.stack else each[0]
+        starts = np.arange(0, self.n, self.size)
+        sizes = np.diff(starts, append=self.n)
+        total = np.add.reduceat(weight, starts, axis=-1)
+        by_mean = np.divide(sizes, total, out=np.zeros_like(total), where=total > 0)
+        share = weight * np.repeat(by_mean, sizes, axis=-1)
+        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        return torch.as_tensor(share, **to), torch.as_tensor(by_mean.T, **to), total
+
+    def _weigh(self, run, rows, share, by_mean, total):
+        """Give the batches of a run the weights of its rows."""
+        first = rows.start // self.size
+        run.share = share[..., rows]
+        run.penalty_share = by_mean[first : first + len(run.batches)]
+        shares = run.share.unsqueeze(-1).split(self.size, -2)
+        for number, (batch, part) in enumerate(zip(run.batches, shares, strict=True), first):
+            batch.scale = part / part.shape[-2]
+            if self.stack:
+                batch.weight_sum = part.new_tensor(total[:, number]).unsqueeze(-1)
             else:
-                x = rows.take(index[..., run]).view(*order.shape[:-1], -1, d)
-            y_batch = y[:, run] if len(self.order) > 1 else y[run]
-            n = run.stop - run.start
-            scale, weight_sum = 1.0 / n, float(n)
-            if weight is not None:
-                scale, weight_sum = _scale(weight[..., run], x)
-            yield Batch(x, y_batch, scale, weight_sum, start, number)
-
-
-def _scale(weight, like):
-    """Weights over their sum, (..., n, 1), and the sums: a float, or (K, 1)."""
-    total = weight.sum(-1, keepdims=True)
-    share = np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
-    scale = torch.as_tensor(share, dtype=like.dtype, device=like.device).unsqueeze(-1)
-    if weight.ndim == 1:
-        return scale, float(total[0]) or None
-    return scale, torch.as_tensor(total, dtype=like.dtype, device=like.device)
+                batch.weight_sum = float(total[number]) or None

@@ -9,7 +9,7 @@ import torch
 
 from sklmlp.kernels import by_autograd
 from sklmlp.nn import is_turned
-from sklmlp.train.optimizers import UpdateTogether
+from sklmlp.train.step import together
 
 
 def can_step_by_hand(spec):
@@ -46,9 +46,8 @@ class DenseStep:
 
     def _lay_out(self, flats):
         """Weights, gradients and moments of all networks in one tensor each."""
-        self.memory = {}  # by batch size
+        self.memory, self.is_watched = {}, self.fits[0].is_watched  # memory by batch size
         networks = [fit.network for fit in self.fits]
-        optimizers = [fit.optimizer for fit in self.fits]
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
             self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
@@ -58,9 +57,7 @@ class DenseStep:
             for k, network in enumerate(networks):
                 network.bind(self.flat[k], self.gradient[k])
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
-        self.update = UpdateTogether(optimizers, self.flat, self.gradient).update
-        if self.fits[0].is_watched:  # policies of skorch and torch wrap `step`
-            self.update = lambda: optimizers[0].step()
+        self.optimizer = together(self.fits, self.flat, self.gradient)
         n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
         self.all_coefs = self.flat[..., :n_coefs]
         self.all_coef_gradients = self.gradient[..., :n_coefs]
@@ -109,45 +106,48 @@ class DenseStep:
         self._lay_out(flats)
 
     def _memory_for(self, n):
-        """Pre-activations, activations and gradients of each hidden layer for n rows; logits."""
+        """Pre-activations, activations and gradients of each hidden layer for n rows."""
         layers = []
         for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
             kernel = _kernel(choice, width)
             z = self._empty(n, choice.units_in(width))
             a = self._empty(n, width) if kernel.keeps_input else z
             layers.append((kernel, z, a, a.mT, self._empty(n, width)))
-        # a slice of the meter's memory is no place for a batched product
-        logits = self._empty(n, self.spec.n_outputs) if self.flat.ndim == 2 else None
-        return layers, logits
+        return layers, self._empty(n, self.spec.n_outputs), self._empty(n, self.spec.n_outputs)
 
-    def __call__(self, batch, logits, penalty):
+    def begin_epoch(self):
+        """Take note of learning rates, which an epoch may have changed."""
+        self.optimizer.begin_epoch()
+
+    def __call__(self, batch):
         """Train on a batch; see `AutogradStep`."""
         n = batch.x.shape[-2]
         if n not in self.memory:
             self.memory[n] = self._memory_for(n)
-        layers, z_out = self.memory[n]
+        layers, logits, delta = self.memory[n]
         a = batch.x
         for i, (kernel, z, value, _, _) in enumerate(layers):
             self.affine(self.biases[i], a, self.coefs[i], out=z)  # z = a W + b
             kernel.forward(z, value)
             a = value
-        z_out = logits if z_out is None else z_out
-        self.affine(self.biases[-1], a, self.coefs[-1], out=z_out)
-        if z_out is not logits:
-            logits.copy_(z_out)
+        if self.flat.ndim == 1:
+            logits = batch.logits
+            torch.addmm(self.biases[-1], a, self.coefs[-1], out=logits)
+        else:  # a slice of the logits of a run is no place for a batched product
+            batch.logits.copy_(self.affine(self.biases[-1], a, self.coefs[-1], out=logits))
 
         # delta = dL/dz, from the last layer to the first: Rumelhart et al. 1986, eq. 4 to 6
-        delta = self.loss.gradient(z_out, batch.y).mul_(batch.scale)
+        delta = self.loss.gradient(logits, batch.y, out=delta).mul_(batch.scale)
         for i in range(len(layers), 0, -1):
             kernel, z, value, turned, below = layers[i - 1]
             self._weight_gradient(i, turned, delta)
             self.matmul(delta, self.turned_coefs[i], out=below)  # dL/da = delta W^T
             delta = kernel.backward(below, z, value)
         self._weight_gradient(0, batch.x.mT, delta)
-        self._penalise(batch.weight_sum, penalty)
-        if self.fits[0].is_watched:
+        self._penalise(batch.weight_sum, batch.squared_coefs)
+        if self.is_watched:
             self.fits[0].events.gradient_computed(batch)
-        self.update()
+        self.optimizer.step()
 
     def _weight_gradient(self, i, turned, delta):
         self.matmul(turned, delta, out=self.coef_gradients[i])  # dL/dW = a^T delta

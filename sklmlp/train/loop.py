@@ -43,25 +43,35 @@ def _train_stack(fits, one_epoch):
         fit.start()
     step = (DenseStep if can_step_by_hand(fits[0].network.spec) else AutogradStep)(fits)
     rngs = [fit.rng for fit in fits] if params.shuffle else None
-    batches = Batches([fit.table for fit in fits], params.batch_size, rngs)
-    running, meter = list(fits), LossMeter(fits, batches)
+    batches = Batches(
+        [fit.table for fit in fits], params.batch_size, rngs, fits[0].network.spec.n_outputs
+    )
+    running = list(fits)
     try:
         for fit in fits:
             fit.events.begin_training()
         while running:
-            with runtime.settings(params.matmul_precision, _is_small(running, batches)):
-                _train_epoch(running, step, batches, meter)
-            going = [k for k, fit in enumerate(running) if not (fit.has_ended() or one_epoch)]
-            going = [k for k in going if not _out_of_epochs(running[k])]
-            if len(going) < len(running):
-                running = [running[k] for k in going]
-                step.keep(going)
-                batches.keep(going)
-                meter = LossMeter(running, batches) if running else None
+            going = _train_epochs(running, step, batches, one_epoch)
+            running = [running[k] for k in going]
+            step.keep(going)
+            batches.keep(going)
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=2)
     for fit in fits:
         fit.finish()
+
+
+def _train_epochs(fits, step, batches, one_epoch):
+    """Epochs until a network has ended or others want the process; gives which ones go on."""
+    meter, everybody = LossMeter(fits, batches.n), list(range(len(fits)))
+    precision = fits[0].params.matmul_precision
+    with runtime.settings(precision, _is_small(fits, batches)) as others_wait:
+        while True:
+            _train_epoch(fits, step, batches, meter)
+            going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
+            going = [k for k in going if not _out_of_epochs(fits[k])]
+            if going != everybody or others_wait():
+                return going
 
 
 def _is_small(fits, batches):
@@ -76,16 +86,18 @@ def _train_epoch(fits, step, batches, meter):
     listening = [fit.events for fit in fits if fit.is_watched]
     for events in listening:
         events.begin_epoch()
-    y, weight, epoch = batches.epoch()
-    meter.begin(y, weight)
-    for batch in epoch:
-        for events in listening:
-            events.begin_batch(batch)
-        if batch.weight_sum is not None:  # a batch without weight has nothing to say
-            logits = meter.logits(batch)
-            step(batch, logits, meter.squared_coefs[batch.number])
+    step.begin_epoch()
+    for run in batches.epoch():
+        for batch in run.batches:
             for events in listening:
-                events.end_batch(batch, logits)
+                events.begin_batch(batch)
+            if batch.weight_sum is None:  # it has nothing to say
+                batch.logits.zero_(), batch.squared_coefs.zero_()
+                continue
+            step(batch)
+            for events in listening:
+                events.end_batch(batch)
+        meter.add(run)
     for fit, loss in zip(fits, meter.losses(), strict=True):
         fit.end_epoch(loss, batches.n, started)
 

@@ -5,11 +5,13 @@ import torch
 from skorch.dataset import Dataset
 from torch import nn
 
+from sklmlp.train.optimizers import UpdateTogether
+
 
 class Events:
     """The begin and end of everything in a fit, with nobody listening."""
 
-    stopped = False
+    stopped, optimizer = False, None
 
     def begin_training(self):
         """Before the first epoch."""
@@ -23,7 +25,7 @@ class Events:
     def gradient_computed(self, batch):
         """Between the gradient and the update."""
 
-    def end_batch(self, batch, logits):
+    def end_batch(self, batch):
         """After a step."""
 
     def end_epoch(self, record):
@@ -75,6 +77,36 @@ class Net(skorch.NeuralNet):
         return self.answer("predict", self.forward(X).cpu().numpy())
 
 
+class TorchOptimizer(torch.optim.Optimizer):
+    """An optimizer of ours as torch and skorch know them; options and moments are shared.
+
+    Parameters
+    ----------
+    ours : sklmlp.train.optimizers.Optimizer
+    """
+
+    def __init__(self, ours):
+        defaults = dict(ours.group)
+        ours.group["params"] = [ours.flat]
+        super().__init__([ours.group], defaults)
+        self.state[ours.flat].update(ours.moments)
+        self.ours, self.together = ours, UpdateTogether([ours], ours.flat.detach(), ours.flat.grad)
+
+    def step(self, closure=None):
+        """Update the flat tensor from its gradient."""
+        self.together.step()
+
+    def begin_epoch(self):
+        """Nothing to take note of: each step looks at the options."""
+
+    def load_state_dict(self, state_dict):
+        """Take options and moments over, as a checkpoint has them."""
+        super().load_state_dict(state_dict)
+        state, self.ours.group = self.state[self.ours.flat], self.param_groups[0]
+        for name, moment in self.ours.moments.items():
+            state[name] = moment.copy_(state[name])
+
+
 class SkorchEvents(Events):
     """Tells skorch callbacks of a fit.
 
@@ -101,8 +133,9 @@ class SkorchEvents(Events):
             predict_nonlinearity=fit.loss.link,
             answer=estimator._answer,
             classes=getattr(estimator, "classes_", None),
-            our_optimizer=lambda: fit.optimizer,
+            our_optimizer=lambda: fit.optimizer and TorchOptimizer(fit.optimizer),
         ).initialize()
+        self.optimizer = self.net.optimizer_
         self.data = {"train": training, "valid": held_out}
         history = fit.progress.history
         for record in history:
@@ -151,8 +184,9 @@ class SkorchEvents(Events):
                 "on_grad_computed", named_parameters=named, batch=(batch.x, batch.y), training=True
             )
 
-    def end_batch(self, batch, logits):
+    def end_batch(self, batch):
         if self.on_batches:
+            logits = batch.logits
             loss = self.net.criterion_(logits, batch.y)
             self.net.history.record_batch("train_loss", float(loss))
             self.net.history.record_batch("train_batch_size", len(batch.x))

@@ -6,39 +6,40 @@ from dataclasses import dataclass
 import torch
 
 
-class FlatOptimizer:
+class Optimizer:
     """What Adam and SGD over one flat tensor share.
 
-    A torch optimizer to whoever looks at it; its arithmetic is a fused kernel on lists of tensors,
-    so that it serves one network as well as a stack.
+    No `torch.optim.Optimizer`: the first of those in a process costs a second of imports. Callbacks
+    get one that shares all of this (`sklmlp.train.net`).
+
+    Parameters
+    ----------
+    flat : torch.nn.Parameter
+    group : dict
+        Rate, momentum and so on, under torch's names.
+    names : list of str
+        torch's names of the moments.
     """
 
-    def _begin(self, names):
-        self.t = 0
-        flat = self.param_groups[0]["params"][0]
+    def __init__(self, flat, group, names):
+        self.flat, self.group, self.t = flat, group, 0
         self.moments = {name: torch.zeros_like(flat.detach()) for name in names}
-        self.state[flat].update(self.moments)  # where torch and skorch look for them
 
     @property
     def lr(self):
         """The learning rate, before any bias correction."""
-        return self.param_groups[0]["lr"]
+        return self.group["lr"]
 
     @lr.setter
     def lr(self, value):
-        self.param_groups[0]["lr"] = value
-
-    def step(self, closure=None):
-        """Update the flat tensor from its gradient, as torch's optimizers are told to."""
-        flat = self.param_groups[0]["params"][0]
-        UpdateTogether([self], flat.detach(), flat.grad).update()
+        self.group["lr"] = value
 
     def leave_stack(self):
         """Own moments, where those of a stack were shared."""
         self.moments = {name: moment.clone() for name, moment in self.moments.items()}
 
 
-class Adam(FlatOptimizer, torch.optim.Adam):
+class Adam(Optimizer):
     """Adam as scikit-learn computes it.
 
     scikit-learn adds epsilon to sqrt(v) before the bias is corrected, torch after it: torch's
@@ -46,37 +47,32 @@ class Adam(FlatOptimizer, torch.optim.Adam):
     """
 
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
-        super().__init__([flat], lr=lr, betas=(beta_1, beta_2), eps=epsilon, fused=True)
-        self._begin(["exp_avg", "exp_avg_sq"])
-
-    @property
-    def options(self):
-        """What networks must agree on to be updated together, the step apart."""
-        group = self.param_groups[0]
-        return group["lr"], *group["betas"], group["eps"]
+        group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
+        super().__init__(flat, group, ["exp_avg", "exp_avg_sq"])
 
     @staticmethod
-    def update_tensors(flats, gradients, moments, t, options):
-        """Update tensors of one set of options at step t."""
-        lr, beta_1, beta_2, epsilon = options
+    def update_tensors(flats, gradients, moments, steps, t, group):
+        """Update tensors of one set of options at step t; `steps` is memory for that number."""
+        beta_1, beta_2 = group["betas"]
+        steps[0].fill_(t)
         torch._fused_adam_(
             flats,
             gradients,
             moments[:1],
             moments[1:],
             [],
-            [flats[0].new_full((), t, dtype=torch.float32)],
-            lr=lr,
+            steps,
+            lr=group["lr"],
             beta1=beta_1,
             beta2=beta_2,
             weight_decay=0.0,
-            eps=epsilon / math.sqrt(1 - beta_2**t),
+            eps=group["eps"] / math.sqrt(1 - beta_2**t),
             amsgrad=False,
             maximize=False,
         )
 
 
-class SGD(FlatOptimizer, torch.optim.SGD):
+class SGD(Optimizer):
     """SGD with momentum as scikit-learn computes it.
 
     scikit-learn's velocity is -lr times torch's momentum buffer, so that the buffer is rescaled
@@ -84,35 +80,28 @@ class SGD(FlatOptimizer, torch.optim.SGD):
     """
 
     def __init__(self, flat, lr, momentum, nesterov):
-        super().__init__([flat], lr=lr, momentum=momentum, nesterov=nesterov and momentum > 0)
-        self._begin(["momentum_buffer"] if momentum else [])
+        group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}
+        super().__init__(flat, group, ["momentum_buffer"] if momentum else [])
 
-    @property
-    def options(self):
-        """What networks must agree on to be updated together."""
-        group = self.param_groups[0]
-        return group["lr"], group["momentum"], group["nesterov"]
-
-    @FlatOptimizer.lr.setter
+    @Optimizer.lr.setter
     def lr(self, value):
         """Change the learning rate and keep the velocity."""
         for velocity in self.moments.values():
             velocity.mul_(self.lr / value)
-        self.param_groups[0]["lr"] = value
+        self.group["lr"] = value
 
     @staticmethod
-    def update_tensors(flats, gradients, moments, t, options):
+    def update_tensors(flats, gradients, moments, steps, t, group):
         """Update tensors of one set of options."""
-        lr, momentum, nesterov = options
         torch._fused_sgd_(
             flats,
             gradients,
             moments,
             weight_decay=0.0,
-            momentum=momentum,
-            lr=lr,
+            momentum=group["momentum"],
+            lr=group["lr"],
             dampening=0.0,
-            nesterov=nesterov,
+            nesterov=group["nesterov"],
             maximize=False,
             is_first_step=False,
         )
@@ -133,7 +122,9 @@ class UpdateTogether:
         self.moments = list(optimizers[0].moments.values())
         if flat.ndim == 2:
             self.moments = [self._together(name) for name in optimizers[0].moments]
-        self.options, self.groups = None, []
+        self.steps = [flat.new_zeros((), dtype=torch.float32)]
+        self.groups, self.keys = [], None
+        self.begin_epoch()
 
     def _together(self, name):
         """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
@@ -142,28 +133,29 @@ class UpdateTogether:
             optimizer.moments[name] = moment
         return together
 
-    def update(self):
-        """One step of every network."""
-        options = [optimizer.options for optimizer in self.optimizers]
-        if self.options != options:
-            self._group(options)
-        for tensors, optimizer in self.groups:
-            optimizer.update_tensors(*tensors, optimizer.t + 1, optimizer.options)
-        for optimizer in self.optimizers:
-            optimizer.t += 1
+    def begin_epoch(self):
+        """Runs of neighbours that agree; each is one tensor to the fused kernel.
 
-    def _group(self, options):
-        """Runs of neighbours that agree; each is one tensor to the fused kernel."""
-        self.options, self.groups, start = options, [], 0
-        keys = [
-            (each, optimizer.t) for each, optimizer in zip(options, self.optimizers, strict=True)
-        ]
+        Rates may have changed since the last epoch; within one they do not.
+        """
+        first = self.optimizers[0].t
+        keys = [{**optimizer.group, "t": optimizer.t - first} for optimizer in self.optimizers]
+        if keys == self.keys:
+            return
+        self.groups, self.keys, start = [], keys, 0
         for k in range(1, len(keys) + 1):
             if k == len(keys) or keys[k] != keys[start]:
                 run = slice(start, k) if self.flat.ndim == 2 else slice(None)
                 tensors = [self.flat[run]], [self.gradient[run]], [m[run] for m in self.moments]
-                self.groups.append((tensors, self.optimizers[start]))
+                self.groups.append((self.optimizers[start], tensors))
                 start = k
+
+    def step(self):
+        """One step of every network."""
+        for one, tensors in self.groups:
+            one.update_tensors(*tensors, self.steps, one.t + 1, one.group)
+        for optimizer in self.optimizers:
+            optimizer.t += 1
 
 
 def make_optimizer(flat, params):
@@ -208,17 +200,16 @@ class OptimizerState:
     def of(cls, optimizer):
         """The state of an optimizer, copied."""
         names = ("lr", "betas", "eps", "momentum", "nesterov")
-        group = optimizer.param_groups[0]
         return cls(
             solver=type(optimizer).__name__.lower(),
             t=optimizer.t,
-            options={name: group[name] for name in names if name in group},
+            options={name: optimizer.group[name] for name in names if name in optimizer.group},
             moments={name: m.cpu().numpy().copy() for name, m in optimizer.moments.items()},
         )
 
     def restore(self, optimizer):
         """Continue with an optimizer of the same kind."""
         optimizer.t = self.t
-        optimizer.param_groups[0].update(self.options)
+        optimizer.group.update(self.options)
         for name, moment in self.moments.items():
-            optimizer.moments[name].copy_(torch.as_tensor(moment))
+            optimizer.moments[name].copy_(torch.from_numpy(moment))

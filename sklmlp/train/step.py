@@ -2,6 +2,8 @@
 
 import torch
 
+from sklmlp.train.optimizers import UpdateTogether
+
 
 class AutogradStep:
     """Gradient by autograd for one network of any module, then one update.
@@ -15,26 +17,27 @@ class AutogradStep:
 
     def __init__(self, fits):
         (self.fit,) = fits
-        self.network = self.fit.network
-        self.n_outputs = self.network.spec.n_outputs
+        self.network = network = self.fit.network
+        if self.fit.optimizer is not None:  # SciPy has its own
+            self.optimizer = together(fits, network.flat.detach(), network.gradient)
 
-    def __call__(self, batch, logits, penalty):
-        """Train on a batch.
+    def begin_epoch(self):
+        """Take note of learning rates, which an epoch may have changed."""
+        self.optimizer.begin_epoch()
+
+    def __call__(self, batch):
+        """Train on a batch, and fill in its logits and squared coefs.
 
         Parameters
         ----------
         batch : Batch
-        logits : tensor of shape (n, k)
-            Is filled with the network's logits, before the update.
-        penalty : tensor of shape ()
-            Is filled with the sum of squared coefs, before the update.
         """
         self.network.module.train()
         self.network.gradient.zero_()
-        self.backward(batch.x, batch.y, batch.scale, logits)
-        self.penalise(batch.weight_sum, penalty)
+        self.backward(batch.x, batch.y, batch.scale, batch.logits)
+        self.penalise(batch.weight_sum, batch.squared_coefs)
         self.fit.events.gradient_computed(batch)
-        self.fit.optimizer.step()
+        self.optimizer.step()
 
     def keep(self, which):
         """Nothing to give up: there is one network."""
@@ -52,3 +55,10 @@ class AutogradStep:
             scale = self.fit.params.alpha / weight_sum
             self.network.gradient[: self.network.n_coefs].add_(coefs, alpha=scale)
         torch.dot(coefs, coefs, out=penalty)
+
+
+def together(fits, flat, gradient):
+    """What updates networks whose numbers lie in one tensor each."""
+    # policies of skorch and torch wrap the `step` of the optimizer that they know
+    optimizer = fits[0].events.optimizer
+    return optimizer or UpdateTogether([fit.optimizer for fit in fits], flat, gradient)
