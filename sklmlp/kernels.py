@@ -145,14 +145,14 @@ def by_autograd(module):
     """A kernel for any module without parameters: autograd takes the derivative alone."""
 
     def forward(z, a):
-        with torch.enable_grad():
-            kept.append(z.detach().requires_grad_())
-            kept.append(module(kept[-1]))
-        a.copy_(kept[-1].detach())
+        with torch.inference_mode(False), torch.enable_grad():
+            source = z.detach().clone().requires_grad_()
+            kept.append((module(source), source))
+        a.copy_(kept[-1][0].detach())
 
     def backward(gradient, z, a):
-        value, source = kept.pop(), kept.pop()
-        return torch.autograd.grad(value, source, gradient)[0]
+        with torch.inference_mode(False):
+            return torch.autograd.grad(*kept.pop(), gradient.clone())[0]
 
     kept = []
     return Kernel(forward, backward, keeps_input=True)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import torch
 
-SMALL_STEP = 2e7
+SMALL_STEP = 4e6
 """Multiplications of a training step under which a second thread costs more than it brings."""
 
 _changed, _waiting = threading.Condition(), deque()

@@ -51,6 +51,9 @@ class DenseStep:
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
             self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
+            if not self.is_watched:
+                self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
+                networks[0].bind(self.flat, self.gradient)
         else:
             self.flat = torch.stack(flats)  # (K, P)
             self.gradient = torch.zeros_like(self.flat)

@@ -3,6 +3,7 @@
 import time
 import warnings
 
+import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
@@ -38,10 +39,16 @@ def _can_stack(fits):
 
 
 def _train_stack(fits, one_epoch):
+    by_hand = can_step_by_hand(fits[0].network.spec)
+    # tensors of inference mode cost torch a third less of a small operation; callbacks get others
+    with torch.inference_mode(by_hand and not fits[0].is_watched):
+        _train_with((DenseStep if by_hand else AutogradStep)(fits), fits, one_epoch)
+
+
+def _train_with(step, fits, one_epoch):
     params = fits[0].params
     for fit in fits:
         fit.start()
-    step = (DenseStep if can_step_by_hand(fits[0].network.spec) else AutogradStep)(fits)
     rngs = [fit.rng for fit in fits] if params.shuffle else None
     batches = Batches(
         [fit.table for fit in fits], params.batch_size, rngs, fits[0].network.spec.n_outputs
