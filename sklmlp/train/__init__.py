@@ -4,10 +4,10 @@ from sklmlp.train.batches import Table
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
-from sklmlp.train.loop import train
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
+from sklmlp.train.stacks import train
 
 __all__ = [
     "Events",

@@ -86,10 +86,13 @@ class DenseStep:
         return coefs, list(parts[len(shapes) :])
 
     def _empty(self, n, width):
-        """Memory for n rows, (..., n, width), contiguous along its longer side: see `is_turned`."""
+        """Memory for n rows, (..., n, width), contiguous along its longer side: see `is_turned`.
+
+        Batched products of two threads are quicker row by row.
+        """
         stack = self.flat.shape[:-1]
-        if width < n:
-            return self.flat.new_empty((*stack, width, n)).mT
+        if width < n and not stack:
+            return self.flat.new_empty((width, n)).mT
         return self.flat.new_empty((*stack, n, width))
 
     def keep(self, which):
@@ -116,7 +119,8 @@ class DenseStep:
             z = self._empty(n, choice.units_in(width))
             a = self._empty(n, width) if kernel.keeps_input else z
             layers.append((kernel, z, a, a.mT, self._empty(n, width)))
-        return layers, self._empty(n, self.spec.n_outputs), self._empty(n, self.spec.n_outputs)
+        shape = *self.flat.shape[:-1], self.spec.n_outputs, n
+        return layers, self.flat.new_empty(shape).mT, self.flat.new_empty(shape).mT
 
     def begin_epoch(self):
         """Take note of learning rates, which an epoch may have changed."""

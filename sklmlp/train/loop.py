@@ -3,49 +3,28 @@
 import time
 import warnings
 
-import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
 from sklmlp.train.batches import Batches
-from sklmlp.train.dense import DenseStep, can_step_by_hand
 from sklmlp.train.meter import LossMeter
-from sklmlp.train.step import AutogradStep
 
 
-def train(fits, one_epoch=False):
-    """Train networks, each until it has converged, `max_iter` epochs are done or the user stops.
-
-    Networks that can share their steps are trained side by side, and each ends as if it had been
-    trained alone.
+def train_stack(fits, step, interrupted, one_epoch, one_thread):
+    """Train networks side by side, each until it has ended or the user stops.
 
     Parameters
     ----------
     fits : list of Fit
-        Of networks of one spec, on tables of one table's rows.
-    one_epoch : bool, default=False
-        Whether a single pass is asked for, as `partial_fit` does.
+    step : DenseStep or AutogradStep
+        Of these networks.
+    interrupted : threading.Event
+        Set by Ctrl-C, here or elsewhere.
+    one_epoch : bool
+        Whether a single pass is asked for.
+    one_thread : bool
+        Whether each step is to stay on the thread of the caller.
     """
-    for stack in [fits] if _can_stack(fits) else [[fit] for fit in fits]:
-        _train_stack(stack, one_epoch)
-
-
-def _can_stack(fits):
-    return len(fits) == 1 or (
-        can_step_by_hand(fits[0].network.spec)
-        and all(fit.can_share_steps for fit in fits)
-        and len({len(fit.table) for fit in fits}) == 1
-    )
-
-
-def _train_stack(fits, one_epoch):
-    by_hand = can_step_by_hand(fits[0].network.spec)
-    # tensors of inference mode cost torch a third less of a small operation; callbacks get others
-    with torch.inference_mode(by_hand and not fits[0].is_watched):
-        _train_with((DenseStep if by_hand else AutogradStep)(fits), fits, one_epoch)
-
-
-def _train_with(step, fits, one_epoch):
     params = fits[0].params
     for fit in fits:
         fit.start()
@@ -57,34 +36,29 @@ def _train_with(step, fits, one_epoch):
     try:
         for fit in fits:
             fit.events.begin_training()
-        while running:
-            going = _train_epochs(running, step, batches, one_epoch)
+        while running and not interrupted.is_set():
+            with runtime.settings(params.matmul_precision, one_thread) as others_wait:
+                going = _train_epochs(
+                    running, step, batches, one_epoch, lambda: others_wait() or interrupted.is_set()
+                )
             running = [running[k] for k in going]
             step.keep(going)
             batches.keep(going)
     except KeyboardInterrupt:
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        interrupted.set()
     for fit in fits:
         fit.finish()
 
 
-def _train_epochs(fits, step, batches, one_epoch):
-    """Epochs until a network has ended or others want the process; gives which ones go on."""
+def _train_epochs(fits, step, batches, one_epoch, pause):
+    """Epochs until a network has ended or it is time to pause; gives which ones go on."""
     meter, everybody = LossMeter(fits, batches.n), list(range(len(fits)))
-    precision = fits[0].params.matmul_precision
-    with runtime.settings(precision, _is_small(fits, batches)) as others_wait:
-        while True:
-            _train_epoch(fits, step, batches, meter)
-            going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
-            going = [k for k in going if not _out_of_epochs(fits[k])]
-            if going != everybody or others_wait():
-                return going
-
-
-def _is_small(fits, batches):
-    """Whether a step is too small to be worth a second thread."""
-    products = sum(i * o for i, o in fits[0].network.spec.shapes) * batches.size * len(fits)
-    return products < runtime.SMALL_STEP
+    while True:
+        _train_epoch(fits, step, batches, meter)
+        going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
+        going = [k for k in going if not _out_of_epochs(fits[k])]
+        if going != everybody or pause():
+            return going
 
 
 def _train_epoch(fits, step, batches, meter):

@@ -7,7 +7,7 @@ from sklearn.base import clone
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.train import loop
+from sklmlp.train import stacks
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -49,9 +49,9 @@ def assert_same_networks(one, other, rtol):
 @pytest.fixture
 def plain(monkeypatch):
     """Makes the chooser pick the step by autograd; returns what undoes that."""
-    by_hand = loop.can_step_by_hand
-    monkeypatch.setattr(loop, "can_step_by_hand", lambda spec: False)
-    return lambda: monkeypatch.setattr(loop, "can_step_by_hand", by_hand)
+    by_hand = stacks.can_step_by_hand
+    monkeypatch.setattr(stacks, "can_step_by_hand", lambda spec: False)
+    return lambda: monkeypatch.setattr(stacks, "can_step_by_hand", by_hand)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
@@ -89,7 +89,7 @@ def test_what_has_parameters_or_chance_goes_to_autograd(activation):
     y = TARGETS["binary"][2]
     model = MLPClassifier((8,), activation=activation, max_iter=1, solver="lbfgs")
     model.fit(X, y)
-    assert not loop.can_step_by_hand(model._spec)
+    assert not stacks.can_step_by_hand(model._spec)
 
 
 ENSEMBLES = {
