@@ -106,6 +106,32 @@ def _repeat(answer, queries, calls):
         answer(queries)
 
 
+def compare_matmuls():
+    """A training step on one thread beside the five products in it alone."""
+    X, y = make_data(1797, 64, 10)
+    x, hidden, logits = torch.randn(200, 64), torch.empty(200, 100), torch.empty(10, 200).mT
+    first, second = torch.randn(64, 100), torch.randn(10, 100).mT
+
+    @torch.inference_mode()
+    def products():
+        for _ in range(450):
+            torch.mm(x, first, out=hidden)
+            torch.mm(hidden, second, out=logits)
+            torch.mm(hidden.mT, logits, out=second)
+            torch.mm(logits, second.mT, out=hidden)
+            torch.mm(x.mT, hidden, out=first)
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        runs = {"fit": lambda: mlp(sklmlp, (100,), 10, 50).fit(X, y), "products": products}
+        fit, bare = (min(s) / 450 * 1e6 for s in take_turns(runs, 5).values())
+    finally:
+        torch.set_num_threads(n_threads)
+    rows = [["its products alone", f"{bare:.0f}", 1], ["a step", f"{fit:.0f}", f"{fit / bare:.2f}"]]
+    return table(["64-100-10, batch of 200, one thread", "microseconds", "times"], rows)
+
+
 def compare_ensemble():
     """Sixteen networks against one."""
     X, y = make_data(1797, 64, 10)
@@ -168,6 +194,7 @@ PARTS = {
     "fit64": lambda: compare_fits(np.float64),
     "row": lambda: compare_predictions(1),
     "rows": lambda: compare_predictions(200_000),
+    "matmuls": compare_matmuls,
     "ensemble": compare_ensemble,
     "search": compare_search,
     "memory": compare_memory,

@@ -358,16 +358,19 @@ class BaseMLP(BaseEstimator, ABC):
         predictor = self._predictor()
         dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
         rows = ConvertedRows(X, predictor.dtype, predictor.device)
-        size = max(1, VALUES_AT_A_TIME // predictor.widest)
+        take, width = rows.take, X.shape[1]
+        if rows.is_multiplied_sparse:
+            take, width = rows.take_sparse, rows.values_a_row
+        size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
         products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
         is_small = products < runtime.SMALL_STEP
         with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
             if len(range(0, X.shape[0], size)) == 1:
-                return predictor(rows.take(slice(None))).cpu().numpy().astype(dtype, copy=False)
+                return predictor(take(slice(None))).cpu().numpy().astype(dtype, copy=False)
             logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
             for start in range(0, len(logits), size):
                 part = slice(start, start + size)
-                logits[part] = predictor(rows.take(part)).cpu().numpy()
+                logits[part] = predictor(take(part)).cpu().numpy()
         return logits
 
     def _averaged(self, method, X):

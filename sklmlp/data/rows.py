@@ -1,8 +1,14 @@
 """Rows of a table as tensors: all of it on the device, or a batch at a time."""
 
+import functools
+import warnings
+
 import numpy as np
 import scipy.sparse as sp
 import torch
+
+MOST_DENSE = 0.1
+"""Sparse tables with a larger share of values than this are multiplied as dense ones."""
 
 
 class _Writable:
@@ -36,6 +42,8 @@ class TensorRows:
         self.tensor = as_tensor(X).to(device, dtype)
         self.dtype, self.device, self.shape = dtype, self.tensor.device, X.shape
 
+    is_multiplied_sparse = False
+
     def index(self, order):
         """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
         return torch.from_numpy(order).to(self.device)
@@ -57,6 +65,24 @@ class ConvertedRows:
         self.X = X.tocsr() if sp.issparse(X) else X
         self.dtype, self.device, self.shape = dtype, torch.device(device), X.shape
 
+    @property
+    def is_multiplied_sparse(self):
+        """Whether affine maps of `take_sparse` are quicker than those of densified rows."""
+        is_sparse = sp.issparse(self.X) and self.values_a_row <= MOST_DENSE * self.shape[1]
+        return is_sparse and self.device.type == "cpu" and torch.backends.mkl.is_available()
+
+    @property
+    def values_a_row(self):
+        """How many values of a sparse table's row are kept, on average."""
+        return self.X.nnz / self.shape[0]
+
+    def take_sparse(self, rows, also_turned=False):
+        """The rows of a slice or of a part of an `index`, (n, d), as CSR; also transposed."""
+        part = self.X[rows]
+        if not also_turned:
+            return _csr(part, self.dtype)
+        return _csr(part, self.dtype), _csr(part.T.tocsr(), self.dtype)
+
     def index(self, order):
         """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
         return order
@@ -71,6 +97,24 @@ class ConvertedRows:
         if out is None:
             return part.to(self.device, self.dtype, non_blocking=True)
         return out.copy_(part, non_blocking=True)
+
+
+@functools.cache
+def _hear_torch_out():
+    """Torch warns once a process that its sparse tensors may change."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.empty((1, 1), layout=torch.sparse_csr, device="cpu")
+
+
+def _csr(matrix, dtype):
+    """A SciPy matrix as a tensor; MKL counts in 32 bits."""
+    _hear_torch_out()
+    indices = [torch.from_numpy(a.astype(np.int32)) for a in (matrix.indptr, matrix.indices)]
+    values = as_tensor(matrix.data).to(dtype)
+    return torch.sparse_csr_tensor(
+        *indices, values, matrix.shape, device="cpu", check_invariants=False
+    )
 
 
 def rows_of(X, dtype, device):

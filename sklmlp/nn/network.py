@@ -99,12 +99,13 @@ class Network:
         )
 
 
-def is_turned(fan_in, fan_out):
-    """Whether coefs lie in memory as (fan out, fan in): the longer side is the contiguous one.
+NARROW = 32
+"""BLAS is several times slower at products whose result has contiguous runs shorter than this."""
 
-    BLAS is several times slower at products whose result is narrow along its contiguous side.
-    """
-    return fan_out < fan_in
+
+def is_turned(fan_in, fan_out):
+    """Whether coefs lie in memory as (fan out, fan in), so that contiguous runs are not narrow."""
+    return fan_out < min(fan_in, NARROW)
 
 
 def _views(flat, shapes):

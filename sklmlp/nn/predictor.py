@@ -19,14 +19,14 @@ class Predictor:
     def __init__(self, spec, coefs, intercepts, extras):
         self.dtype, self.device = coefs[0].dtype, coefs[0].device
         self.n_outputs = coefs[-1].shape[1]
-        self.widest = max(coef.shape[i] for coef in coefs for i in (0, 1))
+        self.widest = max(coef.shape[1] for coef in coefs)
         modules = loaded_activations(spec, extras, self.dtype, self.device)
         functions = [_in_place(c, m) for c, m in zip(spec.activations, modules, strict=True)]
         self.layers = list(zip(intercepts, coefs, [*functions, None], strict=True))
 
     def __call__(self, x):
-        """Rows, (n, d), to logits, (n, k)."""
-        for intercept, coef, activation in self._folded(len(x)):
+        """Rows, (n, d), dense or CSR, to logits, (n, k)."""
+        for intercept, coef, activation in self._folded(x.shape[0]):
             x = torch.addmm(intercept, x, coef)
             if activation is not None:
                 x = activation(x)

@@ -67,7 +67,8 @@ class Batch:
 
     Attributes
     ----------
-    x : tensor of shape (n, d) or (K, n, d)
+    x, x_turned : tensor of shape (n, d) and (d, n), or (K, n, d) and (K, d, n)
+        The second is the first transposed; both are CSR where that is faster.
     y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
     scale : tensor of shape (), (n, 1) or (K, n, 1)
         What each row's gradient counts: its weight over the sum of the batch's.
@@ -80,6 +81,7 @@ class Batch:
     """
 
     x: torch.Tensor
+    x_turned: torch.Tensor
     y: torch.Tensor
     scale: object
     weight_sum: object
@@ -92,7 +94,9 @@ class Run:
 
     Parameters
     ----------
-    x, y, logits : tensor
+    x : list of (tensor, tensor)
+        Rows of each batch, and transposed.
+    y, logits : tensor
         Of all rows of the run, shaped as a batch's.
     squared_coefs : tensor of shape (n_batches,) or (n_batches, K)
     size : int
@@ -108,14 +112,19 @@ class Run:
     """
 
     def __init__(self, x, y, logits, squared_coefs, size):
-        self.x, self.y, self.logits, self.squared_coefs = x, y, logits, squared_coefs
+        self.y, self.logits, self.squared_coefs = y, logits, squared_coefs
         self.share = self.penalty_share = None
         rows = logits.ndim - 2
-        parts = x.split(size, rows), y.split(size, rows), logits.split(size, rows), squared_coefs
+        parts = zip(y.split(size, rows), logits.split(size, rows), squared_coefs, strict=True)
         self.batches = [
-            Batch(x, y, x.new_tensor(1 / (n := x.shape[rows])), float(n), logits, squared)
-            for x, y, logits, squared in zip(*parts, strict=True)
+            Batch(*pair, y, z.new_tensor(1 / z.shape[rows]), float(z.shape[rows]), z, squared)
+            for pair, (y, z, squared) in zip(x, parts, strict=True)
         ]
+
+
+def _parts(x, size):
+    """Batches of a run's rows, and transposed."""
+    return [(part, part.mT) for part in x.split(size, -2)]
 
 
 class Batches:
@@ -131,10 +140,13 @@ class Batches:
         None leaves them in place.
     n_outputs : int
         Logits of a row.
+    sparse : bool, default=False
+        Whether one network's step can multiply rows as CSR.
     """
 
-    def __init__(self, tables, batch_size, rngs, n_outputs):
+    def __init__(self, tables, batch_size, rngs, n_outputs, sparse=False):
         self.table, self.n, self.n_outputs = tables[0], len(tables[0]), n_outputs
+        self.sparse = sparse
         if batch_size == "auto":
             batch_size = min(200, self.n)
         elif batch_size > self.n:
@@ -154,15 +166,16 @@ class Batches:
         """Memory for a run of batches."""
         self.stack = () if len(self.order) == 1 else (len(self.order),)
         k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
-        together = max(1, RUN_VALUES // (k * self.size * max(d, n_outputs)))
+        width = max(self.table.rows.values_a_row if self.sparse else d, n_outputs)
+        together = max(1, int(RUN_VALUES / (k * self.size * width)))
         n = self.run_rows = min(self.n, self.size * together)
         to = {"dtype": self.table.dtype, "device": self.table.y.device}
         self.logits = torch.empty(k * n * n_outputs, **to)
         self.squared_coefs = torch.zeros((-(-n // self.size), *self.stack), **to)
         self.runs = {}
         if self.order[0] is not None:
-            y = self.table.y
-            self.x, self.y = torch.empty(k * n * d, **to), y.new_empty((k * n, *y.shape[1:]))
+            self.x = None if self.sparse else torch.empty(k * n * d, **to)
+            self.y = self.table.y.new_empty((k * n, *self.table.y.shape[1:]))
 
     def keep(self, which):
         """Go on with some of the networks."""
@@ -193,21 +206,28 @@ class Batches:
 
     def _gathered(self, rows, order, index):
         """The rows of an order, copied."""
-        run, x, y = self._run(rows.stop - rows.start)
-        order, index = order[..., rows], index[..., rows]
+        order, index, n = order[..., rows], index[..., rows], rows.stop - rows.start
+        if self.sparse:
+            y = torch.index_select(self.table.y, 0, index, out=self.y[:n])
+            return Run(self._sparse_parts(order, n), y, *self._results(n))
         if self.stack:
             order, index = order.reshape(-1), index.reshape(-1)
+        run, x, y = self._run(n)
         self.table.rows.take(order, out=x)
         torch.index_select(self.table.y, 0, index, out=y)
         return run
+
+    def _sparse_parts(self, order, n):
+        parts = [order[start : start + self.size] for start in range(0, n, self.size)]
+        return [self.table.rows.take_sparse(part, also_turned=True) for part in parts]
 
     def _run(self, n):
         """The memory for n rows, as a run and as tables of x and y."""
         if n not in self.runs:
             k, d = len(self.order), self.table.rows.shape[1]
             x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
-            parts = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
-            self.runs[n] = Run(*parts, *self._results(n)), x, y
+            all_x, all_y = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
+            self.runs[n] = Run(_parts(all_x, self.size), all_y, *self._results(n)), x, y
         return self.runs[n]
 
     def _results(self, n):
@@ -219,8 +239,12 @@ class Batches:
 
     def _in_place(self, rows):
         """Rows as they lie in the table."""
-        x, y = self.table.rows.take(rows), self.table.y[rows]
-        return Run(x, y, *self._results(rows.stop - rows.start))
+        n = rows.stop - rows.start
+        if self.sparse:
+            x = self._sparse_parts(np.arange(rows.start, rows.stop), n)
+        else:
+            x = _parts(self.table.rows.take(rows), self.size)
+        return Run(x, self.table.y[rows], *self._results(n))
 
     def _weights(self):
         """Of each row its weight over its batch's mean weight, of each batch sum and 1 / mean."""

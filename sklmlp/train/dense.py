@@ -42,6 +42,7 @@ class DenseStep:
 
     def __init__(self, fits):
         self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
+        self.takes_sparse = len(fits) == 1 and not fits[0].is_watched
         self._lay_out([fit.network.flat.detach() for fit in fits])
 
     def _lay_out(self, flats):
@@ -86,13 +87,10 @@ class DenseStep:
         return coefs, list(parts[len(shapes) :])
 
     def _empty(self, n, width):
-        """Memory for n rows, (..., n, width), contiguous along its longer side: see `is_turned`.
-
-        Batched products of two threads are quicker row by row.
-        """
+        """Memory for n rows, (..., n, width); laid out as `is_turned` says."""
         stack = self.flat.shape[:-1]
-        if width < n and not stack:
-            return self.flat.new_empty((width, n)).mT
+        if is_turned(n, width):
+            return self.flat.new_empty((*stack, width, n)).mT
         return self.flat.new_empty((*stack, n, width))
 
     def keep(self, which):
@@ -150,7 +148,7 @@ class DenseStep:
             self._weight_gradient(i, turned, delta)
             self.matmul(delta, self.turned_coefs[i], out=below)  # dL/da = delta W^T
             delta = kernel.backward(below, z, value)
-        self._weight_gradient(0, batch.x.mT, delta)
+        self._weight_gradient(0, batch.x_turned, delta)
         self._penalise(batch.weight_sum, batch.squared_coefs)
         if self.is_watched:
             self.fits[0].events.gradient_computed(batch)

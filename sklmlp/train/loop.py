@@ -29,9 +29,9 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread):
     for fit in fits:
         fit.start()
     rngs = [fit.rng for fit in fits] if params.shuffle else None
-    batches = Batches(
-        [fit.table for fit in fits], params.batch_size, rngs, fits[0].network.spec.n_outputs
-    )
+    tables, n_outputs = [fit.table for fit in fits], fits[0].network.spec.n_outputs
+    sparse = step.takes_sparse and tables[0].rows.is_multiplied_sparse
+    batches = Batches(tables, params.batch_size, rngs, n_outputs, sparse)
     running = list(fits)
     try:
         for fit in fits:

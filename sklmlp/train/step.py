@@ -15,6 +15,8 @@ class AutogradStep:
     fit : Fit
     """
 
+    takes_sparse = False
+
     def __init__(self, fits):
         (self.fit,) = fits
         self.network = network = self.fit.network

@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from sklearn.base import clone, is_classifier
 
+from sklmlp.data import ConvertedRows, rows_of
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -242,6 +245,34 @@ def test_sparse_tables_with_early_stopping_and_partial_fit(container, early_stop
     got, expected = train(container(X)), train(X)
     assert got.validation_scores_ == expected.validation_scores_
     assert_allclose(got.predict_proba(container(X)), expected.predict_proba(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("hidden", [(), (5,), (40,), (40, 40)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("container", SPARSE)
+def test_few_values_are_multiplied_sparse(container, dtype, hidden, kind):
+    """Rows of few values are never made dense in training and predicting, with the same result."""
+    rng = np.random.RandomState(0)
+    dense = np.where(rng.rand(90, 60) < 0.04, rng.rand(90, 60), 0).astype(dtype)
+    dense[:3] = 0  # rows without a value
+    X, y = container(dense), make_table(kind, 90)[1]
+    assert rows_of(X, torch.float64, "cpu").is_multiplied_sparse
+    weight = rng.randint(0, 3, 90)
+    model = make(kind, hidden_layer_sizes=hidden, batch_size=40, max_iter=10)
+    expected = clone(model).fit(dense, y, weight)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ConvertedRows, "take", None)
+        got = clone(model).fit(X, y, weight)
+        in_place = clone(model).set_params(shuffle=False).fit(X, y)
+        answer = got.predict(X)
+    rtol = 1e-3 if dtype == np.float32 else 1e-9
+    assert_allclose(got.loss_curve_, expected.loss_curve_, rtol=rtol)
+    if is_classifier(model):
+        assert (answer == expected.predict(dense)).mean() > 0.98
+    else:
+        assert_allclose(answer, expected.predict(dense), rtol=10 * rtol, atol=rtol)
+    in_place_too = clone(model).set_params(shuffle=False).fit(dense, y)
+    assert_allclose(in_place.loss_curve_, in_place_too.loss_curve_, rtol=rtol)
 
 
 @pytest.mark.parametrize(

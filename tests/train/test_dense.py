@@ -131,6 +131,67 @@ def test_networks_that_stop_leave_the_stack():
     assert len({member.n_iter_ for member in model.estimators_}) > 1
 
 
+@pytest.fixture
+def threads(monkeypatch):
+    """Has two threads take ensembles, however small, in stacks of two networks."""
+    cut = lambda fits: ([fits[k : k + 2] for k in range(0, len(fits), 2)], 2)  # noqa: E731
+    monkeypatch.setattr(stacks, "_cut", cut)
+
+
+def test_threads_change_nothing(threads):
+    """Networks that are dealt to threads end as if trained alone."""
+    model = MLPClassifier((8,), n_estimators=5, max_iter=5, random_state=0)
+    for member in model.fit(X, TARGETS["multiclass"][2]).estimators_:
+        alone = clone(model).set_params(n_estimators=1, random_state=member.random_state)
+        assert_same_networks(member, alone.fit(X, TARGETS["multiclass"][2]), 1e-9)
+
+
+class Interrupted:
+    """tanh; Ctrl-C comes, or an error, at the given call."""
+
+    def __init__(self, error, at=40):
+        self.error, self.calls, self.at = error, 0, at
+
+    def __call__(self, z):
+        self.calls += bool(z.any())
+        if self.calls == self.at:
+            raise self.error
+        return z.tanh()
+
+
+def test_ctrl_c_ends_all_networks_of_an_ensemble(threads):
+    """Networks that are training stop after their epoch, and those that wait do not begin."""
+    model = MLPClassifier((8,), Interrupted(KeyboardInterrupt()), n_estimators=5, max_iter=10**6)
+    model.set_params(tol=0, n_iter_no_change=10**6)
+    with pytest.warns(UserWarning, match="interrupted by user") as caught:
+        model.fit(X, TARGETS["binary"][2])
+    assert len([w for w in caught if "interrupted" in str(w.message)]) == 1
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_an_error_ends_all_networks_of_an_ensemble(threads):
+    """What goes wrong on a thread is raised where `fit` was called."""
+    model = MLPClassifier((8,), Interrupted(ZeroDivisionError("one")), n_estimators=5)
+    with pytest.raises(ZeroDivisionError, match="one"):
+        model.set_params(max_iter=10**6, tol=0, n_iter_no_change=10**6).fit(X, TARGETS["binary"][2])
+    assert not hasattr(model, "estimators_")
+
+
+def test_the_cut_follows_the_work_and_the_cache(monkeypatch):
+    """Small stacks stay whole on one thread; large ones are dealt, no larger than the cache."""
+    monkeypatch.setattr(stacks.torch, "get_num_threads", lambda: 2)
+    cuts = []
+    monkeypatch.setattr(
+        stacks, "_cut", lambda fits, cut=stacks._cut: cuts.append(cut(fits)) or cuts[-1]
+    )
+    for hidden in [(8,), (8000,)]:
+        MLPClassifier(hidden, n_estimators=4, max_iter=1, batch_size=90).fit(
+            X, TARGETS["binary"][2]
+        )
+    sizes = [([len(stack) for stack in stacks], threads) for stacks, threads in cuts]
+    assert sizes == [([4], 1), ([1, 1, 1, 1], 2)]
+
+
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
 def test_an_ensemble_goes_on_training(how):
     """partial_fit and warm_start continue each network as they continue a single one."""

@@ -16,12 +16,6 @@ SOLVERS = ["adam", "sgd", "lbfgs"]
 ACTIVATIONS = ["relu", "prelu", "rrelu", "multihead_attention", torch.sin]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def what_torch_loads_late():
-    """A first optimizer has torch load modules that add warning filters of their own."""
-    torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-
-
 def settings():
     """What of the process a fit could disturb."""
     return {
