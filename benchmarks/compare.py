@@ -109,17 +109,18 @@ def _repeat(answer, queries, calls):
 def compare_matmuls():
     """A training step on one thread beside the five products in it alone."""
     X, y = make_data(1797, 64, 10)
-    x, hidden, logits = torch.randn(200, 64), torch.empty(200, 100), torch.empty(10, 200).mT
+    x, hidden, logits = torch.randn(200, 64), torch.randn(200, 100), torch.randn(10, 200).mT
     first, second = torch.randn(64, 100), torch.randn(10, 100).mT
+    outputs = [torch.empty_like(t) for t in (hidden, logits, second, hidden, first)]
 
     @torch.inference_mode()
     def products():
         for _ in range(450):
-            torch.mm(x, first, out=hidden)
-            torch.mm(hidden, second, out=logits)
-            torch.mm(hidden.mT, logits, out=second)
-            torch.mm(logits, second.mT, out=hidden)
-            torch.mm(x.mT, hidden, out=first)
+            torch.mm(x, first, out=outputs[0])
+            torch.mm(hidden, second, out=outputs[1])
+            torch.mm(hidden.mT, logits, out=outputs[2])
+            torch.mm(logits, second.mT, out=outputs[3])
+            torch.mm(x.mT, hidden, out=outputs[4])
 
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -204,8 +205,9 @@ PARTS = {
 
 def machine():
     """What all this ran on."""
-    packages = ["sklmlp", "torch", "scikit-learn", "skorch", "numpy"]
-    versions = ", ".join(f"{package} {version(package)}" for package in packages)
+    packages = ["torch", "scikit-learn", "skorch", "numpy"]
+    versions = f"sklmlp {sklmlp.__version__}, "
+    versions += ", ".join(f"{package} {version(package)}" for package in packages)
     processor = f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}"
     python = platform.python_version()
     return f"{processor}, {torch.get_num_threads()} threads; Python {python}, {versions}."

@@ -50,14 +50,8 @@ def settings(precision, one_thread=False):
 def _enter(wanted):
     global _users, _current, _found
     with _changed:
-        ticket = object()
-        _waiting.append(ticket)
-        try:
-            while _waiting[0] is not ticket or (_users and _current != wanted):
-                _changed.wait()
-        finally:  # also where Ctrl-C ends the wait
-            _waiting.remove(ticket)
-            _changed.notify_all()
+        if _waiting or (_users and _current != wanted):
+            _wait_for(wanted)
         if not _users:
             _found = torch.get_float32_matmul_precision(), torch.get_num_threads()
             precision, one_thread = wanted
@@ -66,6 +60,18 @@ def _enter(wanted):
         elif wanted[1]:
             _apply(wanted[0], 1)  # OpenMP counts threads for each calling thread
         _users += 1
+
+
+def _wait_for(wanted):
+    """Wait in line until those who compute want the same, or nobody does."""
+    ticket = object()
+    _waiting.append(ticket)
+    try:
+        while _waiting[0] is not ticket or (_users and _current != wanted):
+            _changed.wait()
+    finally:  # also where Ctrl-C ends the wait
+        _waiting.remove(ticket)
+        _changed.notify_all()
 
 
 def _leave():
