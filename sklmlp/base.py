@@ -1,76 +1,63 @@
 """What the two estimators share: a fit, a partial fit and a predict."""
 
 import copy
-import operator
-import threading
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, _fit_context, clone
+from sklearn.base import _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_is_fitted,
     column_or_1d,
     validate_data,
 )
 
-from sklmlp import io, runtime, train
-from sklmlp.data import ConvertedRows, as_tensor, input_dtype, rows_of
+from sklmlp import train
+from sklmlp.data import as_tensor, input_dtype, rows_of
+from sklmlp.fitted import OF_ONE_NETWORK, Fitted
 from sklmlp.nn import (
     Network,
-    Predictor,
     Spec,
     Weights,
-    assemble,
     initial_weights,
     output_rule,
     resolve,
 )
 
-_built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
-_built_lock = threading.Lock()
 
-_OF_ONE_NETWORK = (
-    "coefs_",
-    "intercepts_",
-    "loss_",
-    "loss_curve_",
-    "best_loss_",
-    "validation_scores_",
-    "best_validation_score_",
-    "history_",
-    "module_",
-    "_spec",
-    "_extras",
-    "_optimizer",
-    "_partly_fitted",
-    "_no_improvement_count",
-)
-
-VALUES_AT_A_TIME = 2**20
-"""Predictions are made in chunks of rows whose widest layer has about this many values."""
-
-
-class BaseMLP(BaseEstimator, ABC):
+class BaseMLP(Fitted, ABC):
     """A multilayer perceptron: parameters in, weights and a history out."""
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": "no_validation",  # sklmlp.activations.resolve has better messages
-        "solver": [StrOptions({"lbfgs", "sgd", "adam"})],
+        "dropout": ["array-like", Interval(Real, 0, 1, closed="left")],
+        "normalization": [StrOptions({"batch", "layer", "rms"}), None],
+        "residual": ["boolean"],
+        "weight_init": [str, tuple],
+        "module": [type, None],
+        "module_params": [dict, None],
+        "solver": [str],
+        "solver_params": [dict, None],
         "alpha": [Interval(Real, 0, None, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
-        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"})],
+        "learning_rate": [
+            StrOptions(
+                {
+                    *("constant", "invscaling", "adaptive"),
+                    *("cosine", "linear", "exponential", "one_cycle"),
+                }
+            )
+        ],
+        "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
         "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
@@ -79,9 +66,11 @@ class BaseMLP(BaseEstimator, ABC):
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
+        "max_grad_norm": [Interval(Real, 0, None, closed="neither"), None],
         "momentum": [Interval(Real, 0, 1, closed="both")],
         "nesterovs_momentum": ["boolean"],
         "early_stopping": ["boolean"],
+        "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="left")],
         "beta_1": [Interval(Real, 0, 1, closed="left")],
         "beta_2": [Interval(Real, 0, 1, closed="left")],
@@ -91,6 +80,7 @@ class BaseMLP(BaseEstimator, ABC):
             Options(Real, {np.inf}),
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
+        "max_time": [Interval(Real, 0, None, closed="left"), None],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
         "device": [str, torch.device],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
@@ -316,7 +306,7 @@ class BaseMLP(BaseEstimator, ABC):
 
     def _keep_ensemble(self, members):
         """Swap in the networks of an ensemble, in place of an earlier fit's single one."""
-        for name in _OF_ONE_NETWORK:
+        for name in OF_ONE_NETWORK:
             vars(self).pop(name, None)
         self.estimators_ = members
         self.n_iter_ = max(member.n_iter_ for member in members)
@@ -331,138 +321,6 @@ class BaseMLP(BaseEstimator, ABC):
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         return tuple(int(size) for size in sizes)
-
-    def _check_rows(self, X):
-        """Rows to predict for, checked."""
-        if self._is_plainly_valid(X):
-            return X
-        check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
-
-    def _is_plainly_valid(self, X):
-        """Whether X is what most rows in production are, so that scikit-learn need not look."""
-        known = vars(self)
-        return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in (np.float32, np.float64)
-            and len(X) > 0
-            and X.shape[1] == known.get("n_features_in_")
-            and "feature_names_in_" not in known
-            and _sum_is_finite(X)
-            and self.__sklearn_is_fitted__()
-        )
-
-    def _logits(self, X):
-        """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
-        predictor = self._predictor()
-        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
-        rows = ConvertedRows(X, predictor.dtype, predictor.device)
-        take, width = rows.take, X.shape[1]
-        if rows.is_multiplied_sparse:
-            take, width = rows.take_sparse, rows.values_a_row
-        size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
-        products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
-        is_small = products < runtime.SMALL_STEP
-        with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
-            if len(range(0, X.shape[0], size)) == 1:
-                return predictor(take(slice(None))).cpu().numpy().astype(dtype, copy=False)
-            logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
-            for start in range(0, len(logits), size):
-                part = slice(start, start + size)
-                logits[part] = predictor(take(part)).cpu().numpy()
-        return logits
-
-    def _averaged(self, method, X):
-        """What `method` answers to checked rows, averaged over an ensemble's networks."""
-        networks = vars(self).get("estimators_", [self])
-        answers = [n._answer(method, n._logits(X), n._spec.loss) for n in networks]
-        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
-
-    @property
-    def device_(self):
-        """The torch device that this machine computes the model on."""
-        check_is_fitted(self)
-        device = torch.device(self._device)
-        return device if train.is_available(device) else torch.device("cpu")
-
-    @property
-    def module_(self):
-        """The fitted network as a `torch.nn.Sequential`, from rows to logits.
-
-        On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
-        in torch changes what the estimator predicts, and so does writing into these arrays.
-        """
-        return self._computing(assemble)
-
-    def _predictor(self):
-        return self._computing(Predictor)
-
-    def _computing(self, make):
-        """What `make` builds of the weights as they are; kept while they are the same arrays."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)
-        arrays = [*self.coefs_, *self.intercepts_]
-        with _built_lock:
-            known, built = _built.get(self, ((), {}))
-            same = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
-            if not same or self._device != "cpu":  # on a card there are copies, perhaps stale
-                known, built = arrays, {}
-                _built[self] = known, built
-            if make not in built:
-                built[make] = make(self._spec, *self._tensors(), self._extras)
-        return built[make]
-
-    def _tensors(self):
-        """coefs and intercepts as tensors, on a CPU over the same memory."""
-        device, dtype = self.device_, as_tensor(np.asarray(self.coefs_[0])).dtype
-        return [
-            [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
-            for arrays in (self.coefs_, self.intercepts_)
-        ]
-
-    def __sklearn_is_fitted__(self):
-        return "coefs_" in vars(self) or "estimators_" in vars(self)
-
-    def __getattr__(self, name):
-        if name in _OF_ONE_NETWORK and "estimators_" in vars(self):
-            raise AttributeError(
-                f"{name} belongs to one network, and this {type(self).__name__} has "
-                f"{len(self.estimators_)}; see estimators_[0].{name} and so on."
-            )
-        return object.__getattribute__(self, name)  # raises the error that led here
-
-    def __getstate__(self):
-        state = vars(self).copy()
-        state["activation"] = io.portable_activation(self.activation)
-        for network in state.get("estimators_", ()):
-            io.portable_spec(network._spec)  # refuses what cannot be saved, with our words
-        if "_spec" in state:
-            state["_spec"] = io.portable_spec(self._spec)
-            state["history_"] = io.columns(self.history_)
-        optimizer = state.pop("_optimizer", None)
-        if optimizer is not None and self._partly_fitted:  # an incremental learner goes on
-            state["_optimizer"] = asdict(optimizer)
-        return io.stamped(state)
-
-    def __setstate__(self, state):
-        state = io.unstamped(state, type(self).__name__)
-        if "_spec" in state:
-            state["_spec"] = io.spec_from_portable(state["_spec"])
-            state["history_"] = io.records(state["history_"])
-        if "_optimizer" in state:
-            state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
-        vars(self).update(state)
-
-    def __deepcopy__(self, memo):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(copy.deepcopy(vars(self), memo))
-        return twin
-
-    def __copy__(self):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(vars(self))
-        return twin
 
     def _check_solver(self):
         if self.solver == "lbfgs":
@@ -504,11 +362,6 @@ class BaseMLP(BaseEstimator, ABC):
     @abstractmethod
     def _answer(self, method, logits, loss=None):
         """What `predict` or `predict_proba` make of logits, for the loss they were trained with."""
-
-
-def _sum_is_finite(X):
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
 
 
 def _finite(weights):

@@ -20,10 +20,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     Parameters
     ----------
-    loss : {'squared_error', 'poisson'}, default='squared_error'
-        What is minimised. 'poisson' predicts the exponential of the network's output, which
-        is the mean of a count, and requires `y >= 0`. Of several outputs the squared error's
-        sum is descended and its mean reported, as in scikit-learn.
+    loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
+            'gaussian'}, default='squared_error'
+        What is minimised. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
+        and 'gamma', half their deviances, predict the exponential of the network's output and
+        require `y >= 0` and `y > 0`. 'quantile' is the pinball loss of `quantile`. 'gaussian',
+        the negative log-likelihood [12]_, learns mean and variance: `predict(X, return_std=True)`.
+        Of several outputs the sum is descended, and of 'squared_error', 'absolute_error',
+        'huber', 'quantile' and 'gaussian' the mean reported, as scikit-learn does.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.
@@ -32,17 +36,52 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    solver : {'lbfgs', 'sgd', 'adam'}, default='adam'
+    huber_delta : float, default=1.0
+        Residuals up to this are squared by 'huber', in units of y.
+    quantile : float or array-like of float, default=0.5
+        What 'quantile' predicts, between 0 and 1. A list makes `predict` return a column for
+        each, which never cross.
+    dropout : float or array-like of float, default=0.0
+        The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
+        one rate a hidden layer. Of no effect in prediction.
+    normalization : {None, 'batch', 'layer', 'rms'}, default=None
+        What stands between each hidden layer's affine map and its activation: batch
+        normalization [6]_, layer normalization [7]_ or root mean square normalization [8]_.
+    residual : bool, default=False
+        Whether each hidden layer is added to what came into it [9]_: as it is where the widths
+        agree, by a learned linear map where they do not.
+    weight_init : str or (str, dict), default='auto'
+        How `coefs_` start: 'auto' is the rule of the activation (scikit-learn's for
+        scikit-learn's four), another name a function of `torch.nn.init`, such as 'orthogonal' or
+        `('normal', {'std': 0.01})`, with intercepts of zero.
+    module : type, default=None
+        A `torch.nn.Module` class of one's own in place of the stack of layers. It is constructed
+        with `n_features_in`, `n_outputs` and `module_params`, and maps rows to logits.
+    module_params : dict, default=None
+        Further arguments of `module`.
+    solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
-        suits small tables.
+        suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
+        its name: 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon' (for the matrices, with
+        AdamW for the rest) and so on.
+    solver_params : dict, default=None
+        Further arguments of an optimizer of `torch.optim`. Its `weight_decay` is 0 unless given
+        here, and never decays biases, normalizations and slopes.
     alpha : float, default=0.0001
         Strength of the L2 penalty on `coefs_`. It is divided by the sum of the batch's weights.
     batch_size : int or 'auto', default='auto'
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
-    learning_rate : {'constant', 'invscaling', 'adaptive'}, default='constant'
-        The schedule of 'sgd': 'invscaling' is `learning_rate_init / (t + 1) ** power_t` after t
-        rows; 'adaptive' divides the rate by 5 whenever `n_iter_no_change` epochs in a row did
-        not improve by `tol`, and stops below 1e-6.
+    learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
+            'one_cycle'}, default='constant'
+        The schedule. Of 'sgd' alone, after each epoch: 'invscaling' is
+        `learning_rate_init / (t + 1) ** power_t` after t rows; 'adaptive' divides the rate by 5
+        whenever `n_iter_no_change` epochs in a row did not improve by `tol`, and stops below
+        1e-6. Of every stochastic solver, step by step over `max_iter` epochs: 'cosine' [10]_ and
+        'linear' fall to 0, 'exponential' to a hundredth, and 'one_cycle' [11]_ rises to
+        `learning_rate_init` from a 25th of it and falls to a 250,000th.
+    warmup_fraction : float, default=0.0
+        The share of all steps in which those four rise to `learning_rate_init`; 0 is 0.3 for
+        'one_cycle'.
     learning_rate_init : float, default=0.001
         The step size of 'sgd' and 'adam'.
     power_t : float, default=0.5
@@ -61,6 +100,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether to print a line an epoch.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
+    max_grad_norm : float, default=None
+        The gradient is scaled down to this Euclidean norm where it is longer; None never does.
     momentum : float, default=0.9
         Momentum of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
@@ -69,6 +110,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether to keep `validation_fraction` of the rows from training, to stop when their score
         (R2) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
         of the best score.
+    scoring : str or callable, default=None
+        What `early_stopping` looks at: None is the R2, 'loss' the validation loss, and
+        otherwise a scorer's name or a callable `scorer(estimator, X, y)`, greater being better.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -79,6 +123,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Epochs without improvement by `tol` that end a fit.
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
+    max_time : float, default=None
+        Seconds after which a fit ends with the epoch that it is in; None is never.
     n_estimators : int, default=1
         Networks to train, side by side, each from its own seed; their predictions are averaged.
     device : str or torch.device, default='auto'
@@ -152,6 +198,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
        neural networks". AISTATS.
     .. [4] He, Zhang, Ren & Sun (2015), "Delving deep into rectifiers". ICCV,
        :arxiv:`1502.01852`.
+    .. [5] Srivastava et al. (2014), "Dropout: A simple way to prevent neural networks from
+       overfitting". JMLR 15.
+    .. [6] Ioffe & Szegedy (2015), "Batch normalization". ICML, :arxiv:`1502.03167`.
+    .. [7] Ba, Kiros & Hinton (2016), "Layer normalization". :arxiv:`1607.06450`.
+    .. [8] Zhang & Sennrich (2019), "Root mean square layer normalization". NeurIPS,
+       :arxiv:`1910.07467`.
+    .. [9] He, Zhang, Ren & Sun (2016), "Deep residual learning for image recognition". CVPR,
+       :arxiv:`1512.03385`.
+    .. [10] Loshchilov & Hutter (2017), "SGDR: Stochastic gradient descent with warm restarts".
+       ICLR, :arxiv:`1608.03983`.
+    .. [11] Smith & Topin (2018), "Super-convergence". :arxiv:`1708.07120`.
+    .. [12] Nix & Weigend (1994), "Estimating the mean and variance of the target probability
+       distribution". ICNN.
 
     Examples
     --------
@@ -178,11 +237,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden_layer_sizes=(100,),
         activation="relu",
         *,
+        huber_delta=1.0,
+        quantile=0.5,
+        dropout=0.0,
+        normalization=None,
+        residual=False,
+        weight_init="auto",
+        module=None,
+        module_params=None,
         solver="adam",
+        solver_params=None,
         alpha=0.0001,
         batch_size="auto",
         learning_rate="constant",
         learning_rate_init=0.001,
+        warmup_fraction=0.0,
         power_t=0.5,
         max_iter=200,
         shuffle=True,
@@ -190,15 +259,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         tol=1e-4,
         verbose=False,
         warm_start=False,
+        max_grad_norm=None,
         momentum=0.9,
         nesterovs_momentum=True,
         early_stopping=False,
+        scoring=None,
         validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
         n_iter_no_change=10,
         max_fun=15000,
+        max_time=None,
         n_estimators=1,
         device="auto",
         dtype="auto",
@@ -208,11 +280,21 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.dropout = dropout
+        self.normalization = normalization
+        self.residual = residual
+        self.weight_init = weight_init
+        self.module = module
+        self.module_params = module_params
         self.solver = solver
+        self.solver_params = solver_params
         self.alpha = alpha
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
+        self.warmup_fraction = warmup_fraction
         self.power_t = power_t
         self.max_iter = max_iter
         self.shuffle = shuffle
@@ -220,15 +302,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.tol = tol
         self.verbose = verbose
         self.warm_start = warm_start
+        self.max_grad_norm = max_grad_norm
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
         self.early_stopping = early_stopping
+        self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
+        self.max_time = max_time
         self.n_estimators = n_estimators
         self.device = device
         self.dtype = dtype

@@ -29,8 +29,9 @@ MAY_IMPORT = {
         "activations",
         "losses",
         "nn",
-    },  # of `base`, which pickles through it, nothing
-    "base": {"activations", "losses", "data", "nn", "train", "io", "runtime"},
+    },  # of `fitted`, which pickles through it, nothing
+    "fitted": {"data", "nn", "train", "io", "runtime"},
+    "base": {"activations", "losses", "data", "fitted", "nn", "train", "io", "runtime"},
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "losses"},
 }

@@ -1,0 +1,180 @@
+"""What a fitted estimator can do: answer, show its network, and travel."""
+
+import copy
+import operator
+import threading
+from dataclasses import asdict
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from sklmlp import io, runtime, train
+from sklmlp.data import ConvertedRows, as_tensor
+from sklmlp.nn import Predictor, assemble
+
+_built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
+_built_lock = threading.Lock()
+
+OF_ONE_NETWORK = (
+    "coefs_",
+    "intercepts_",
+    "loss_",
+    "loss_curve_",
+    "best_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+    "history_",
+    "module_",
+    "_spec",
+    "_extras",
+    "_optimizer",
+    "_partly_fitted",
+    "_no_improvement_count",
+)
+
+VALUES_AT_A_TIME = 2**20
+"""Predictions are made in chunks of rows whose widest layer has about this many values."""
+
+
+class Fitted(BaseEstimator):
+    """Weights and a spec, made into answers."""
+
+    def _check_rows(self, X):
+        """Rows to predict for, checked."""
+        if self._is_plainly_valid(X):
+            return X
+        check_is_fitted(self)
+        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
+
+    def _is_plainly_valid(self, X):
+        """Whether X is what most rows in production are, so that scikit-learn need not look."""
+        known = vars(self)
+        return (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype in (np.float32, np.float64)
+            and len(X) > 0
+            and X.shape[1] == known.get("n_features_in_")
+            and "feature_names_in_" not in known
+            and _sum_is_finite(X)
+            and self.__sklearn_is_fitted__()
+        )
+
+    def _logits(self, X):
+        """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
+        predictor = self._predictor()
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
+        rows = ConvertedRows(X, predictor.dtype, predictor.device)
+        take, width = rows.take, X.shape[1]
+        if rows.is_multiplied_sparse:
+            take, width = rows.take_sparse, rows.values_a_row
+        size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
+        products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
+        is_small = products < runtime.SMALL_STEP
+        with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
+            if len(range(0, X.shape[0], size)) == 1:
+                return predictor(take(slice(None))).cpu().numpy().astype(dtype, copy=False)
+            logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
+            for start in range(0, len(logits), size):
+                part = slice(start, start + size)
+                logits[part] = predictor(take(part)).cpu().numpy()
+        return logits
+
+    def _averaged(self, method, X):
+        """What `method` answers to checked rows, averaged over an ensemble's networks."""
+        networks = vars(self).get("estimators_", [self])
+        answers = [n._answer(method, n._logits(X), n._spec.loss) for n in networks]
+        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+
+    @property
+    def device_(self):
+        """The torch device that this machine computes the model on."""
+        check_is_fitted(self)
+        device = torch.device(self._device)
+        return device if train.is_available(device) else torch.device("cpu")
+
+    @property
+    def module_(self):
+        """The fitted network as a `torch.nn.Sequential`, from rows to logits.
+
+        On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
+        in torch changes what the estimator predicts, and so does writing into these arrays.
+        """
+        return self._computing(assemble)
+
+    def _predictor(self):
+        return self._computing(Predictor)
+
+    def _computing(self, make):
+        """What `make` builds of the weights as they are; kept while they are the same arrays."""
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)
+        arrays = [*self.coefs_, *self.intercepts_]
+        with _built_lock:
+            known, built = _built.get(self, ((), {}))
+            same = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
+            if not same or self._device != "cpu":  # on a card there are copies, perhaps stale
+                known, built = arrays, {}
+                _built[self] = known, built
+            if make not in built:
+                built[make] = make(self._spec, *self._tensors(), self._extras)
+        return built[make]
+
+    def _tensors(self):
+        """coefs and intercepts as tensors, on a CPU over the same memory."""
+        device, dtype = self.device_, as_tensor(np.asarray(self.coefs_[0])).dtype
+        return [
+            [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+            for arrays in (self.coefs_, self.intercepts_)
+        ]
+
+    def __sklearn_is_fitted__(self):
+        return "coefs_" in vars(self) or "estimators_" in vars(self)
+
+    def __getattr__(self, name):
+        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
+            raise AttributeError(
+                f"{name} belongs to one network, and this {type(self).__name__} has "
+                f"{len(self.estimators_)}; see estimators_[0].{name} and so on."
+            )
+        return object.__getattribute__(self, name)  # raises the error that led here
+
+    def __getstate__(self):
+        state = vars(self).copy()
+        state["activation"] = io.portable_activation(self.activation)
+        for network in state.get("estimators_", ()):
+            io.portable_spec(network._spec)  # refuses what cannot be saved, with our words
+        if "_spec" in state:
+            state["_spec"] = io.portable_spec(self._spec)
+            state["history_"] = io.columns(self.history_)
+        optimizer = state.pop("_optimizer", None)
+        if optimizer is not None and self._partly_fitted:  # an incremental learner goes on
+            state["_optimizer"] = asdict(optimizer)
+        return io.stamped(state)
+
+    def __setstate__(self, state):
+        state = io.unstamped(state, type(self).__name__)
+        if "_spec" in state:
+            state["_spec"] = io.spec_from_portable(state["_spec"])
+            state["history_"] = io.records(state["history_"])
+        if "_optimizer" in state:
+            state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
+        vars(self).update(state)
+
+    def __deepcopy__(self, memo):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(copy.deepcopy(vars(self), memo))
+        return twin
+
+    def __copy__(self):
+        twin = type(self).__new__(type(self))
+        vars(twin).update(vars(self))
+        return twin
+
+
+def _sum_is_finite(X):
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
