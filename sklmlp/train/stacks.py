@@ -62,8 +62,7 @@ def _batch_size(fit):
 
 def _products(fits):
     """Multiplications of a step forward."""
-    shapes = fits[0].network.spec.shapes
-    return len(fits) * _batch_size(fits[0]) * sum(i * o for i, o in shapes)
+    return len(fits) * _batch_size(fits[0]) * fits[0].network.n_coefs
 
 
 def _cut(fits):
