@@ -22,11 +22,15 @@ from sklearn.utils.validation import (
 
 from sklmlp import train
 from sklmlp.data import as_tensor, input_dtype, rows_of
-from sklmlp.fitted import OF_ONE_NETWORK, Fitted
+from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted
 from sklmlp.nn import (
     Network,
     Spec,
     Weights,
+    check_options,
+    check_same_layers,
+    check_trainable,
+    dropout_rates,
     initial_weights,
     output_rule,
     resolve,
@@ -150,7 +154,7 @@ class BaseMLP(Fitted, ABC):
         if anew:
             return device, train.resolve_dtype(self.dtype, X.dtype, device)
         one = self.estimators_[0] if hasattr(self, "estimators_") else self
-        return device, one.coefs_[0].dtype
+        return device, one._weights_dtype
 
     def _table(self, X, y, sample_weight, dtype):
         """Rows, targets and weights on the device; one for all networks of an ensemble."""
@@ -165,11 +169,13 @@ class BaseMLP(Fitted, ABC):
         rng = check_random_state(self.random_state)
         spec = self._build_spec(X, y)
         if anew:
-            weights = initial_weights(spec, rng, dtype, output_rule(self.activation))
+            rule = output_rule(self.activation)
+            weights = initial_weights(spec, rng, dtype, rule, self.weight_init)
             progress = train.Progress()
         else:
             weights, progress = self._earlier_weights(spec), self._earlier_progress()
         network = Network(spec, weights, table.dtype, table.y.device)
+        check_trainable(network, self)
         fit = train.Fit(network, table, None, self, None, progress, rng, train.Events())
         parts = None, None
         if self.solver == "lbfgs":
@@ -187,7 +193,8 @@ class BaseMLP(Fitted, ABC):
                 fit.table, held_out = (replace(table, index=part) for part in parts)
                 score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
                 fit.validation = train.Validation(held_out, score)
-            network.seed(lambda: rng.randint(np.iinfo(np.int32).max))
+            # the rows seen so far: calls of partial_fit are not to repeat each other's draws
+            network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + progress.n_rows_seen)
         if self.callbacks:
             train_part = slice(None) if parts[0] is None else parts[0]
             training = X[train_part], y[train_part]
@@ -196,18 +203,26 @@ class BaseMLP(Fitted, ABC):
         return fit
 
     def _build_spec(self, X, y):
-        hidden = self._hidden_layer_sizes()
+        check_options(self)
+        hidden = () if self.module else self._hidden_layer_sizes()
         return Spec(
             n_features=X.shape[1],
             n_outputs=self._count_outputs(y),
             hidden=hidden,
-            activations=tuple(resolve(self.activation, len(hidden))),
+            activations=() if self.module else tuple(resolve(self.activation, len(hidden))),
             loss=self._loss_name(),
+            dropout=() if self.module else dropout_rates(self.dropout, len(hidden)),
+            normalization=self.normalization,
+            residual=bool(self.residual),
+            module=self.module,
+            module_params=dict(self.module_params or {}),
         )
 
     def _earlier_weights(self, spec):
         """The weights to go on from."""
-        got = [np.shape(coef) for coef in self.coefs_]
+        check_same_layers(self._spec, spec)
+        coefs, intercepts = self._layers()
+        got = [np.shape(coef) for coef in coefs]
         if got != spec.shapes:
             raise ValueError(
                 f"Training cannot go on: coefs_ has the shapes {got}, and hidden_layer_sizes="
@@ -215,7 +230,7 @@ class BaseMLP(Fitted, ABC):
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
                 "anew."
             )
-        return Weights(self.coefs_, self.intercepts_, getattr(self, "_extras", []))
+        return Weights(coefs, intercepts, self._extras)
 
     def _earlier_progress(self):
         """The course of the fits to go on from."""
@@ -253,12 +268,17 @@ class BaseMLP(Fitted, ABC):
 
     def _end(self, fit, dtype, incremental):
         """Swap in what a fit has learnt."""
-        weights, progress, spec = (
-            _finite(fit.network.weights(dtype)),
-            fit.progress,
-            fit.network.spec,
-        )
-        self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
+        network, progress, spec = fit.network, fit.progress, fit.network.spec
+        weights = network.weights(dtype)
+        if not network.is_finite(weights):
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large "
+                "values and need to be preprocessed."
+            )
+        for name in (*OF_A_STACK, "estimators_"):  # an earlier fit's
+            vars(self).pop(name, None)
+        if spec.module is None:
+            self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
         self.loss_, self.history_ = fit.reached, progress.history
         self.n_iter_, self.t_ = progress.n_iter, progress.n_rows_seen
         self._spec, self._extras = spec.without_arrays(), weights.extras
@@ -272,12 +292,14 @@ class BaseMLP(Fitted, ABC):
             self._partly_fitted = incremental
 
     def _keep_shape(self, spec, device):
-        self.n_layers_, self.n_outputs_ = len(spec.hidden) + 2, spec.n_outputs
-        self.out_activation_, self._device = spec.out_activation, str(device)
+        if spec.module is None:
+            self.n_layers_ = len(spec.hidden) + 2
+        self.n_outputs_, self.out_activation_ = spec.n_outputs, spec.out_activation
+        self._device = str(device)
 
     def _members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""
-        if self.n_estimators == 1:
+        if self.n_estimators == 1 and (anew or "estimators_" not in vars(self)):
             return [self]
         known = {name: value for name, value in vars(self).items() if name in self._SHARED}
         if anew:
@@ -306,7 +328,7 @@ class BaseMLP(Fitted, ABC):
 
     def _keep_ensemble(self, members):
         """Swap in the networks of an ensemble, in place of an earlier fit's single one."""
-        for name in OF_ONE_NETWORK:
+        for name in (*OF_ONE_NETWORK, *OF_A_STACK):
             vars(self).pop(name, None)
         self.estimators_ = members
         self.n_iter_ = max(member.n_iter_ for member in members)
@@ -362,21 +384,6 @@ class BaseMLP(Fitted, ABC):
     @abstractmethod
     def _answer(self, method, logits, loss=None):
         """What `predict` or `predict_proba` make of logits, for the loss they were trained with."""
-
-
-def _finite(weights):
-    """The weights, if they are; else scikit-learn's error."""
-    learned = [
-        *weights.coefs,
-        *weights.intercepts,
-        *(a for e in weights.extras for a in e.values()),
-    ]
-    if not all(np.isfinite(array).all() for array in learned):
-        raise ValueError(
-            "Solver produced non-finite parameter weights. The input data may contain large values "
-            "and need to be preprocessed."
-        )
-    return weights
 
 
 @contextmanager

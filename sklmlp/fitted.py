@@ -1,6 +1,7 @@
 """What a fitted estimator can do: answer, show its network, and travel."""
 
 import copy
+import inspect
 import operator
 import threading
 from dataclasses import asdict
@@ -13,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import io, runtime, train
 from sklmlp.data import ConvertedRows, as_tensor
-from sklmlp.nn import Predictor, assemble
+from sklmlp.nn import assemble, make_predictor
 
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
 _built_lock = threading.Lock()
@@ -34,6 +35,9 @@ OF_ONE_NETWORK = (
     "_partly_fitted",
     "_no_improvement_count",
 )
+
+OF_A_STACK = ("coefs_", "intercepts_", "n_layers_")
+"""What a user's module has none of."""
 
 VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
@@ -66,13 +70,13 @@ class Fitted(BaseEstimator):
     def _logits(self, X):
         """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
         predictor = self._predictor()
-        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self.coefs_[0].dtype
+        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self._weights_dtype
         rows = ConvertedRows(X, predictor.dtype, predictor.device)
         take, width = rows.take, X.shape[1]
-        if rows.is_multiplied_sparse:
+        if rows.is_multiplied_sparse and predictor.takes_sparse:
             take, width = rows.take_sparse, rows.values_a_row
         size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
-        products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
+        products = min(size, X.shape[0]) * predictor.n_products
         is_small = products < runtime.SMALL_STEP
         with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
             if len(range(0, X.shape[0], size)) == 1:
@@ -98,7 +102,7 @@ class Fitted(BaseEstimator):
 
     @property
     def module_(self):
-        """The fitted network as a `torch.nn.Sequential`, from rows to logits.
+        """The fitted network from rows to logits: a `torch.nn.Sequential`, or the user's module.
 
         On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
         in torch changes what the estimator predicts, and so does writing into these arrays.
@@ -106,13 +110,14 @@ class Fitted(BaseEstimator):
         return self._computing(assemble)
 
     def _predictor(self):
-        return self._computing(Predictor)
+        return self._computing(make_predictor)
 
     def _computing(self, make):
         """What `make` builds of the weights as they are; kept while they are the same arrays."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
-        arrays = [*self.coefs_, *self.intercepts_]
+        coefs, intercepts = self._layers()
+        arrays = [*coefs, *intercepts, *(a for state in self._extras for a in state.values())]
         with _built_lock:
             known, built = _built.get(self, ((), {}))
             same = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
@@ -120,21 +125,38 @@ class Fitted(BaseEstimator):
                 known, built = arrays, {}
                 _built[self] = known, built
             if make not in built:
-                built[make] = make(self._spec, *self._tensors(), self._extras)
+                device = self.device_
+                dtype = as_tensor(np.empty(0, self._weights_dtype)).dtype
+                layers = [
+                    [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+                    for arrays in (coefs, intercepts)
+                ]  # on a CPU over the same memory
+                with torch.inference_mode(False):  # what is built outlives the caller's mode
+                    built[make] = make(self._spec, *layers, self._extras, dtype, device)
         return built[make]
 
-    def _tensors(self):
-        """coefs and intercepts as tensors, on a CPU over the same memory."""
-        device, dtype = self.device_, as_tensor(np.asarray(self.coefs_[0])).dtype
-        return [
-            [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
-            for arrays in (self.coefs_, self.intercepts_)
-        ]
+    def _layers(self):
+        """coefs and intercepts; a user's module has none."""
+        return ([], []) if self._spec.module else (self.coefs_, self.intercepts_)
+
+    @property
+    def _weights_dtype(self):
+        """The NumPy dtype of what was learned."""
+        arrays = self._layers()[0] or self._extras[0].values()
+        return next(array.dtype for array in arrays if array.dtype.kind == "f")
 
     def __sklearn_is_fitted__(self):
-        return "coefs_" in vars(self) or "estimators_" in vars(self)
+        return "_spec" in vars(self) or "estimators_" in vars(self)
 
     def __getattr__(self, name):
+        if name in OF_A_STACK:
+            one = vars(self).get("estimators_", [self])[0]
+            module = getattr(vars(one).get("_spec"), "module", None)
+            if module is not None:
+                raise AttributeError(
+                    f"{name} belongs to a stack of layers, and this {type(self).__name__} has "
+                    f"module={module.__name__} in its place; see module_."
+                )
         if name in OF_ONE_NETWORK and "estimators_" in vars(self):
             raise AttributeError(
                 f"{name} belongs to one network, and this {type(self).__name__} has "
@@ -162,7 +184,8 @@ class Fitted(BaseEstimator):
             state["history_"] = io.records(state["history_"])
         if "_optimizer" in state:
             state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
-        vars(self).update(state)
+        defaults = inspect.signature(type(self)).parameters  # older states have fewer parameters
+        vars(self).update({name: p.default for name, p in defaults.items()} | state)
 
     def __deepcopy__(self, memo):
         twin = type(self).__new__(type(self))

@@ -12,7 +12,7 @@ from torch import nn
 from sklmlp._version import __version__
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
 
-FORMAT = 1
+FORMAT = 2
 """The layout of the state; a reader knows this one and all before it."""
 
 
@@ -100,17 +100,19 @@ def portable_spec(spec):
     Raises
     ------
     pickle.PicklingError
-        If an activation is a callable or module that no other process could import.
+        If an activation or a user's module is one that no other process could import.
     """
     plain = asdict(spec.without_arrays())
+    _importable(spec.module, "module")
     plain["activations"] = [_importable(_portable_choice(c)) for c in spec.activations]
     return plain
 
 
 def spec_from_portable(plain):
-    """The spec that `portable_spec` described."""
+    """The spec that `portable_spec` described; one of format 1 has no more than five entries."""
     choices = tuple(resolve_one(activation) for activation in plain["activations"])
-    return Spec(**{**plain, "activations": choices, "hidden": tuple(plain["hidden"])})
+    tuples = {name: tuple(plain.get(name, ())) for name in ("hidden", "dropout")}
+    return Spec(**{**plain, **tuples, "activations": choices})
 
 
 def _portable_choice(choice):
@@ -127,11 +129,11 @@ def _portable_choice(choice):
     return (choice.own, dict(choice.arguments)) if choice.arguments else choice.own
 
 
-def _importable(activation):
-    own = activation[0] if isinstance(activation, tuple) else activation
+def _importable(chosen, parameter="activation"):
+    own = chosen[0] if isinstance(chosen, tuple) else chosen
     if not isinstance(own, str) and "<" in getattr(own, "__qualname__", ""):
         raise pickle.PicklingError(
-            f"activation {own.__qualname__} cannot be saved: it is defined inside a function or "
+            f"{parameter} {own.__qualname__} cannot be saved: it is defined inside a function or "
             "is a lambda, which no other process can import. Define it at the top of a module."
         )
-    return activation
+    return chosen

@@ -1,9 +1,12 @@
 """Networks: their plain description, their weights and their torch modules."""
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
+from sklmlp.nn.layers import dropout_rates
 from sklmlp.nn.network import Network, is_turned
-from sklmlp.nn.predictor import Predictor
-from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights
+from sklmlp.nn.options import check_options, check_same_layers, check_trainable
+from sklmlp.nn.predictor import Predictor, make_predictor
+from sklmlp.nn.spec import Spec, Weights, initial_weights
+from sklmlp.nn.stack import assemble
 
 __all__ = [
     "Choice",
@@ -12,9 +15,14 @@ __all__ = [
     "Spec",
     "Weights",
     "assemble",
+    "check_options",
+    "check_same_layers",
+    "check_trainable",
     "constructor_arguments",
+    "dropout_rates",
     "initial_weights",
     "is_turned",
+    "make_predictor",
     "output_rule",
     "resolve",
     "resolve_one",

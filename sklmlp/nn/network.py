@@ -3,7 +3,11 @@
 import numpy as np
 import torch
 
-from sklmlp.nn.spec import Weights, assemble
+from sklmlp.nn import own
+from sklmlp.nn.draws import OwnNumbers
+from sklmlp.nn.layers import is_batch_norm
+from sklmlp.nn.spec import Weights
+from sklmlp.nn.stack import load_parts
 
 
 class Network:
@@ -18,43 +22,51 @@ class Network:
 
     Attributes
     ----------
-    module : torch.nn.Sequential
+    module : torch.nn.Module
     activations : list of torch.nn.Module
         Those of the hidden layers, which are part of `module`.
     coefs, intercepts : list of tensor
-        Views of `flat`, in scikit-learn's layout.
+        Views of `flat`, in scikit-learn's layout. A user's module has none.
     flat, gradient : torch.nn.Parameter, tensor of shape (n_parameters,)
-        coefs, then intercepts, then the parameters of activations; coefs as `is_turned` says.
+        Matrices, then the rest. Of a stack these are coefs (as `is_turned` says) and projections
+        of residual layers; intercepts, then parameters of activations and of normalizations. Of
+        a user's module, parameters of two and more axes; and the others.
     n_coefs : int
-        How many of them, from the start, the penalty `alpha` sees.
+        How many of them, from the start, the penalty `alpha` sees: the matrices.
+    matrix_shapes : list of torch.Size
+        What these are made of, in order and as they lie in `flat`.
     """
 
     def __init__(self, spec, weights, dtype, device):
         def tensors(arrays):
             return [torch.from_numpy(np.array(a)).to(device, dtype) for a in arrays]
 
-        self.spec = spec
+        self.spec, self._own_numbers = spec, None
         coefs, intercepts = tensors(weights.coefs), tensors(weights.intercepts)
         extras = [{k: np.array(v) for k, v in state.items()} for state in weights.extras]
-        self.module = assemble(spec, coefs, intercepts, extras)
-        layers = dict(self.module.named_children())
-        linears = [layer for name, layer in layers.items() if name.startswith("linear")]
-        self.activations = [
-            layer for name, layer in layers.items() if name.startswith("activation")
-        ]
+        if spec.module is None:
+            self._parts = load_parts(spec, coefs, intercepts, extras)
+            self.module, self.activations = self._parts.joined(), self._parts.activations
+            matrices, rest = _of_parts(self._parts)
+        else:
+            self.module, self.activations = own.loaded(spec, extras, dtype, device), []
+            self._own_seed = extras[1]
+            learned = [p for p in self.module.parameters() if p.requires_grad]
+            matrices = [p for p in learned if p.ndim > 1]
+            rest = [p for p in learned if p.ndim <= 1]
+        self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
 
         # torch keeps a linear map as (out, in), and so is a turned one in memory
-        self._turned = [is_turned(*coef.shape) for coef in coefs]
-        self._learned = [layer.weight for layer in linears] + [layer.bias for layer in linears]
-        self._learned += [p for a in self.activations for p in a.parameters() if p.requires_grad]
-        rest = len(self._learned) - len(coefs)
-        self._transpose = [not turned for turned in self._turned] + [False] * rest
+        self._turned, self._learned = [is_turned(*coef.shape) for coef in coefs], matrices + rest
+        others = len(self._learned) - len(coefs)
+        self._transpose = [not turned for turned in self._turned] + [False] * others
         stored = [
             p.detach().T if transpose else p.detach()
             for p, transpose in zip(self._learned, self._transpose, strict=True)
         ]
         self._shapes = [value.shape for value in stored]
-        self.n_coefs = sum(coef.numel() for coef in coefs)
+        self.matrix_shapes = self._shapes[: len(matrices)]
+        self.n_coefs = sum(shape.numel() for shape in self.matrix_shapes)
         flat = torch.cat([value.reshape(-1) for value in stored])
         self.flat = torch.nn.Parameter(flat)
         self.bind(flat, torch.zeros_like(flat))
@@ -66,18 +78,44 @@ class Network:
         parts = zip(self._learned, self._transpose, values, slopes, strict=True)
         for p, transpose, value, slope in parts:
             p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
-        n_layers = len(self._turned)
+        n_layers, n_matrices = len(self._turned), len(self.matrix_shapes)
         coefs = zip(values, self._turned, strict=False)
         self.coefs = [value.T if turned else value for value, turned in coefs]
-        self.intercepts = values[n_layers : 2 * n_layers]
+        self.intercepts = values[n_matrices : n_matrices + n_layers]
 
     def seed(self, draw):
-        """Give activations that are random in training a generator, seeded by `draw()`."""
+        """Give what is random in training numbers of its own, seeded by `draw()`."""
+        if self.spec.module is not None:
+            self._own_numbers = OwnNumbers(draw(), self.flat.device)
+            return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]
         if random:
             generator = torch.Generator(self.flat.device).manual_seed(draw())
             for module in random:
                 module.generator = generator
+
+    def train(self, n_rows):
+        """Prepare for a step on a batch of some rows; one has no variance to normalize by."""
+        self.module.train()
+        if n_rows == 1:
+            for batch_norm in self._batch_norms:
+                batch_norm.eval()
+
+    def __call__(self, x):
+        """Rows, (n, d), to logits, (n, k), as the mode of the module is."""
+        if self._own_numbers is None:
+            return self.module(x)
+        with self._own_numbers.drawn():
+            return self.module(x)
+
+    def snapshot(self):
+        """What `restore` brings back: a copy of the learned numbers and of running statistics."""
+        return [tensor.detach().clone() for tensor in (self.flat, *self.module.buffers())]
+
+    def restore(self, snapshot):
+        """Be again what the network was when it was copied."""
+        for tensor, value in zip((self.flat, *self.module.buffers()), snapshot, strict=True):
+            tensor.detach().copy_(value)
 
     def logits(self, x):
         """Rows, (n, d), to logits, (n, k), as in prediction."""
@@ -92,11 +130,27 @@ class Network:
             array = tensor.detach().cpu().numpy()
             return array.astype(dtype if tensor.is_floating_point() else array.dtype)
 
+        if self.spec.module is not None:
+            state = {k: copied(v) for k, v in own.named_tensors(self.module).items()}
+            return Weights([], [], [state, self._own_seed])
+        parts = self._parts
         return Weights(
             [copied(coef) for coef in self.coefs],
             [copied(intercept) for intercept in self.intercepts],
-            [{k: copied(v) for k, v in a.state_dict().items()} for a in self.activations],
+            [
+                {k: copied(v) for k, v in module.state_dict().items()}
+                for module in (*parts.activations, *parts.normalizations, *parts.projections)
+            ],
         )
+
+    def is_finite(self, weights):
+        """Whether weights of this network are; constants of a user's module may be infinite."""
+        constants = set()
+        if self.spec.module is not None:
+            constants = {name for name, _ in self.module.named_buffers()}
+        arrays = [*weights.coefs, *weights.intercepts]
+        arrays += [a for e in weights.extras for name, a in e.items() if name not in constants]
+        return all(np.isfinite(array).all() for array in arrays)
 
 
 NARROW = 32
@@ -111,3 +165,13 @@ def is_turned(fan_in, fan_out):
 def _views(flat, shapes):
     parts = flat.detach().split([shape.numel() for shape in shapes])
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+
+
+def _of_parts(parts):
+    """The parameters of a stack: matrices, and the rest."""
+    matrices = [linear.weight for linear in parts.linears]
+    matrices += [weight for module in parts.projections for weight in module.parameters()]
+    rest = [linear.bias for linear in parts.linears]
+    for module in (*parts.activations, *parts.normalizations):
+        rest += [p for p in module.parameters() if p.requires_grad]
+    return matrices, rest

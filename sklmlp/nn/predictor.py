@@ -1,12 +1,20 @@
-"""Rows to logits in prediction: no autograd, no module, the fewest calls."""
+"""Rows to logits in prediction: no autograd, no module where there need be none, few calls."""
 
 import torch
 
-from sklmlp.nn.spec import loaded_activations
+from sklmlp.nn.stack import assemble, load_parts
+
+
+def make_predictor(spec, coefs, intercepts, extras, dtype, device):
+    """What computes a network's predictions, over tensors that it shares; see `assemble`."""
+    if spec.module is None and not spec.residual and spec.normalization in (None, "batch"):
+        return Predictor(spec, coefs, intercepts, extras)
+    module = assemble(spec, coefs, intercepts, extras, dtype, device)
+    return ModulePredictor(spec, module, dtype, device)
 
 
 class Predictor:
-    """A network that only predicts, over tensors that it shares.
+    """A stack that only predicts, without normalization or with that by batches.
 
     Parameters
     ----------
@@ -14,14 +22,28 @@ class Predictor:
     coefs, intercepts : list of tensor
         In scikit-learn's layout: coefs are (fan_in, fan_out).
     extras : list of dict of str to ndarray
+
+    Attributes
+    ----------
+    n_products : int
+        Multiplications for a row.
+    widest : int
+        Units of the widest layer.
+    takes_sparse : bool
+        Whether rows may be CSR.
     """
+
+    takes_sparse = True
 
     def __init__(self, spec, coefs, intercepts, extras):
         self.dtype, self.device = coefs[0].dtype, coefs[0].device
         self.n_outputs = coefs[-1].shape[1]
         self.widest = max(coef.shape[1] for coef in coefs)
-        modules = loaded_activations(spec, extras, self.dtype, self.device)
-        functions = [_in_place(c, m) for c, m in zip(spec.activations, modules, strict=True)]
+        self.n_products = sum(coef.numel() for coef in coefs)
+        parts = load_parts(spec, coefs, intercepts, extras)
+        self.normalizations = parts.normalizations
+        chosen = zip(spec.activations, parts.activations, strict=True)
+        functions = [_in_place(choice, module) for choice, module in chosen]
         self.layers = list(zip(intercepts, coefs, [*functions, None], strict=True))
 
     def __call__(self, x):
@@ -37,8 +59,9 @@ class Predictor:
 
         (x W + b) V + c = x (W V) + (b V + c)
         """
-        layers = self.layers[:1]
-        for intercept, coef, activation in self.layers[1:]:
+        all_layers = self._normalized(n) if self.normalizations else self.layers
+        layers = all_layers[:1]
+        for intercept, coef, activation in all_layers[1:]:
             before, first, between = layers[-1]
             if between is None and n > first.shape[0]:
                 folded = torch.addmv(intercept, coef.T, before), first @ coef, activation
@@ -46,6 +69,55 @@ class Predictor:
             else:
                 layers.append((intercept, coef, activation))
         return layers
+
+    def _normalized(self, n):
+        """The layers with their batch normalization, in the affine map where that saves work.
+
+        With running mean m and variance v: s ((x W + b) - m) + beta = x (W s) + (s (b - m) + beta)
+        where s = gamma / sqrt(v + epsilon) (Ioffe & Szegedy 2015, algorithm 2, line 11).
+        """
+        layers = []
+        for (intercept, coef, activation), norm in zip(
+            self.layers, self.normalizations, strict=False
+        ):
+            if n > coef.shape[0]:
+                scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+                intercept = norm.bias + scale * (intercept - norm.running_mean)
+                layers.append((intercept, coef * scale, activation))
+            else:
+                layers.append((intercept, coef, _both(norm, activation)))
+        return [*layers, self.layers[-1]]
+
+
+class ModulePredictor:
+    """Any other network that only predicts.
+
+    Parameters
+    ----------
+    spec : Spec
+    module : torch.nn.Module
+        In eval mode; not `module_`, whose mode is the user's to change.
+    dtype, device : torch.dtype, torch.device
+    """
+
+    takes_sparse = False
+
+    def __init__(self, spec, module, dtype, device):
+        self.module, self.dtype, self.device = module, dtype, device
+        self.n_outputs = spec.n_outputs
+        matrices = [p for p in module.parameters() if p.ndim > 1]
+        self.n_products = sum(p.numel() for p in matrices)
+        self.widest = max([spec.n_features, spec.n_outputs, *(max(p.shape) for p in matrices)])
+
+    def __call__(self, x):
+        """Rows, (n, d), to logits, (n, k)."""
+        return self.module(x)
+
+
+def _both(normalization, activation):
+    if activation is None:
+        return normalization
+    return lambda z: activation(normalization(z))
 
 
 def _in_place(choice, module):

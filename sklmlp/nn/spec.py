@@ -1,22 +1,20 @@
-"""What a network is, in plain Python; and the torch module that computes it."""
+"""What a network is, in plain Python; and the numbers that it starts from."""
 
-import threading
-from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from torch import nn
 
 from sklmlp.losses import LOSSES
+from sklmlp.nn import own
 from sklmlp.nn.choice import Choice
-
-_FORK_LOCK = threading.Lock()  # torch's global generators are the process's, not ours
+from sklmlp.nn.stack import initial_extras
+from sklmlp.nn.weight_init import WeightInit
 
 
 @dataclass(frozen=True)
 class Spec:
-    """A stack of affine maps with an activation between each two of them.
+    """A stack of affine maps with an activation between each two of them; or a user's module.
 
     Parameters
     ----------
@@ -28,6 +26,16 @@ class Spec:
         One for each hidden layer.
     loss : str
         A key of `sklmlp.losses.LOSSES`.
+    dropout : tuple of float
+        A rate for each hidden layer; empty for none.
+    normalization : str or None
+        A key of `sklmlp.nn.layers.NORMALIZATIONS`, of all hidden layers.
+    residual : bool
+        Whether hidden layers are added to what comes into them.
+    module : type or None
+        A user's class in place of the stack, which has no hidden layers then.
+    module_params : dict
+        What else it is constructed with.
     """
 
     n_features: int
@@ -35,13 +43,26 @@ class Spec:
     hidden: tuple[int, ...]
     activations: tuple[Choice, ...]
     loss: str
+    dropout: tuple[float, ...] = ()
+    normalization: str | None = None
+    residual: bool = False
+    module: type | None = None
+    module_params: dict = field(default_factory=dict)
 
     @property
     def shapes(self):
-        """(fan in, fan out) of each affine map."""
+        """(fan in, fan out) of each affine map; a user's module has none."""
+        if self.module is not None:
+            return []
         fan_in = (self.n_features, *self.hidden)
         fan_out = [c.units_in(h) for c, h in zip(self.activations, self.hidden, strict=True)]
         return list(zip(fan_in, [*fan_out, self.n_outputs], strict=True))
+
+    @property
+    def is_plain(self):
+        """Whether affine maps and activations are all there is, in training as in prediction."""
+        beside = any(self.dropout) or self.normalization is not None or self.residual
+        return self.module is None and not (self.hidden and beside)
 
     @property
     def out_activation(self):
@@ -61,7 +82,9 @@ class Weights:
     coefs : list of ndarray of shape (fan_in, fan_out)
     intercepts : list of ndarray of shape (fan_out,)
     extras : list of dict of str to ndarray
-        The state of each hidden layer's activation: a learned slope, attention's projections.
+        The state of each hidden layer's activation: a learned slope, attention's projections;
+        behind them those of normalizations, running statistics included, and of the projections
+        of residual layers, where there are any. Of a user's module see `sklmlp.nn.own`.
     """
 
     coefs: list
@@ -69,7 +92,7 @@ class Weights:
     extras: list
 
 
-def initial_weights(spec, rng, dtype, output_activation):
+def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     """The weights that a fit starts from, drawn in scikit-learn's order.
 
     Parameters
@@ -79,91 +102,41 @@ def initial_weights(spec, rng, dtype, output_activation):
     dtype : numpy.dtype
     output_activation : Choice
         The activation whose bound the output layer shares, as in scikit-learn.
+    weight_init : str or (str, dict)
+        As the parameter of the estimators.
 
     Returns
     -------
     weights : Weights
     """
+    if spec.module is not None:
+        return Weights([], [], own.initial_state(spec, _seed(rng), _torch_dtype(dtype)))
+    if weight_init == "auto":
+        coefs, intercepts = _by_rule(spec, rng, dtype, output_activation)
+    else:
+        drawn = WeightInit(weight_init).draw(spec.shapes, _seed(rng))
+        coefs = [coef.astype(dtype, copy=False) for coef in drawn]
+        intercepts = [np.zeros(fan_out, dtype) for _, fan_out in spec.shapes]
+    # only activations with parameters of their own need a seed; scikit-learn's four draw none
+    seed = None
+    if not all(choice.entry.elementwise for choice in spec.activations):
+        seed = _seed(rng)
+    return Weights(coefs, intercepts, initial_extras(spec, rng, dtype, seed))
+
+
+def _by_rule(spec, rng, dtype, output_activation):
+    """coefs and intercepts by the bounds of activations."""
     coefs, intercepts = [], []
     choices = [*spec.activations, output_activation]
     for choice, (fan_in, fan_out) in zip(choices, spec.shapes, strict=True):
         bound = choice.bound(fan_in, fan_out)
         coefs.append(rng.uniform(-bound, bound, (fan_in, fan_out)).astype(dtype, copy=False))
         intercepts.append(rng.uniform(-bound, bound, fan_out).astype(dtype, copy=False))
-    # only activations with parameters of their own need a seed; scikit-learn's four draw none
-    seed = None
-    if not all(choice.entry.elementwise for choice in spec.activations):
-        seed = rng.randint(np.iinfo(np.int32).max)
-    modules = activation_modules(spec, _torch_dtype(dtype), seed)
-    for choice, module, width in zip(spec.activations, modules, spec.hidden, strict=True):
-        choice.check(module, width, _torch_dtype(dtype))
-    extras = [
-        {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
-        | {name: np.asarray(value) for name, value in choice.arrays.items()}
-        for module, choice in zip(modules, spec.activations, strict=True)
-    ]
-    return Weights(coefs, intercepts, extras)
+    return coefs, intercepts
 
 
-def activation_modules(spec, dtype, seed=None):
-    """A module for each hidden activation, made without touching torch's global generators."""
-    with _FORK_LOCK, torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        if seed is not None:
-            torch.manual_seed(seed)
-        return [
-            choice.build(width, dtype=dtype)
-            for choice, width in zip(spec.activations, spec.hidden, strict=True)
-        ]
-
-
-def assemble(spec, coefs, intercepts, extras):
-    """The module of a network over given tensors, which it shares.
-
-    Parameters
-    ----------
-    spec : Spec
-    coefs, intercepts : list of tensor
-        In scikit-learn's layout: coefs are (fan_in, fan_out).
-    extras : list of dict of str to ndarray
-
-    Returns
-    -------
-    module : torch.nn.Sequential
-        Rows, (n, n_features), to logits, (n, n_outputs).
-    """
-    dtype, device = coefs[0].dtype, coefs[0].device
-    modules = loaded_activations(spec, extras, dtype, device)
-    layers = OrderedDict()
-    for i, (coef, intercept) in enumerate(zip(coefs, intercepts, strict=True)):
-        linear = nn.Linear(*coef.shape, device="meta", dtype=dtype)
-        linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
-        layers[f"linear_{i}"] = linear
-        if i < len(modules):
-            layers[f"activation_{i}"] = modules[i]
-    return nn.Sequential(layers).eval()
-
-
-def loaded_activations(spec, extras, dtype, device):
-    """A module for each hidden activation over the state that was learned, which it shares.
-
-    Raises
-    ------
-    ValueError
-        If an activation has another state than the one that was learned.
-    """
-    modules = activation_modules(spec, dtype)
-    for choice, module, state in zip(spec.activations, modules, extras, strict=False):
-        if set(state) != set(module.state_dict()):
-            raise ValueError(
-                f"Activation {choice.name!r} learns {sorted(module.state_dict())}, and what was "
-                f"learned is {sorted(state)}. Use warm_start=False to fit another activation."
-            )
-        tensors = {name: torch.as_tensor(value, device="cpu") for name, value in state.items()}
-        tensors = {
-            n: t.to(device, dtype if t.is_floating_point() else None) for n, t in tensors.items()
-        }
-        module.load_state_dict(tensors, assign=True)
-    return [module.to(device).eval() for module in modules]
+def _seed(rng):
+    return rng.randint(np.iinfo(np.int32).max)
 
 
 def _torch_dtype(dtype):

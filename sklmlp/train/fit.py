@@ -91,7 +91,7 @@ class Fit:
         """Begin; a fit may continue an earlier one."""
         if self.progress.loss_curve:
             self.reached = self.progress.loss_curve[-1]
-        self.progress.start(self.validation is not None, self.network.flat)
+        self.progress.start(self.validation is not None, self.network)
 
     def end_epoch(self, loss, n_rows, started):
         """Take note of an epoch, and of the validation rows after it."""
@@ -105,7 +105,7 @@ class Fit:
             progress.judge_loss(params.tol)
         else:
             valid_loss, score = self.validation.evaluate(self.network, self.loss)
-            progress.judge_score(score, params.tol, self.network.flat)
+            progress.judge_score(score, params.tol, self.network)
             record |= {"valid_loss": valid_loss, "valid_score": score}
             if params.verbose:
                 print(f"Validation score: {score:f}")
@@ -157,5 +157,5 @@ class Fit:
     def finish(self):
         """End, with the weights of the best validation score where there is one."""
         if self.validation is not None:
-            self.network.flat.detach().copy_(self.progress.best)
+            self.network.restore(self.progress.best)
         self.events.end_training()

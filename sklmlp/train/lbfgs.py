@@ -34,7 +34,7 @@ def _minimise(fit):
     best = network.flat.detach().cpu().double().numpy().copy()
     loss_reached = float("nan")
 
-    products = sum(i * o for i, o in network.spec.shapes) * min(len(table), ROWS_AT_A_TIME)
+    products = network.n_coefs * min(len(table), ROWS_AT_A_TIME)
     is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
 
     def loss_and_gradient(flat):

@@ -23,8 +23,8 @@ class Progress:
         Epochs of the running fit.
     history : list of dict
         One an epoch.
-    best : tensor or None
-        The flat weights of the best validation score.
+    best : list of tensor or None
+        The network's snapshot at the best validation score.
     """
 
     loss_curve: list = field(default_factory=list)
@@ -37,7 +37,7 @@ class Progress:
     history: list = field(default_factory=list)
     best: object = None
 
-    def start(self, early_stopping, flat):
+    def start(self, early_stopping, network):
         """Begin a fit, a continued one included."""
         self.n_iter = 0
         if early_stopping:
@@ -45,7 +45,7 @@ class Progress:
             if self.best_validation_score is None:
                 self.best_validation_score = -np.inf
             self.best_loss = None
-            self.best = flat.detach().clone()
+            self.best = network.snapshot()
         elif self.best_loss is None:  # the earlier fits stopped early
             self.best_loss = np.inf
 
@@ -61,7 +61,7 @@ class Progress:
         self.no_improvement = self.no_improvement + 1 if loss > self.best_loss - tol else 0
         self.best_loss = min(self.best_loss, loss)
 
-    def judge_score(self, score, tol, flat):
+    def judge_score(self, score, tol, network):
         """Whether the last epoch improved the validation score, counted; keeps the best weights."""
         self.validation_scores.append(score)
         self.no_improvement = (
@@ -69,4 +69,4 @@ class Progress:
         )
         if score > self.best_validation_score:
             self.best_validation_score = score
-            self.best.copy_(flat.detach())
+            self.best = network.snapshot()

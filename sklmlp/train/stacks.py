@@ -63,8 +63,8 @@ def _batch_size(fit):
 def _products(fits):
     """Multiplications of a step forward; one in float64 counts as two."""
     network = fits[0].network
-    products = _batch_size(fits[0]) * sum(i * o for i, o in network.spec.shapes)
-    return len(fits) * products * network.flat.element_size() / 4
+    products = len(fits) * _batch_size(fits[0]) * network.n_coefs
+    return products * network.flat.element_size() / 4
 
 
 def _cut(fits):

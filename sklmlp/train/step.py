@@ -34,7 +34,7 @@ class AutogradStep:
         ----------
         batch : Batch
         """
-        self.network.module.train()
+        self.network.train(len(batch.x))
         self.network.gradient.zero_()
         self.backward(batch.x, batch.y, batch.scale, batch.logits)
         self.penalise(batch.weight_sum, batch.squared_coefs)
@@ -46,7 +46,7 @@ class AutogradStep:
 
     def backward(self, x, y, scale, logits):
         """Add the gradient of the scaled losses of some rows to the network's."""
-        z = self.network.module(x)
+        z = self.network(x)
         logits.copy_(z.detach())
         z.backward(self.fit.loss.gradient(z.detach(), y).mul_(scale))
 

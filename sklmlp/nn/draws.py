@@ -1,0 +1,49 @@
+"""Random numbers of torch's that leave torch's global generators as they were."""
+
+import threading
+from contextlib import contextmanager
+
+import torch
+
+_LOCK = threading.Lock()  # torch's global generators are the process's, not ours
+
+
+@contextmanager
+def seeded(seed=None):
+    """Let the block draw from torch's global generator, seeded, and build on the CPU.
+
+    Parameters
+    ----------
+    seed : int or None
+        None for a block that draws nothing that matters.
+    """
+    with _LOCK, torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        if seed is not None:
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every card
+        yield
+
+
+class OwnNumbers:
+    """A course of random numbers for a user's module, which draws from torch's global generators.
+
+    Parameters
+    ----------
+    seed : int
+    device : torch.device
+    """
+
+    def __init__(self, seed, device):
+        self.device, self.cards = device, [device] if device.type == "cuda" else []
+        self.states = [torch.Generator("cpu").manual_seed(seed).get_state()]
+        self.states += [torch.Generator(card).manual_seed(seed).get_state() for card in self.cards]
+
+    @contextmanager
+    def drawn(self):
+        """Let the block draw the next of them."""
+        with _LOCK, torch.random.fork_rng(devices=self.cards):
+            torch.default_generator.set_state(self.states[0])
+            for card in self.cards:
+                torch.cuda.set_rng_state(self.states[1], card)
+            yield
+            self.states = [torch.default_generator.get_state()]
+            self.states += [torch.cuda.get_rng_state(card) for card in self.cards]

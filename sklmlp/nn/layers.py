@@ -1,0 +1,110 @@
+"""What may stand in a hidden layer beside its affine map and its activation."""
+
+from numbers import Real
+
+import torch
+from torch import nn
+
+EPSILON = 1e-5
+"""Keeps the division of a normalization finite; torch's default for batch and layer."""
+
+NORMALIZATIONS = {
+    "batch": nn.BatchNorm1d,  # Ioffe & Szegedy 2015, algorithms 1 and 2
+    "layer": nn.LayerNorm,  # Ba, Kiros & Hinton 2016, eq. 4
+    "rms": nn.RMSNorm,  # Zhang & Sennrich 2019, eq. 4
+}
+
+
+class Dropout(nn.Module):
+    """Dropout whose masks come from a generator of its own, so that fits repeat.
+
+    Srivastava et al. 2014, with what is left scaled by 1 / (1 - p) in training ("inverted"), so
+    that prediction has nothing to do.
+
+    Parameters
+    ----------
+    p : float
+        The share of values that a training step sets to zero.
+    """
+
+    generator = None
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, input):
+        """Values of any shape to values of the same."""
+        if not self.training:
+            return input
+        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)
+        return input * kept.div_(1 - self.p)
+
+    def extra_repr(self):
+        return f"p={self.p}"
+
+
+class Residual(nn.Module):
+    """A layer added to what came into it: He et al. 2016, eq. 1 and 2.
+
+    **Shape**: (n, fan_in) to (n, width)
+
+    Parameters
+    ----------
+    layer : torch.nn.Module
+        From fan_in units to width.
+    projection : torch.nn.Module
+        The identity, or a linear map where the widths differ.
+    """
+
+    def __init__(self, layer, projection):
+        super().__init__()
+        self.layer, self.projection = layer, projection
+
+    def forward(self, input):
+        return self.projection(input) + self.layer(input)
+
+
+def normalization(kind, width, dtype=None):
+    """A new normalization of `width` units, on the CPU; draws no random numbers."""
+    return NORMALIZATIONS[kind](width, eps=EPSILON, device="cpu", dtype=dtype)
+
+
+def is_batch_norm(module):
+    """Whether a module is one of torch's batch normalizations, over however many axes."""
+    return isinstance(module, nn.modules.batchnorm._BatchNorm)
+
+
+def draws_or_averages(module):
+    """Whether a module of torch's computes otherwise in training than in prediction."""
+    is_dropout = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
+    return is_dropout or is_batch_norm(module)
+
+
+def dropout_rates(dropout, n_hidden_layers):
+    """The dropout rate of each hidden layer, from what the user wrote.
+
+    Parameters
+    ----------
+    dropout : float or array-like of float
+    n_hidden_layers : int
+
+    Returns
+    -------
+    rates : tuple of float
+
+    Raises
+    ------
+    ValueError
+        For a list of another length, or a rate outside [0, 1).
+    """
+    rates = list(dropout) if hasattr(dropout, "__iter__") else [dropout] * n_hidden_layers
+    if len(rates) != n_hidden_layers:
+        raise ValueError(
+            f"dropout has {len(rates)} entries for {n_hidden_layers} hidden layers; give one a "
+            "hidden layer, or a single one for all of them."
+        )
+    for rate in rates:
+        if not isinstance(rate, Real) or not 0 <= rate < 1:
+            raise ValueError(f"dropout takes rates of at least 0 and less than 1, got {dropout!r}.")
+    return tuple(float(rate) for rate in rates)
