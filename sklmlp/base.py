@@ -115,6 +115,7 @@ class BaseMLP(Fitted, ABC):
     def _fit(self, X, y, sample_weight, incremental=False):
         # autograd has to work, whatever mode the caller is in
         with undone_on_failure(self), torch.inference_mode(False), torch.enable_grad():
+            train.check_solver(self)
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             X, y = self._validate(X, y, anew, incremental)
             if sample_weight is not None:
@@ -186,6 +187,7 @@ class BaseMLP(Fitted, ABC):
                 )
         else:
             fit.optimizer = self._make_optimizer(network, incremental)
+            fit.epochs_before = len(progress.loss_curve) if incremental else 0
             if self.early_stopping:
                 if incremental:
                     raise ValueError("partial_fit does not support early_stopping=True")
@@ -245,9 +247,9 @@ class BaseMLP(Fitted, ABC):
         )
 
     def _make_optimizer(self, network, incremental):
-        optimizer = train.make_optimizer(network.flat, self)
+        optimizer = train.make_optimizer(network, self)
         kept = getattr(self, "_optimizer", None)
-        if incremental and kept is not None and kept.solver == self.solver:
+        if incremental and kept is not None and kept.solver == optimizer.solver:
             kept.restore(optimizer)
         return optimizer
 

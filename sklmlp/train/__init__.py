@@ -7,6 +7,7 @@ from sklmlp.train.lbfgs import train_lbfgs
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
+from sklmlp.train.solvers import check_solver, solver_name
 from sklmlp.train.stacks import train
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "SkorchEvents",
     "Table",
     "Validation",
+    "check_solver",
     "computing_dtype",
     "is_available",
     "make_optimizer",
     "resolve_device",
     "resolve_dtype",
+    "solver_name",
     "train",
     "train_lbfgs",
 ]

@@ -52,7 +52,7 @@ class DenseStep:
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
             self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
-            if not self.is_watched:
+            if not self.fits[0].stays_put:
                 self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
                 networks[0].bind(self.flat, self.gradient)
         else:

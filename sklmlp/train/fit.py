@@ -54,11 +54,13 @@ class Fit:
         With early stopping.
     params : namespace
         The estimator's parameters.
-    optimizer : Adam or SGD
+    optimizer : Adam, SGD or TorchSolver
     progress : Progress
     rng : numpy.random.RandomState
     events : Events
         Told of the begin and end of everything.
+    epochs_before : int
+        Of earlier fits that schedules count as this one's.
     """
 
     network: object
@@ -69,6 +71,7 @@ class Fit:
     progress: Progress
     rng: np.random.RandomState
     events: Events
+    epochs_before: int = 0
     reached: float = np.nan
     """The training loss of the last epoch, or what L-BFGS reached."""
 
@@ -82,10 +85,26 @@ class Fit:
         return type(self.events) is not Events
 
     @property
+    def stays_put(self):
+        """Whether a callback or an optimizer of torch's holds on to the memory of its weights."""
+        return self.is_watched or self.optimizer.stays_put
+
+    @property
     def can_share_steps(self):
-        """Whether no callback listens and no batch can be without weight."""
+        """Whether nobody holds on to its weights and no batch can be without weight."""
         weight = self.table.weight
-        return not self.is_watched and (weight is None or weight.min() > 0)
+        return not self.stays_put and (weight is None or weight.min() > 0)
+
+    @property
+    def epoch(self):
+        """The number of the running epoch, from 0, as schedules count."""
+        return self.epochs_before + self.progress.n_iter
+
+    @property
+    def n_batches(self):
+        """Batches of an epoch."""
+        size = 200 if self.params.batch_size == "auto" else self.params.batch_size
+        return -(-len(self.table) // size)
 
     def start(self):
         """Begin; a fit may continue an earlier one."""
@@ -115,7 +134,7 @@ class Fit:
     def has_ended(self):
         """Whether the last epoch was the last one; moves the learning rate where it was not."""
         params, progress, optimizer = self.params, self.progress, self.optimizer
-        if params.solver == "sgd" and params.learning_rate == "invscaling":
+        if optimizer.solver == "sgd" and params.learning_rate == "invscaling":
             optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** params.power_t
         if self.events.stopped or self._has_diverged():
             return True
@@ -126,7 +145,7 @@ class Fit:
             f"{what} did not improve more than tol={params.tol:f} for {params.n_iter_no_change} "
             "consecutive epochs."
         )
-        if params.solver != "sgd" or params.learning_rate != "adaptive":
+        if optimizer.solver != "sgd" or params.learning_rate != "adaptive":
             end = " Stopping."
         elif optimizer.lr <= 1e-6:
             end = " Learning rate too small. Stopping."

@@ -6,6 +6,7 @@ from skorch.dataset import Dataset
 from torch import nn
 
 from sklmlp.train.optimizers import UpdateTogether
+from sklmlp.train.solvers import TorchSolver
 
 
 class Events:
@@ -107,6 +108,13 @@ class TorchOptimizer(torch.optim.Optimizer):
             state[name] = moment.copy_(state[name])
 
 
+def _as_torch(optimizer):
+    """The `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
+    if optimizer is None:
+        return None
+    return optimizer.optimizer if isinstance(optimizer, TorchSolver) else TorchOptimizer(optimizer)
+
+
 class SkorchEvents(Events):
     """Tells skorch callbacks of a fit.
 
@@ -133,7 +141,7 @@ class SkorchEvents(Events):
             predict_nonlinearity=fit.loss.link,
             answer=estimator._answer,
             classes=getattr(estimator, "classes_", None),
-            our_optimizer=lambda: fit.optimizer and TorchOptimizer(fit.optimizer),
+            our_optimizer=lambda: _as_torch(fit.optimizer),
         ).initialize()
         self.optimizer = self.net.optimizer_
         self.data = {"train": training, "valid": held_out}

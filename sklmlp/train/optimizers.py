@@ -3,7 +3,11 @@
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+
+from sklmlp.train.schedules import Schedule
+from sklmlp.train.solvers import TorchSolver, solver_name
 
 
 class Optimizer:
@@ -19,7 +23,17 @@ class Optimizer:
         Rate, momentum and so on, under torch's names.
     names : list of str
         torch's names of the moments.
+
+    Attributes
+    ----------
+    solver : str
+    stays_put : bool
+        Whether it holds on to the memory that the weights are in.
+    schedule : Schedule or None
+        Rates that change step by step.
     """
+
+    solver, stays_put, schedule = None, False, None
 
     def __init__(self, flat, group, names):
         self.flat, self.group, self.t = flat, group, 0
@@ -34,6 +48,22 @@ class Optimizer:
     def lr(self, value):
         self.group["lr"] = value
 
+    def set_rate(self, lr):
+        """Take the next steps at another rate, and leave the moments as they are."""
+        self.group["lr"] = lr
+
+    @property
+    def options(self):
+        """Rate, momentum and so on, as plain Python."""
+        names = ("lr", "betas", "eps", "momentum", "nesterov")
+        return {name: self.group[name] for name in names if name in self.group}
+
+    def restore(self, options, moments):
+        """Take over options and moments that were those of an optimizer of the same class."""
+        self.group.update(options)
+        for name, moment in moments.items():
+            self.moments[name].copy_(torch.from_numpy(moment))
+
     def leave_stack(self):
         """Own moments, where those of a stack were shared."""
         self.moments = {name: moment.clone() for name, moment in self.moments.items()}
@@ -45,6 +75,8 @@ class Adam(Optimizer):
     scikit-learn adds epsilon to sqrt(v) before the bias is corrected, torch after it: torch's
     epsilon at step t is therefore eps / sqrt(1 - beta_2^t) (Kingma & Ba 2015, end of section 2).
     """
+
+    solver = "adam"
 
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
         group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
@@ -78,6 +110,8 @@ class SGD(Optimizer):
     scikit-learn's velocity is -lr times torch's momentum buffer, so that the buffer is rescaled
     when the rate changes; without momentum there is nothing for Nesterov to look ahead to.
     """
+
+    solver = "sgd"
 
     def __init__(self, flat, lr, momentum, nesterov):
         group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}
@@ -136,10 +170,13 @@ class UpdateTogether:
     def begin_epoch(self):
         """Runs of neighbours that agree; each is one tensor to the fused kernel.
 
-        Rates may have changed since the last epoch; within one they do not.
+        Rates may have changed since the last epoch; within one only by a schedule.
         """
         first = self.optimizers[0].t
-        keys = [{**optimizer.group, "t": optimizer.t - first} for optimizer in self.optimizers]
+        keys = [
+            {**optimizer.group, "t": optimizer.t - first, "schedule": optimizer.schedule}
+            for optimizer in self.optimizers
+        ]
         if keys == self.keys:
             return
         self.groups, self.keys, start = [], keys, 0
@@ -158,18 +195,24 @@ class UpdateTogether:
             optimizer.t += 1
 
 
-def make_optimizer(flat, params):
+def make_optimizer(network, params):
     """The optimizer that an estimator's parameters ask for.
 
     Parameters
     ----------
-    flat : torch.nn.Parameter
+    network : Network
     params : namespace
         The estimator's parameters.
     """
-    if params.solver == "adam":
-        return Adam(flat, params.learning_rate_init, params.beta_1, params.beta_2, params.epsilon)
-    return SGD(flat, params.learning_rate_init, params.momentum, params.nesterovs_momentum)
+    name, lr = solver_name(params.solver), params.learning_rate_init
+    if name == "adam":
+        optimizer = Adam(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
+    elif name == "sgd":
+        optimizer = SGD(network.flat, lr, params.momentum, params.nesterovs_momentum)
+    else:
+        optimizer = TorchSolver(name, network, lr, params.solver_params or {})
+    optimizer.schedule = Schedule.of(params)
+    return optimizer
 
 
 @dataclass
@@ -199,17 +242,14 @@ class OptimizerState:
     @classmethod
     def of(cls, optimizer):
         """The state of an optimizer, copied."""
-        names = ("lr", "betas", "eps", "momentum", "nesterov")
         return cls(
-            solver=type(optimizer).__name__.lower(),
+            solver=optimizer.solver,
             t=optimizer.t,
-            options={name: optimizer.group[name] for name in names if name in optimizer.group},
-            moments={name: m.cpu().numpy().copy() for name, m in optimizer.moments.items()},
+            options=optimizer.options,
+            moments={n: np.array(m.cpu().numpy()) for n, m in optimizer.moments.items()},
         )
 
     def restore(self, optimizer):
         """Continue with an optimizer of the same kind."""
         optimizer.t = self.t
-        optimizer.group.update(self.options)
-        for name, moment in self.moments.items():
-            optimizer.moments[name].copy_(torch.from_numpy(moment))
+        optimizer.restore(self.options, self.moments)

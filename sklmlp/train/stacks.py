@@ -29,13 +29,14 @@ def train(fits, one_epoch=False):
         Whether a single pass is asked for, as `partial_fit` does.
     """
     by_hand = can_step_by_hand(fits[0].network.spec)
-    watched = any(fit.is_watched for fit in fits)
+    stay_put = any(fit.stays_put for fit in fits)
     stacks, n_threads = _cut(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
     interrupted = threading.Event()
 
     def work(stack):
-        # tensors of inference mode cost a third less of a small operation; callbacks get others
-        with torch.inference_mode(by_hand and not watched):
+        # tensors of inference mode cost a third less of a small operation; callbacks and torch's
+        # optimizers get others
+        with torch.inference_mode(by_hand and not stay_put):
             step = (DenseStep if by_hand else AutogradStep)(stack)
             one_thread = n_threads > 1 or _products(stack) < runtime.SMALL_STEP
             train_stack(stack, step, interrupted, one_epoch, one_thread)

@@ -2,7 +2,9 @@
 
 import torch
 
+from sklmlp.train.clipping import ClippedUpdate
 from sklmlp.train.optimizers import UpdateTogether
+from sklmlp.train.schedules import ScheduledUpdate
 
 
 class AutogradStep:
@@ -61,6 +63,15 @@ class AutogradStep:
 
 def together(fits, flat, gradient):
     """What updates networks whose numbers lie in one tensor each."""
-    # policies of skorch and torch wrap the `step` of the optimizer that they know
-    optimizer = fits[0].events.optimizer
-    return optimizer or UpdateTogether([fit.optimizer for fit in fits], flat, gradient)
+    if fits[0].optimizer.stays_put:
+        update = fits[0].optimizer
+    else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
+        update = fits[0].events.optimizer
+        update = update or UpdateTogether([fit.optimizer for fit in fits], flat, gradient)
+    scheduled = [fit for fit in fits if fit.optimizer.schedule is not None]
+    if scheduled:
+        update = ScheduledUpdate(update, scheduled)
+    bounds = [fit.params.max_grad_norm for fit in fits]
+    if any(bound is not None for bound in bounds):
+        update = ClippedUpdate(update, gradient, bounds)
+    return update

@@ -1,0 +1,242 @@
+"""The optimizers of `torch.optim` as solvers: their names, arguments and what they update."""
+
+import difflib
+import inspect
+
+import numpy as np
+import torch
+
+OURS = {
+    "adam": "beta_1, beta_2 and epsilon",
+    "sgd": "momentum and nesterovs_momentum",
+    "lbfgs": "max_fun and tol",
+}
+"""Solvers that are not torch's classes, and the parameters that they have."""
+
+OPTIMIZERS = {
+    name.lower(): kind
+    for name, kind in vars(torch.optim).items()
+    if isinstance(kind, type)
+    and issubclass(kind, torch.optim.Optimizer)
+    and name not in ("Optimizer", "Adam", "SGD", "LBFGS", "SparseAdam")
+}
+"""Name -> class: the first-order optimizers for dense gradients that this torch has."""
+
+ELEMENTWISE = {
+    *("adadelta", "adagrad", "adamax", "adamw", "asgd"),
+    *("nadam", "radam", "rmsprop", "rprop"),
+}
+"""Those that treat each number by itself, so that one flat tensor does for many matrices."""
+
+NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
+
+
+def solver_name(solver):
+    """The name of a solver in any spelling: a key of OURS or of OPTIMIZERS.
+
+    Parameters
+    ----------
+    solver : str
+
+    Raises
+    ------
+    ValueError
+        If no solver has this name.
+    """
+    name = solver.lower()
+    if solver in OURS or name in ("adam", "sgd") or name in OPTIMIZERS:
+        return name
+    known = [*OURS, *sorted(OPTIMIZERS)]
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {close[0]!r}?" if close else "None is close."
+    raise ValueError(f"solver {solver!r} is not known. {hint} Known are: {', '.join(known)}.")
+
+
+def check_solver(params):
+    """Check the parameters of an estimator that go with its solver.
+
+    Parameters
+    ----------
+    params : namespace
+        The estimator's parameters.
+
+    Raises
+    ------
+    ValueError
+        If the solver is not known, or does not take what is given for it.
+    """
+    name, given = solver_name(params.solver), params.solver_params or {}
+    if name == "lbfgs" and params.max_grad_norm is not None:
+        raise ValueError(
+            f"max_grad_norm={params.max_grad_norm!r} is of no use to solver='lbfgs', whose line "
+            "search needs the gradient as it is; use max_grad_norm=None or another solver."
+        )
+    if name in OURS:
+        if given:
+            raise ValueError(
+                f"solver_params={given!r} goes with optimizers of torch.optim; "
+                f"solver={params.solver!r} has the parameters {OURS[name]} instead."
+            )
+        return
+    if "lr" in given:
+        raise ValueError(
+            f"solver_params has lr={given['lr']!r}; use learning_rate_init={given['lr']!r}."
+        )
+    known = sorted(set(inspect.signature(OPTIMIZERS[name]).parameters) - NOT_TAKEN)
+    unknown = sorted(set(given) - set(known), key=str)
+    if unknown:
+        raise ValueError(
+            f"solver {params.solver!r} has no argument {', '.join(map(repr, unknown))}; "
+            f"solver_params takes {', '.join(map(repr, known))}."
+        )
+
+
+class TorchSolver:
+    """An optimizer of `torch.optim` over a network, where our own `Optimizer` would be.
+
+    Parameters
+    ----------
+    name : str
+        A key of OPTIMIZERS.
+    network : Network
+        Its numbers and gradients have to stay in the memory that they are in.
+    lr : float
+    arguments : dict
+        Further arguments of the class.
+
+    Attributes
+    ----------
+    optimizer : torch.optim.Optimizer
+    t : int
+        Steps taken.
+    """
+
+    stays_put, schedule = True, None
+
+    def __init__(self, name, network, lr, arguments):
+        self.solver, self.t = name, 0
+        try:
+            self.optimizer = _construct(name, network, lr, arguments)
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"solver {name!r} cannot be built from solver_params={arguments!r}: {error}"
+            ) from error
+
+    @property
+    def lr(self):
+        """The learning rate."""
+        return self.optimizer.param_groups[0]["lr"]
+
+    def set_rate(self, lr):
+        """Take the next steps at another rate."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def begin_epoch(self):
+        """Nothing to take note of: torch looks at the options at each step."""
+
+    def step(self):
+        """One step from the gradients as they are."""
+        self.optimizer.step()
+        self.t += 1
+
+    @property
+    def options(self):
+        """Rate, betas and so on, as plain Python."""
+        return {"lr": self.lr, "param_groups": self.optimizer.state_dict()["param_groups"]}
+
+    @property
+    def moments(self):
+        """What the optimizer keeps of each of its parameters, by `"number.name"`."""
+        return {
+            f"{number}.{name}": torch.as_tensor(value)
+            for number, state in self.optimizer.state_dict()["state"].items()
+            for name, value in state.items()
+            if value is not None
+        }
+
+    def restore(self, options, moments):
+        """Take over options and moments that were those of an optimizer of the same class."""
+        state = {}
+        for key, moment in moments.items():
+            number, name = key.split(".", 1)
+            # a copy: the optimizer writes into it
+            state.setdefault(int(number), {})[name] = torch.from_numpy(np.array(moment))
+        self.optimizer.load_state_dict({"state": state, "param_groups": options["param_groups"]})
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        for number, saved in state.items():
+            known = self.optimizer.state[parameters[number]]
+            for name, value in saved.items():  # torch casts all to the dtype of the weights
+                known[name] = known[name].to(value.dtype)
+
+
+def _construct(name, network, lr, arguments):
+    """The optimizer, with a group of what is decayed and one of what is not."""
+    kind = OPTIMIZERS[name]
+    decayed, rest = _parameters(network, name in ELEMENTWISE)
+    has_decay = "weight_decay" in inspect.signature(kind).parameters
+    decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if has_decay else {}
+    no_decay = dict.fromkeys(decay, 0.0)
+    if name == "muon":
+        matrices = [p for p in decayed if p.ndim == 2]
+        others = [p for p in decayed if p.ndim != 2]
+        groups = [{"params": matrices, **decay}]
+        chain = [kind(groups, lr=lr, **arguments)] if matrices else []
+        groups = _not_empty([{"params": others, **decay}, {"params": rest, **no_decay}])
+        return Chained([*chain, *([torch.optim.AdamW(groups, lr=lr)] if groups else [])])
+    groups = [{"params": decayed, **decay}, {"params": rest, **no_decay}]
+    return kind(_not_empty(groups), lr=lr, **arguments)
+
+
+def _not_empty(groups):
+    return [group for group in groups if group["params"]]
+
+
+def _parameters(network, elementwise):
+    """What the penalty sees and what it does not, two lists of parameters with gradients.
+
+    They are views of the network's flat tensor, whose first `n_coefs` numbers the penalty sees:
+    two long ones for an optimizer that goes number by number, else those of the module.
+    """
+    flat, n = network.flat.detach(), network.n_coefs
+    if not elementwise:
+        parameters = [p for p in network.module.parameters() if p.requires_grad]
+        is_decayed = [p.storage_offset() - flat.storage_offset() < n for p in parameters]
+        pairs = list(zip(parameters, is_decayed, strict=True))
+        return [p for p, yes in pairs if yes], [p for p, yes in pairs if not yes]
+    parts = []
+    for values, gradient in ((flat[:n], network.gradient[:n]), (flat[n:], network.gradient[n:])):
+        parameter = torch.nn.Parameter(values)
+        parameter.grad = gradient
+        parts.append([parameter] if len(values) else [])
+    return parts
+
+
+class Chained(torch.optim.Optimizer):
+    """Several optimizers, each with its own parameters, as one.
+
+    Parameters
+    ----------
+    optimizers : list of torch.optim.Optimizer
+        Their groups and states are shared.
+    """
+
+    def __init__(self, optimizers):
+        self.optimizers = optimizers
+        super().__init__([g for o in optimizers for g in o.param_groups], {})
+        self._share()
+
+    def step(self, closure=None):
+        """One step of each."""
+        for optimizer in self.optimizers:
+            optimizer.step()
+
+    def __setstate__(self, state):
+        super().__setstate__(state)
+        self._share()
+
+    def _share(self):
+        groups = iter(self.param_groups)
+        for optimizer in self.optimizers:
+            optimizer.state = self.state
+            optimizer.param_groups = [next(groups) for _ in optimizer.param_groups]
