@@ -2,13 +2,14 @@
 
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import nn
 
-from sklmlp.losses import LOSSES
+from sklmlp.losses import make_loss
 from sklmlp.nn.choice import Choice
 
 _FORK_LOCK = threading.Lock()  # torch's global generators are the process's, not ours
@@ -28,6 +29,8 @@ class Spec:
         One for each hidden layer.
     loss : str
         A key of `sklmlp.losses.LOSSES`.
+    loss_params : dict
+        What that loss is made with.
     """
 
     n_features: int
@@ -35,6 +38,7 @@ class Spec:
     hidden: tuple[int, ...]
     activations: tuple[Choice, ...]
     loss: str
+    loss_params: dict = field(default_factory=dict)
 
     @property
     def shapes(self):
@@ -43,9 +47,14 @@ class Spec:
         fan_out = [c.units_in(h) for c, h in zip(self.activations, self.hidden, strict=True)]
         return list(zip(fan_in, [*fan_out, self.n_outputs], strict=True))
 
+    @cached_property
+    def loss_function(self):
+        """The `sklmlp.losses.Loss` that is trained with and answered by."""
+        return make_loss(self.loss, self.loss_params)
+
     @property
     def out_activation(self):
-        return LOSSES[self.loss].out_activation
+        return self.loss_function.out_activation
 
     def without_arrays(self):
         """The same network, free of the arrays that its activations were to start from."""
