@@ -23,6 +23,7 @@ from sklearn.utils.validation import (
 from sklmlp import train
 from sklmlp.data import as_tensor, input_dtype, rows_of
 from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted
+from sklmlp.losses import make_loss
 from sklmlp.nn import (
     Network,
     Spec,
@@ -122,6 +123,7 @@ class BaseMLP(Fitted, ABC):
                 sample_weight = _check_sample_weight(
                     sample_weight, X, ensure_non_negative=True, copy=True
                 )
+            sample_weight = self._weigh(y, sample_weight)
             device, dtype = self._device_and_dtype(X, anew)
             members = self._members(anew)
             table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
@@ -213,6 +215,7 @@ class BaseMLP(Fitted, ABC):
             hidden=hidden,
             activations=() if self.module else tuple(resolve(self.activation, len(hidden))),
             loss=self._loss_name(),
+            loss_params=self._loss_params(),
             dropout=() if self.module else dropout_rates(self.dropout, len(hidden)),
             normalization=self.normalization,
             residual=bool(self.residual),
@@ -376,6 +379,18 @@ class BaseMLP(Fitted, ABC):
         """The key of the loss in `sklmlp.losses.LOSSES`."""
 
     @abstractmethod
+    def _loss_params(self):
+        """What that loss is made with, in plain Python."""
+
+    def _chosen_loss(self):
+        """The `Loss` that the parameters ask for."""
+        return make_loss(self._loss_name(), self._loss_params())
+
+    def _weigh(self, y, sample_weight, learn_from=None):
+        """Weights of rows; `learn_from` are the training targets and weights where y is not."""
+        return sample_weight
+
+    @abstractmethod
     def _stratification(self, y):
         """What to stratify the validation split by, or None."""
 
@@ -385,7 +400,10 @@ class BaseMLP(Fitted, ABC):
 
     @abstractmethod
     def _answer(self, method, logits, loss=None):
-        """What `predict` or `predict_proba` make of logits, for the loss they were trained with."""
+        """What a method makes of logits, for the `Loss` they were trained with.
+
+        In a fit, whose loss is not yet the estimator's, `loss` is None and parameters say it.
+        """
 
 
 @contextmanager

@@ -1,8 +1,11 @@
 """MLPClassifier: parameters, classes and probabilities."""
 
+from numbers import Real
+
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -11,7 +14,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sklmlp.base import BaseMLP, undone_on_failure
-from sklmlp.data import ClassTargets
+from sklmlp.data import ClassTargets, class_weighted
 from sklmlp.losses import softmax
 
 
@@ -19,7 +22,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier: scikit-learn's contract, computed by torch.
 
     Minimises the log loss of a softmax (several classes) or of logistic outputs (two classes,
-    and multilabel targets) by backpropagation [1]_. Everything that
+    and multilabel targets), or another `loss`, by backpropagation [1]_. Everything that
     :class:`sklearn.neural_network.MLPClassifier` takes is taken, with the same meaning.
 
     Parameters
@@ -43,7 +46,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         How much 'focal' turns from rows that are right already; 0 is 'log_loss'.
     class_weight : dict, list of dict or 'balanced', default=None
         Weights of classes, which multiply `sample_weight`, on validation rows also; 'balanced' is
-        inverse to how often they occur. Multilabel targets take a list, one dict a label.
+        inverse to how often they occur, by `sample_weight`. Multilabel targets take a list, one
+        dict `{0: weight, 1: weight}` a label, and multiply the weights of their labels. Not
+        'balanced' in `partial_fit`, which does not see all rows.
     dropout : float or array-like of float, default=0.0
         The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
         one rate a hidden layer. Of no effect in prediction.
@@ -130,7 +135,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_time : float, default=None
         Seconds after which a fit ends with the epoch that it is in; None is never.
     n_estimators : int, default=1
-        Networks to train, side by side, each from its own seed; their probabilities are averaged.
+        Networks to train, side by side, each from its own seed; their probabilities, or decision
+        values, are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
         there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
@@ -184,7 +190,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     n_outputs_ : int
         Output units.
     out_activation_ : str
-        The output's link: 'softmax' or 'logistic'.
+        The output's link: 'softmax', 'logistic', or 'identity' for the hinge loss.
     n_features_in_ : int
         Features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -230,6 +236,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     >>> make_pipeline(StandardScaler(), mlp).fit(X, y).score(X, y) > 0.97
     True
     """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **BaseMLP._parameter_constraints,
+        "loss": [StrOptions({"log_loss", "focal", "hinge"})],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+        "focal_gamma": [Interval(Real, 0, None, closed="left")],
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+    }
 
     def __init__(
         self,
@@ -357,7 +371,24 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_targets.n_outputs
 
     def _loss_name(self):
-        return self._class_targets.loss
+        return self._class_targets.variant(self.loss)
+
+    def _loss_params(self):
+        if self.label_smoothing and self.loss != "log_loss":
+            raise ValueError(
+                "label_smoothing is for loss='log_loss'; got "
+                f"label_smoothing={self.label_smoothing} with loss={self.loss!r}."
+            )
+        return {
+            "log_loss": {"label_smoothing": float(self.label_smoothing)},
+            "focal": {"focal_gamma": float(self.focal_gamma)},
+            "hinge": {},
+        }[self.loss]
+
+    def _weigh(self, y, sample_weight, learn_from=None):
+        if self.class_weight is None:
+            return sample_weight
+        return class_weighted(self.class_weight, self.classes_, y, sample_weight, learn_from)
 
     def _stratification(self, y):
         return self._encode(y) if self._class_targets.kind == "binary" else None
@@ -368,6 +399,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _answer(self, method, logits, loss=None):
         if method == "predict":
             return self._class_targets.decode(logits)
+        if method == "decision_function":
+            return logits.ravel() if self._class_targets.kind == "binary" else logits
+        _check_probabilities((loss or self._chosen_loss()).name)
         z = torch.from_numpy(logits)
         if self._class_targets.kind == "multiclass":
             return softmax(z).contiguous().numpy()
@@ -396,6 +430,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self : object
             The estimator, with the optimizer's moments kept for the next call.
         """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight 'balanced' is not supported for partial_fit. In order to use "
+                "'balanced' weights, use compute_class_weight('balanced', classes=classes, y=y). "
+                "In place of y you can use a large enough sample of the full training set target "
+                "to properly estimate the class frequency distributions. Pass the resulting "
+                "weights as the class_weight parameter."
+            )
         with undone_on_failure(self):
             if _check_partial_fit_first_call(self, classes):
                 multilabel = type_of_target(y).startswith("multilabel")
@@ -414,16 +456,37 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_classes)
             The most probable label of each row; for multilabel targets a one for each label that
-            is more probable than not.
+            is more probable than not. With the hinge loss the label of the largest decision
+            value, and a one for each that is above zero.
         """
         X = self._check_rows(X)
         if "estimators_" not in vars(self):
             return self._averaged("predict", X)
+        if self._loss.name == "hinge":
+            decision = self._averaged("decision_function", X)
+            return self._class_targets.decode(decision.reshape(-1, self.n_outputs_))
         probability = self._averaged("predict_proba", X)
         return self._class_targets.decode(probability[:, -self.n_outputs_ :] - 0.5)
 
+    @available_if(lambda estimator: estimator._loss_in_use() == "hinge")
+    def decision_function(self, X):
+        """Predict decision values, of the hinge loss.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        decision : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            For two classes what speaks for `classes_[1]`, else what speaks for each class; 1 and
+            -1 are the margins. In X's dtype where that is float32 or float64.
+        """
+        return self._averaged("decision_function", self._check_rows(X))
+
+    @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_proba(self, X):
-        """Predict probabilities.
+        """Predict probabilities; not of the hinge loss.
 
         Parameters
         ----------
@@ -436,8 +499,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         return self._averaged("predict_proba", self._check_rows(X))
 
+    @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_log_proba(self, X):
-        """Predict logarithms of probabilities.
+        """Predict logarithms of probabilities; not of the hinge loss.
 
         Parameters
         ----------
@@ -451,7 +515,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
 
+    def _loss_in_use(self):
+        """The name of the loss that answers: the fitted one, before a fit the parameter."""
+        return self._loss.name if self.__sklearn_is_fitted__() else self.loss
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _check_probabilities(loss):
+    if loss == "hinge":
+        raise AttributeError("loss='hinge' has no probabilities; it has decision_function.")
+    return True

@@ -89,9 +89,18 @@ class Fitted(BaseEstimator):
 
     def _averaged(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""
-        networks = vars(self).get("estimators_", [self])
-        answers = [n._answer(method, n._logits(X), n._spec.loss) for n in networks]
+        answers = [n._answer(method, n._logits(X), n._loss) for n in self._networks]
         return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+
+    @property
+    def _networks(self):
+        """The fitted estimators of one network each that answer together."""
+        return vars(self).get("estimators_", [self])
+
+    @property
+    def _loss(self):
+        """The `Loss` that was fitted, whatever the parameters have become since."""
+        return self._networks[0]._spec.loss_function
 
     @property
     def device_(self):

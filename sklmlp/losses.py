@@ -8,21 +8,23 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from torch.nn.functional import logsigmoid, softplus
 
 
 @dataclass(frozen=True)
 class Loss:
-    """One entry of the table.
+    """One loss, its parameters given.
 
     Parameters
     ----------
     name : str
         The user's name for it.
     out_activation : str
-        scikit-learn's name for the link.
+        The name of the link, scikit-learn's where it has one.
     link : callable
-        Logits (..., n, k) to predictions (..., n, k).
+        Logits (..., n, k) to predictions (..., n, m).
     rows : callable
         Logits and targets to the loss of each row, (..., n).
     gradient : callable
@@ -30,6 +32,12 @@ class Loss:
         descended with respect to the logits, (..., n, k), for each row by itself; into `out`.
     objective : callable or None
         The objective of each row that `gradient` belongs to, where it is not `rows`.
+    n_units : int
+        Logits of one target.
+    variance : callable or None
+        Logits to the variances of targets, (..., n, m), where the loss learns them.
+    quantile : float, list of float or None
+        What predictions are quantiles of, a column for each entry of a list.
     """
 
     name: str
@@ -38,6 +46,14 @@ class Loss:
     rows: Callable
     gradient: Callable
     objective: Callable | None = None
+    n_units: int = 1
+    variance: Callable | None = None
+    quantile: float | list | None = None
+
+
+def make_loss(name, parameters):
+    """The loss of a name in `LOSSES`, given its parameters as a dict."""
+    return LOSSES[name](**parameters)
 
 
 def _clip(log_probability):
@@ -53,6 +69,15 @@ def _bounds(dtype):
 _BOUNDS = {dtype: _bounds(dtype) for dtype in (torch.float32, torch.float64)}
 
 
+def identity(z):
+    """The link of losses whose logits are predictions."""
+    return z
+
+
+# Classes. Several exclude each other, y is an index, (..., n); or each is a yes or no, y is zeros
+# and ones, (..., n, k), and the loss of a row is the sum over its k.
+
+
 def softmax(z, out=None):
     """Softmax over the last axis; torch's kernels are several times faster across the rows."""
     return torch.softmax(z.mT, -2, out=None if out is None else out.mT).mT
@@ -63,56 +88,306 @@ def log_softmax(z):
     return torch.log_softmax(z.mT, -2).mT
 
 
-def _log_loss_rows(z, y):  # y: (..., n) indices of classes
-    return _clip(log_softmax(z).mT.gather(-2, y.unsqueeze(-2)).squeeze(-2)).neg_()
+def _of_class(values, y):
+    """The value, (..., n), that each row of (..., n, k) has for its class."""
+    return values.mT.gather(-2, y.unsqueeze(-2)).squeeze(-2)
 
 
-def _log_loss_gradient(z, y, out=None):
-    # d/dz of -log softmax(z)_y is softmax(z) - onehot(y): Bishop 2006, eq. 4.109
-    p = softmax(z, out)
-    p.mT.scatter_(-2, y.unsqueeze(-2), -1.0, reduce="add")
-    return p
+def log_loss(label_smoothing=0.0):
+    """Log loss of classes that exclude each other.
+
+    With smoothing e the target is (1 - e) onehot(y) + e / k: Szegedy et al. 2016, sec. 7.
+    """
+
+    def rows(z, y):
+        log_p = log_softmax(z)
+        if not label_smoothing:
+            return _clip(_of_class(log_p, y)).neg_()
+        log_p = _clip(log_p)
+        spread = label_smoothing * log_p.mean(-1)
+        return -(spread + (1 - label_smoothing) * _of_class(log_p, y))
+
+    def gradient(z, y, out=None):
+        # d/dz of -sum t log softmax(z) is softmax(z) - t: Bishop 2006, eq. 4.109
+        p = softmax(z, out)
+        p.mT.scatter_(-2, y.unsqueeze(-2), label_smoothing - 1.0, reduce="add")
+        return p.sub_(label_smoothing / z.shape[-1]) if label_smoothing else p
+
+    return Loss("log_loss", "softmax", softmax, rows, gradient)
 
 
-def _binary_log_loss_rows(z, y):  # y: (..., n, k) zeros and ones
-    log_yes, log_no = torch.nn.functional.logsigmoid(z), torch.nn.functional.logsigmoid(-z)
-    return -(y * _clip(log_yes) + (1 - y) * _clip(log_no)).sum(-1)
+def binary_log_loss(label_smoothing=0.0):
+    """Log loss of each yes or no; with smoothing e the target is (1 - e) y + e / 2."""
+
+    def smoothed(y):
+        return y * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else y
+
+    def rows(z, y):
+        y, log_yes, log_no = smoothed(y), logsigmoid(z), logsigmoid(-z)
+        return -(y * _clip(log_yes) + (1 - y) * _clip(log_no)).sum(-1)
+
+    def gradient(z, y, out=None):
+        return torch.sigmoid(z, out=out).sub_(smoothed(y))  # Bishop 2006, eq. 4.91
+
+    return Loss("log_loss", "logistic", torch.sigmoid, rows, gradient)
 
 
-def _binary_log_loss_gradient(z, y, out=None):
-    return torch.sigmoid(z, out=out).sub_(y)  # Bishop 2006, eq. 4.91
+def _focal_value(log_p, gamma):
+    return (1 - log_p.exp()).pow(gamma) * -log_p
 
 
-def _squared_error_rows(z, y):
-    return 0.5 * (z - y).square().mean(-1)
+def _focal_factor(log_p, gamma):
+    """The focal loss's derivative with respect to log p over that of the log loss.
+
+    d/du of (1 - p)^g u with p = exp(u) is (1 - p)^g - g (1 - p)^(g - 1) p u.
+    """
+    log_p = log_p.clamp(max=_BOUNDS[log_p.dtype][1])  # at p = 1 it is 0 / 0
+    q = -torch.expm1(log_p)
+    return q.pow(gamma) * (1 - gamma * log_p.exp() * log_p / q)
 
 
-def _poisson_rows(z, y):
-    # half the deviance: y log(y / mu) - y + mu with mu = exp(z), McCullagh & Nelder 1989, table 2.1
-    return (torch.xlogy(y, y) - y * z - y + z.exp()).sum(-1)
+def focal(focal_gamma=2.0):
+    """(1 - p)^gamma (-log p), p the probability of the class: Lin et al. 2017, eq. 4."""
+
+    def rows(z, y):
+        return _focal_value(_clip(_of_class(log_softmax(z), y)), focal_gamma)
+
+    def gradient(z, y, out=None):
+        factor = _focal_factor(_of_class(log_softmax(z), y), focal_gamma)
+        p = softmax(z, out)
+        p.mT.scatter_(-2, y.unsqueeze(-2), -1.0, reduce="add")
+        return p.mul_(factor.unsqueeze(-1))
+
+    return Loss("focal", "softmax", softmax, rows, gradient)
 
 
-def _poisson_gradient(z, y, out=None):
-    return torch.exp(z, out=out).sub_(y)
+def binary_focal(focal_gamma=2.0):
+    """The focal loss of each yes or no."""
+
+    def log_p(z, y):  # of the answer that is right
+        return logsigmoid(torch.where(y > 0, z, -z))
+
+    def rows(z, y):
+        return _focal_value(_clip(log_p(z, y)), focal_gamma).sum(-1)
+
+    def gradient(z, y, out=None):
+        factor = _focal_factor(log_p(z, y), focal_gamma)
+        return torch.sigmoid(z, out=out).sub_(y).mul_(factor)
+
+    return Loss("focal", "logistic", torch.sigmoid, rows, gradient)
 
 
-def _squared_error_gradient(z, y, out=None):
-    return torch.sub(z, y, out=out)
+def hinge():
+    """max(0, 1 - s z), s = 1 for the class and -1 for each of the rest, summed.
+
+    One support vector machine against the rest for each class: Cortes & Vapnik 1995; Rifkin &
+    Klautau 2004.
+    """
+
+    def rows(z, y):
+        of_class = _of_class(z, y)
+        as_if_rest = (1 + z).relu_().sum(-1)
+        return as_if_rest.sub_((1 + of_class).relu_()).add_((1 - of_class).relu_())
+
+    def gradient(z, y, out=None):
+        slope = _into(out, (z >= -1).to(z.dtype))
+        of_class = -(_of_class(z, y) <= 1).to(z.dtype)
+        slope.mT.scatter_(-2, y.unsqueeze(-2), of_class.unsqueeze(-2))
+        return slope
+
+    return Loss("hinge", "identity", identity, rows, gradient)
+
+
+def binary_hinge():
+    """max(0, 1 - s z), s = 1 for a yes and -1 for a no."""
+
+    def rows(z, y):
+        return (1 - (2 * y - 1) * z).relu_().sum(-1)
+
+    def gradient(z, y, out=None):
+        sign = 2 * y - 1
+        return torch.mul(-sign, sign * z <= 1, out=out)
+
+    return Loss("hinge", "identity", identity, rows, gradient)
+
+
+# Values: y is (..., n, m) for m targets. The objective is the sum over targets, and what is
+# reported is their mean, as scikit-learn does for the squared error; of deviances it is the sum.
+
+
+def squared_error():
+    """Half the squared error."""
+
+    def halves(z, y):
+        return 0.5 * (z - y).square()
+
+    def gradient(z, y, out=None):
+        return torch.sub(z, y, out=out)
+
+    return _mean_reported("squared_error", halves, gradient)
+
+
+def absolute_error():
+    """The absolute error, whose minimum is the median."""
+
+    def gradient(z, y, out=None):
+        return torch.sub(z, y, out=out).sign_()
+
+    return _mean_reported("absolute_error", lambda z, y: (z - y).abs_(), gradient)
+
+
+def huber(huber_delta=1.0):
+    """Half the squared error up to delta, linear beyond: Huber 1964."""
+
+    def each(z, y):
+        error = (z - y).abs_()
+        inner = error.clamp(max=huber_delta)
+        return inner * (error - 0.5 * inner)
+
+    def gradient(z, y, out=None):
+        return torch.sub(z, y, out=out).clamp_(-huber_delta, huber_delta)
+
+    return _mean_reported("huber", each, gradient)
+
+
+def poisson():
+    """Half the Poisson deviance of exp(z)."""
+
+    def rows(z, y):
+        # y log(y / mu) - y + mu with mu = exp(z): McCullagh & Nelder 1989, table 2.1
+        return (torch.xlogy(y, y) - y * z - y + z.exp()).sum(-1)
+
+    def gradient(z, y, out=None):
+        return torch.exp(z, out=out).sub_(y)
+
+    return Loss("poisson", "exp", torch.exp, rows, gradient)
+
+
+def gamma():
+    """Half the gamma deviance of exp(z)."""
+
+    def rows(z, y):
+        # log(mu / y) + y / mu - 1 with mu = exp(z): McCullagh & Nelder 1989, table 2.1
+        return (z - y.log() + y * (-z).exp() - 1).sum(-1)
+
+    def gradient(z, y, out=None):
+        return torch.exp(torch.neg(z, out=out), out=out).mul_(y).neg_().add_(1)
+
+    return Loss("gamma", "exp", torch.exp, rows, gradient)
+
+
+def quantile(quantile=0.5):
+    """The pinball loss: Koenker & Bassett 1978. Of a list it is that of `_quantiles`."""
+    if isinstance(quantile, list):
+        return _quantiles(quantile)
+
+    def each(z, y):
+        return _pinball(z, y, quantile)
+
+    def gradient(z, y, out=None):
+        return torch.sub((z > y).to(z.dtype), quantile, out=out)
+
+    return _mean_reported("quantile", each, gradient, quantile=quantile)
+
+
+def _quantiles(levels):
+    """The pinball losses of one target's quantiles, which never cross.
+
+    In the order of their levels q_1 = z_1 and q_j = q_(j-1) + softplus(z_j).
+    """
+    order = np.argsort(levels).tolist()
+    given = np.argsort(order).tolist()  # the user's order
+    ordered = [levels[j] for j in order]
+
+    def rising(z):
+        return torch.cat([z[..., :1], softplus(z[..., 1:])], -1).cumsum(-1)
+
+    def each(z, y):
+        return _pinball(rising(z), y, z.new_tensor(ordered))
+
+    def gradient(z, y, out=None):
+        slope = (rising(z) > y).to(z.dtype) - z.new_tensor(ordered)  # dL / dq
+        slope = slope.flip(-1).cumsum(-1).flip(-1)  # z_j is a part of q_j and of those above
+        slope[..., 1:] *= torch.sigmoid(z[..., 1:])
+        return _into(out, slope)
+
+    return _mean_reported(
+        "quantile",
+        each,
+        gradient,
+        out_activation="ordered",
+        link=lambda z: rising(z)[..., given],
+        n_units=len(levels),
+        quantile=levels,
+    )
+
+
+def _pinball(q, y, level):
+    error = y - q
+    return torch.maximum(level * error, (level - 1) * error)
+
+
+def gaussian():
+    """Negative log-likelihood of a normal distribution: Nix & Weigend 1994, eq. 3.
+
+    The first half of the logits are means, the other half logarithms of variances.
+    """
+
+    def means(z):
+        return z[..., : z.shape[-1] // 2]
+
+    def log_variances(z):
+        bound = math.log(torch.finfo(z.dtype).max) / 2  # neither it nor its inverse overflows
+        return z[..., z.shape[-1] // 2 :].clamp(-bound, bound)
+
+    def each(z, y):
+        log_variance = log_variances(z)
+        deviation = (y - means(z)).square() * (-log_variance).exp()
+        return 0.5 * (math.log(2 * math.pi) + log_variance + deviation)
+
+    def gradient(z, y, out=None):
+        log_variance, error = log_variances(z), means(z) - y
+        by_variance = error * (-log_variance).exp()
+        inside = log_variance == z[..., z.shape[-1] // 2 :]
+        slope = 0.5 * (1 - by_variance * error) * inside
+        return torch.cat([by_variance, slope], -1, out=out)
+
+    def variance(z):
+        return log_variances(z).exp()
+
+    return _mean_reported("gaussian", each, gradient, link=means, n_units=2, variance=variance)
+
+
+def _mean_reported(name, each, gradient, out_activation="identity", link=identity, **options):
+    """A loss of which the sum over targets is descended and the mean reported."""
+    return Loss(
+        name,
+        out_activation,
+        link,
+        rows=lambda z, y: each(z, y).mean(-1),
+        gradient=gradient,
+        objective=lambda z, y: each(z, y).sum(-1),
+        **options,
+    )
+
+
+def _into(out, value):
+    """The value, in the memory that was given for it if any was."""
+    return value if out is None else out.copy_(value)
 
 
 LOSSES = {
-    "log_loss": Loss("log_loss", "softmax", softmax, _log_loss_rows, _log_loss_gradient),
-    "binary_log_loss": Loss(
-        "log_loss", "logistic", torch.sigmoid, _binary_log_loss_rows, _binary_log_loss_gradient
-    ),
-    # scikit-learn reports the mean over outputs and descends the sum
-    "squared_error": Loss(
-        "squared_error",
-        "identity",
-        lambda z: z,
-        _squared_error_rows,
-        _squared_error_gradient,
-        objective=lambda z, y: 0.5 * (z - y).square().sum(-1),
-    ),
-    "poisson": Loss("poisson", "exp", torch.exp, _poisson_rows, _poisson_gradient),
+    "log_loss": log_loss,
+    "binary_log_loss": binary_log_loss,
+    "focal": focal,
+    "binary_focal": binary_focal,
+    "hinge": hinge,
+    "binary_hinge": binary_hinge,
+    "squared_error": squared_error,
+    "absolute_error": absolute_error,
+    "huber": huber,
+    "poisson": poisson,
+    "gamma": gamma,
+    "quantile": quantile,
+    "gaussian": gaussian,
 }

@@ -1,20 +1,21 @@
 """MLPRegressor: parameters and predictions."""
 
+from numbers import Real
+
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
-from sklearn.metrics import r2_score
-from sklearn.utils._param_validation import StrOptions
+from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklmlp.base import BaseMLP
-from sklmlp.losses import LOSSES
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multilayer perceptron regressor: scikit-learn's contract, computed by torch.
 
-    Minimises half the squared error, or half the Poisson deviance, by backpropagation [1]_.
+    Minimises half the squared error, or another `loss`, by backpropagation [1]_.
     Everything that :class:`sklearn.neural_network.MLPRegressor` takes is taken, with the same
     meaning.
 
@@ -39,8 +40,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     huber_delta : float, default=1.0
         Residuals up to this are squared by 'huber', in units of y.
     quantile : float or array-like of float, default=0.5
-        What 'quantile' predicts, between 0 and 1. A list makes `predict` return a column for
-        each, which never cross.
+        What 'quantile' predicts, between 0 and 1. A list, for one target, makes `predict` return
+        a column for each, which never cross.
     dropout : float or array-like of float, default=0.0
         The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
         one rate a hidden layer. Of no effect in prediction.
@@ -108,10 +109,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Whether that momentum is Nesterov's.
     early_stopping : bool, default=False
         Whether to keep `validation_fraction` of the rows from training, to stop when their score
-        (R2) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
+        (`score`) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
         of the best score.
     scoring : str or callable, default=None
-        What `early_stopping` looks at: None is the R2, 'loss' the validation loss, and
+        What `early_stopping` looks at: None is `score`, 'loss' the validation loss, and
         otherwise a scorer's name or a callable `scorer(estimator, X, y)`, greater being better.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
@@ -155,7 +156,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     best_loss_ : float or None
         The least training loss; None with `early_stopping`. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        The validation score of each epoch, with `early_stopping`; R2.
+        The validation score of each epoch, with `early_stopping`; as `score`.
     best_validation_score_ : float or None
         The best of them.
     history_ : list of dict
@@ -178,7 +179,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     n_outputs_ : int
         Output units.
     out_activation_ : str
-        The output's link: 'identity' or 'exp'.
+        The output's link: 'identity', 'exp', or 'ordered' for a list of quantiles.
     n_features_in_ : int
         Features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features_in_,)
@@ -228,7 +229,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"squared_error", "poisson"})],
+        "loss": [
+            StrOptions(
+                {
+                    *("squared_error", "absolute_error", "huber", "poisson", "gamma"),
+                    *("quantile", "gaussian"),
+                }
+            )
+        ],
+        "huber_delta": [Interval(Real, 0, None, closed="neither")],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
     }
 
     def __init__(
@@ -324,10 +334,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._validate_X_y(X, y, anew, y_numeric=True)
         if y.dtype.kind in "US":  # numbers written as text, or text that numpy refuses
             y = y.astype(np.float64)
-        if self.loss == "poisson" and y.min() < 0:
+        if (self.loss == "poisson" and y.min() < 0) or (self.loss == "gamma" and y.min() <= 0):
             raise ValueError(
-                "Some value(s) of y are out of the valid range of the loss 'poisson', which takes "
-                f"y >= 0; the least is {y.min()}."
+                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}, which "
+                f"takes y {'>=' if self.loss == 'poisson' else '>'} 0; the least is {y.min()}."
+            )
+        if self.loss == "quantile" and y.ndim == 2 and np.ndim(self.quantile):
+            raise ValueError(
+                f"A list of quantiles is for one target, and y has {y.shape[1]}; got "
+                f"quantile={self.quantile!r}. A single quantile is predicted for several targets."
             )
         return X, y
 
@@ -335,20 +350,28 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y.reshape(len(y), -1)
 
     def _count_outputs(self, y):
-        return 1 if y.ndim == 1 else y.shape[1]
+        return (1 if y.ndim == 1 else y.shape[1]) * self._chosen_loss().n_units
 
     def _loss_name(self):
         return self.loss
+
+    def _loss_params(self):
+        if self.loss == "huber":
+            return {"huber_delta": float(self.huber_delta)}
+        return {"quantile": _plain_quantile(self.quantile)} if self.loss == "quantile" else {}
 
     def _stratification(self, y):
         return None
 
     def _score_logits(self, y, weight, logits):
-        return r2_score(y, self._answer("predict", logits), sample_weight=weight)
+        loss = self._chosen_loss()
+        return _score(y, self._answer("predict", logits, loss), weight, loss.quantile)
 
     def _answer(self, method, logits, loss=None):
-        y = LOSSES[loss or self.loss].link(torch.from_numpy(logits)).numpy()
-        return y.ravel() if y.shape[1] == 1 else y
+        loss = loss or self._chosen_loss()
+        function = loss.variance if method == "variance" else loss.link
+        y = function(torch.from_numpy(logits)).contiguous().numpy()
+        return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
     @available_if(lambda estimator: estimator._check_solver())
     @_fit_context(prefer_skip_nested_validation=True)
@@ -371,16 +394,86 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         """
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def predict(self, X):
+    def predict(self, X, return_std=False):
         """Predict values.
 
         Parameters
         ----------
         X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return standard deviations too, which the loss 'gaussian' learns. With
+            `n_estimators` their square is the mean of the networks' variances plus the variance
+            of their means.
 
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            In X's dtype where that is float32 or float64.
+            In X's dtype where that is float32 or float64. A list of quantiles has a column each,
+            in its order.
+        std : ndarray of the same shape
+            With `return_std`.
         """
-        return self._averaged("predict", self._check_rows(X))
+        X = self._check_rows(X)
+        if not return_std:
+            return self._averaged("predict", X)
+        if self._loss.variance is None:
+            raise ValueError(
+                "return_std=True is for a model fitted with loss='gaussian'; this one was fitted "
+                f"with loss={self._loss.name!r}."
+            )
+        pairs = [(network, network._logits(X)) for network in self._networks]
+        means, variances = (
+            np.stack([network._answer(method, logits, self._loss) for network, logits in pairs])
+            for method in ("predict", "variance")
+        )
+        # the law of total variance
+        return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+
+    def score(self, X, y, sample_weight=None):
+        """R2 of the predictions; of quantiles the mean of their D2 pinball scores.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 is what the constant mean, or quantile, of y would have.
+        """
+        return _score(y, self.predict(X), sample_weight, self._loss.quantile)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        return tags
+
+
+def _plain_quantile(quantile):
+    """The `quantile` parameter as a float or a list of float, checked."""
+    if isinstance(quantile, Real):
+        return float(quantile)
+    levels = np.asarray(quantile)
+    if levels.ndim != 1 or levels.dtype.kind not in "fiu" or not len(levels):
+        raise ValueError(f"quantile must be a number or a list of numbers, got {quantile!r}.")
+    if not ((levels > 0) & (levels < 1)).all() or len(np.unique(levels)) < len(levels):
+        raise ValueError(
+            f"quantile must be distinct numbers between 0 and 1, both excluded; got {quantile!r}."
+        )
+    return levels.tolist()
+
+
+def _score(y, prediction, weight, quantile):
+    """R2, or the D2 pinball score averaged over quantiles."""
+    if quantile is None:
+        return r2_score(y, prediction, sample_weight=weight)
+    if not isinstance(quantile, list):
+        return d2_pinball_score(y, prediction, sample_weight=weight, alpha=quantile)
+    columns = zip(prediction.T, quantile, strict=True)
+    return float(
+        np.mean([d2_pinball_score(y, q, sample_weight=weight, alpha=a) for q, a in columns])
+    )

@@ -4,59 +4,121 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose
-from scipy import special
+from scipy import special, stats
 from scipy.optimize import check_grad
-from sklearn.metrics import log_loss, mean_poisson_deviance, mean_squared_error
+from sklearn import metrics
+from torch.nn import functional
 
-from sklmlp.losses import LOSSES
+from sklmlp.losses import LOSSES, make_loss
 from tests.tables import KINDS, make, make_table
 
 N = 7
+LEVELS = [0.9, 0.1, 0.5]
+PARAMETERS = {
+    "log_loss": {"label_smoothing": 0.2},
+    "binary_log_loss": {"label_smoothing": 0.2},
+    "focal": {"focal_gamma": 0.5},
+    "binary_focal": {"focal_gamma": 0.5},
+    "huber": {"huber_delta": 0.7},
+    "quantile": {"quantile": 0.8},
+}
+CASES = [
+    *[(name, {}) for name in LOSSES],
+    *PARAMETERS.items(),
+    ("quantile", {"quantile": LEVELS}),
+    ("quantile", {"quantile": [0.3]}),
+]
+each_case = pytest.mark.parametrize(("name", "parameters"), CASES, ids=str)
 
 
-def targets_and_logits(name, n_outputs, seed=0):
-    """Random logits, (N, n_outputs), and targets as the loss takes them; two classes at least."""
-    n_outputs = max(n_outputs, 2) if name == "log_loss" else n_outputs
+def targets_and_logits(loss, name, n_targets, seed=0, stack=()):
+    """Random logits, (*stack, N, k), and targets as the loss takes them; two classes at least."""
+    exclusive = name in ("log_loss", "focal", "hinge")
+    n_targets = max(n_targets, 2) if exclusive else n_targets
+    if isinstance(loss.quantile, list):
+        n_targets = 1
     rng = np.random.default_rng(seed)
-    z = rng.normal(scale=2, size=(N, n_outputs))
-    y = {
-        "log_loss": lambda: rng.integers(0, n_outputs, N),
-        "binary_log_loss": lambda: rng.integers(0, 2, (N, n_outputs)).astype(float),
-        "squared_error": lambda: rng.normal(size=(N, n_outputs)),
-        "poisson": lambda: rng.poisson(2, (N, n_outputs)).astype(float),
-    }[name]()
+    z = rng.normal(scale=2, size=(*stack, N, n_targets * loss.n_units))
+    shape = *stack, N, n_targets
+    if exclusive:
+        y = rng.integers(0, n_targets, shape[:-1])
+    elif name.startswith("binary"):
+        y = rng.integers(0, 2, shape).astype(float)
+    elif name == "poisson":
+        y = rng.poisson(2, shape).astype(float)
+    else:
+        y = rng.gamma(2, size=shape) if name == "gamma" else rng.normal(size=shape)
     return torch.from_numpy(y), torch.from_numpy(z)
 
 
-def reference(name, y, z):
-    """The mean loss of the rows by SciPy and scikit-learn, each multilabel column on its own."""
+def by_column(metric, y, answer):
+    """The sum over columns of a metric of scikit-learn."""
+    return sum(metric(a, b) for a, b in zip(y.T, answer.T, strict=True))
+
+
+def class_reference(name, y, z, label_smoothing=0.0, focal_gamma=2.0):
+    """The mean loss of the rows by torch and scikit-learn, each yes or no on its own."""
+    each = {"reduction": "none"}
     if name == "log_loss":
-        return log_loss(y, special.softmax(z, axis=1), labels=np.arange(z.shape[1]))
-    if name == "binary_log_loss":
-        pairs = zip(y.T, special.expit(z).T, strict=True)
-        return sum(log_loss(column, p, labels=[0, 1]) for column, p in pairs)
-    if name == "squared_error":
-        return mean_squared_error(y, z) / 2
-    pairs = zip(y.T, np.exp(z).T, strict=True)
-    return sum(mean_poisson_deviance(column, mu) / 2 for column, mu in pairs)
+        return functional.cross_entropy(z, y, label_smoothing=label_smoothing).item()
+    if name == "hinge":
+        return class_reference("binary_hinge", functional.one_hot(y, z.shape[1]), z)
+    if name == "binary_hinge":
+        return by_column(lambda a, b: metrics.hinge_loss(a, b, labels=[0, 1]), y.numpy(), z.numpy())
+    if name == "focal":
+        error = functional.cross_entropy(z, y, **each)
+        return ((1 - (-error).exp()) ** focal_gamma * error).mean().item()
+    y = y * (1 - label_smoothing) + label_smoothing / 2
+    error = functional.binary_cross_entropy_with_logits(z, y, **each)
+    if name == "binary_focal":
+        error = (1 - (-error).exp()) ** focal_gamma * error
+    return error.sum(-1).mean().item()
 
 
-@pytest.mark.parametrize("n_outputs", [1, 3])
-@pytest.mark.parametrize("name", LOSSES)
-def test_values(name, n_outputs):
-    """The mean over rows is scikit-learn's metric of the same name."""
-    y, z = targets_and_logits(name, n_outputs)
-    expected = reference(name, y.numpy(), z.numpy())
-    assert_allclose(LOSSES[name].rows(z, y).mean().item(), expected, rtol=1e-9)
+def value_reference(name, y, z, huber_delta=1.0, quantile=0.5):
+    """The mean loss of the rows by SciPy and scikit-learn."""
+    if name == "poisson":
+        return by_column(metrics.mean_poisson_deviance, y, np.exp(z)) / 2
+    if name == "gamma":
+        return by_column(metrics.mean_gamma_deviance, y, np.exp(z)) / 2
+    if name == "huber":
+        return special.huber(huber_delta, y - z).mean()
+    if name == "gaussian":
+        mean, log_variance = np.split(z, 2, axis=1)
+        return -stats.norm.logpdf(y, mean, np.exp(log_variance / 2)).mean()
+    if name != "quantile":
+        return {
+            "squared_error": lambda: metrics.mean_squared_error(y, z) / 2,
+            "absolute_error": lambda: metrics.mean_absolute_error(y, z),
+        }[name]()
+    if isinstance(quantile, float):
+        return metrics.mean_pinball_loss(y, z, alpha=quantile)
+    rising = np.cumsum(np.column_stack([z[:, :1], np.log1p(np.exp(z[:, 1:]))]), axis=1)
+    pairs = zip(rising.T, sorted(quantile), strict=True)
+    return np.mean([metrics.mean_pinball_loss(y, q, alpha=level) for q, level in pairs])
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("n_outputs", [1, 2, 4])
-@pytest.mark.parametrize("name", LOSSES)
-def test_gradients(name, n_outputs, seed):
+@pytest.mark.parametrize("n_targets", [1, 3])
+@each_case
+def test_values(name, parameters, n_targets):
+    """The mean over rows is that of torch, SciPy or scikit-learn."""
+    loss = make_loss(name, parameters)
+    y, z = targets_and_logits(loss, name, n_targets)
+    if loss.name in ("log_loss", "focal", "hinge"):
+        expected = class_reference(name, y, z, **parameters)
+    else:
+        expected = value_reference(name, y.numpy(), z.numpy(), **parameters)
+    assert_allclose(loss.rows(z, y).mean().item(), expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize("stack", [(), (3,)], ids=["alone", "stack"])
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("n_targets", [1, 2, 4])
+@each_case
+def test_gradients(name, parameters, n_targets, seed, stack):
     """The gradient is the slope of the objective, by finite differences."""
-    loss = LOSSES[name]
-    y, z = targets_and_logits(name, n_outputs, seed)
+    loss = make_loss(name, parameters)
+    y, z = targets_and_logits(loss, name, n_targets, seed, stack)
     objective = loss.objective or loss.rows
 
     def value(flat):
@@ -65,31 +127,101 @@ def test_gradients(name, n_outputs, seed):
     def slope(flat):
         return loss.gradient(torch.from_numpy(flat.reshape(z.shape).copy()), y).numpy().ravel()
 
-    assert check_grad(value, slope, z.numpy().ravel()) < 1e-4
+    error = check_grad(value, slope, z.numpy().ravel(), epsilon=1e-7)
+    assert error < 1e-5 * max(1, np.linalg.norm(slope(z.numpy())))
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_links(name):
-    """The link from logits to answers is SciPy's function."""
-    _, z = targets_and_logits(name, 3)
-    expected = {
+@each_case
+def test_gradients_go_where_they_are_to_go(name, parameters):
+    """A gradient into given memory, of whatever layout, is the gradient."""
+    loss = make_loss(name, parameters)
+    y, z = targets_and_logits(loss, name, 4)
+    out = torch.full(z.T.shape, torch.nan, dtype=z.dtype).T
+    assert loss.gradient(z, y, out=out).data_ptr() == out.data_ptr()
+    assert_allclose(out, loss.gradient(z, y), rtol=1e-12, atol=1e-15)
+
+
+@each_case
+def test_links(name, parameters):
+    """The link from logits to answers is SciPy's or NumPy's function."""
+    loss = make_loss(name, parameters)
+    _, z = targets_and_logits(loss, name, 3)
+    links = {
         "softmax": lambda z: special.softmax(z, axis=1),
         "logistic": special.expit,
-        "identity": np.array,
+        "identity": lambda z: z[:, :3],  # means come before variances
         "exp": np.exp,
-    }[LOSSES[name].out_activation](z.numpy())
-    assert_allclose(LOSSES[name].link(z).numpy(), expected, rtol=1e-12)
+        "ordered": lambda z: ordered(z, loss.quantile),
+    }
+    assert_allclose(loss.link(z).numpy(), links[loss.out_activation](z.numpy()), rtol=1e-12)
 
 
-@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss"])
-@pytest.mark.parametrize("logit", [-1e4, -800.0, 800.0, 1e4])
-def test_extreme_logits_stay_finite(name, logit):
+def ordered(z, levels):
+    """Quantiles by the formula, one by one, in the order of the levels."""
+    answer, total = np.empty_like(z), 0
+    for place, (level, column) in enumerate(zip(sorted(levels), z.T, strict=True)):
+        total = total + np.log1p(np.exp(column)) if place else column
+        answer[:, levels.index(level)] = total
+    return answer
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("focused", [{}, {"focal_gamma": 0.0}, {"focal_gamma": 0.5}], ids=str)
+@pytest.mark.parametrize("name", ["log_loss", "binary_log_loss", "focal", "binary_focal"])
+@pytest.mark.parametrize("logit", [-1e4, -800.0, -40.0, 40.0, 800.0, 1e4])
+def test_extreme_logits_stay_finite(name, logit, focused, dtype):
     """Certainty, right or wrong, has a finite loss and gradient."""
-    z = torch.tensor([[logit, 0.0]], dtype=torch.float64)
+    loss = make_loss(name, focused if "focal" in name else {})
+    z = torch.tensor([[logit, 0.0]], dtype=dtype)
     for label in (0, 1):
-        y = torch.tensor([label]) if name == "log_loss" else torch.eye(2)[[label]].double()
-        assert torch.isfinite(LOSSES[name].rows(z, y)).all()
-        assert torch.isfinite(LOSSES[name].gradient(z, y)).all()
+        y = torch.eye(2, dtype=dtype)[[label]] if "binary" in name else torch.tensor([label])
+        assert torch.isfinite(loss.rows(z, y)).all()
+        assert torch.isfinite(loss.gradient(z, y)).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("log_variance", [-1e4, -200.0, 200.0, 1e4])
+def test_extreme_variances_stay_finite(log_variance, dtype):
+    """The variance of the Gaussian loss neither overflows nor vanishes."""
+    loss, y = make_loss("gaussian", {}), torch.zeros((1, 1), dtype=dtype)
+    z = torch.tensor([[1.0, log_variance]], dtype=dtype)
+    assert torch.isfinite(loss.rows(z, y)).all()
+    assert torch.isfinite(loss.gradient(z, y)).all()
+    assert 0 < loss.variance(z) < torch.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"), [("focal", "log_loss"), ("binary_focal", "binary_log_loss")]
+)
+def test_focal_without_focus_is_the_log_loss(name, plain):
+    """With a gamma of 0 value and gradient are those of the log loss."""
+    focal, log_loss = make_loss(name, {"focal_gamma": 0.0}), make_loss(plain, {})
+    y, z = targets_and_logits(focal, name, 3)
+    assert_allclose(focal.rows(z, y), log_loss.rows(z, y), rtol=1e-12)
+    assert_allclose(focal.gradient(z, y), log_loss.gradient(z, y), rtol=1e-12)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 1.0, 3.0])
+@pytest.mark.parametrize("name", ["focal", "binary_focal"])
+def test_the_focal_gradient_is_autograds(name, gamma):
+    """The gradient is that of the paper's formula, differentiated by torch."""
+    loss = make_loss(name, {"focal_gamma": gamma})
+    y, z = targets_and_logits(loss, name, 3)
+    z.requires_grad_()
+    if name == "focal":
+        p = z.softmax(-1).gather(1, y[:, None])
+    else:
+        p = torch.where(y > 0, z.sigmoid(), 1 - z.sigmoid())
+    (-((1 - p) ** gamma) * p.log()).sum().backward()
+    assert_allclose(loss.gradient(z.detach(), y), z.grad, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_quantiles_never_cross(dtype):
+    """However wild the logits, quantiles rise with their levels."""
+    z = 100 * torch.randn((1000, 3), dtype=dtype, generator=torch.Generator().manual_seed(0))
+    high, low, middle = make_loss("quantile", {"quantile": LEVELS}).link(z).T
+    assert (low <= middle).all() and (middle <= high).all()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -36,10 +36,9 @@ class ClassTargets:
     def n_outputs(self):
         return 1 if self.kind == "binary" else len(self.classes_)
 
-    @property
-    def loss(self):
-        """The name of the log loss that fits the kind."""
-        return "log_loss" if self.kind == "multiclass" else "binary_log_loss"
+    def variant(self, loss):
+        """The form of a loss that fits the kind: for classes that exclude each other, or not."""
+        return loss if self.kind == "multiclass" else f"binary_{loss}"
 
     def check_form(self, y):
         """Refuse targets of another form than those that training began with."""

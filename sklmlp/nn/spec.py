@@ -1,11 +1,12 @@
 """What a network is, in plain Python; and the numbers that it starts from."""
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 
-from sklmlp.losses import LOSSES
+from sklmlp.losses import make_loss
 from sklmlp.nn import own
 from sklmlp.nn.choice import Choice
 from sklmlp.nn.stack import initial_extras
@@ -26,6 +27,8 @@ class Spec:
         One for each hidden layer.
     loss : str
         A key of `sklmlp.losses.LOSSES`.
+    loss_params : dict
+        What that loss is made with.
     dropout : tuple of float
         A rate for each hidden layer; empty for none.
     normalization : str or None
@@ -43,6 +46,7 @@ class Spec:
     hidden: tuple[int, ...]
     activations: tuple[Choice, ...]
     loss: str
+    loss_params: dict = field(default_factory=dict)
     dropout: tuple[float, ...] = ()
     normalization: str | None = None
     residual: bool = False
@@ -58,6 +62,11 @@ class Spec:
         fan_out = [c.units_in(h) for c, h in zip(self.activations, self.hidden, strict=True)]
         return list(zip(fan_in, [*fan_out, self.n_outputs], strict=True))
 
+    @cached_property
+    def loss_function(self):
+        """The `sklmlp.losses.Loss` that is trained with and answered by."""
+        return make_loss(self.loss, self.loss_params)
+
     @property
     def is_plain(self):
         """Whether affine maps and activations are all there is, in training as in prediction."""
@@ -66,7 +75,7 @@ class Spec:
 
     @property
     def out_activation(self):
-        return LOSSES[self.loss].out_activation
+        return self.loss_function.out_activation
 
     def without_arrays(self):
         """The same network, free of the arrays that its activations were to start from."""

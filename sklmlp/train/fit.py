@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from sklmlp.losses import LOSSES
 from sklmlp.train.batches import Table
 from sklmlp.train.net import Events
 from sklmlp.train.progress import Progress
@@ -77,7 +76,7 @@ class Fit:
 
     @property
     def loss(self):
-        return LOSSES[self.network.spec.loss]
+        return self.network.spec.loss_function
 
     @property
     def is_watched(self):

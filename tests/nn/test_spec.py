@@ -1,12 +1,14 @@
 """A network's plain description, the weights that it starts from and the module that it means."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
-from sklmlp.losses import LOSSES
+from sklmlp.losses import LOSSES, make_loss
 from sklmlp.nn import Spec, assemble, initial_weights, output_rule, resolve
 from tests.tables import make, make_table
 
@@ -41,7 +43,14 @@ def test_shapes_of_the_affine_maps(activation, hidden, shapes):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_out_activation_is_the_losss(loss):
     """A spec's output link is that of its loss."""
-    assert make_spec(loss=loss).out_activation == LOSSES[loss].out_activation
+    assert make_spec(loss=loss).out_activation == make_loss(loss, {}).out_activation
+
+
+def test_the_loss_has_its_parameters():
+    """A spec's loss is made with the parameters that the spec has for it."""
+    spec = replace(make_spec(loss="quantile"), loss_params={"quantile": [0.9, 0.1]})
+    assert spec.loss_function.quantile == [0.9, 0.1]
+    assert spec.out_activation == "ordered"
 
 
 def test_weights_and_biases_are_drawn_layer_by_layer():

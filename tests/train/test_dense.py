@@ -1,5 +1,7 @@
 """The step by hand against the step by autograd, and a stack against networks alone."""
 
+import itertools
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
@@ -23,7 +25,20 @@ TARGETS = {
         {"loss": "poisson", "learning_rate_init": 1e-5},
         np.exp(X[:, 0] / 4),
     ),
+    "smoothed": (MLPClassifier, {"label_smoothing": 0.1}, np.digitize(X[:, 1], [-0.5, 0.5])),
+    "focal": (MLPClassifier, {"loss": "focal"}, np.digitize(X[:, 1], [-0.5, 0.5])),
+    "binary focal": (MLPClassifier, {"loss": "focal"}, X[:, 0] > 0),
+    "hinge": (MLPClassifier, {"loss": "hinge"}, np.digitize(X[:, 1], [-0.5, 0.5])),
+    "binary hinge": (MLPClassifier, {"loss": "hinge"}, X[:, 0] > 0),
+    "absolute_error": (MLPRegressor, {"loss": "absolute_error"}, X[:, :2] ** 2),
+    "huber": (MLPRegressor, {"loss": "huber", "huber_delta": 0.5}, X[:, :2] ** 2),
+    "gamma": (MLPRegressor, {"loss": "gamma", "learning_rate_init": 1e-5}, np.exp(X[:, 0] / 4)),
+    "quantile": (MLPRegressor, {"loss": "quantile", "quantile": 0.8}, X[:, :2] ** 2),
+    "quantiles": (MLPRegressor, {"loss": "quantile", "quantile": [0.9, 0.1, 0.5]}, X[:, 0]),
+    "gaussian": (MLPRegressor, {"loss": "gaussian"}, X[:, :2] ** 2),
 }
+PLAIN = ("binary", "multiclass", "multilabel", "squared_error", "poisson")
+OTHERS = [target for target in TARGETS if target not in PLAIN]
 SOLVERS = {
     "adam": {"solver": "adam"},
     "sgd": {"solver": "sgd"},
@@ -54,9 +69,13 @@ def plain(monkeypatch):
     return lambda: monkeypatch.setattr(stacks, "can_step_by_hand", by_hand)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("activation", BY_HAND)
+@pytest.mark.parametrize(
+    ("activation", "target", "solver"),
+    [
+        *itertools.product(BY_HAND, PLAIN, SOLVERS),
+        *itertools.product(["tanh", "relu"], OTHERS, ["adam", "sgd"]),
+    ],
+)
 def test_the_step_by_hand_ends_where_autograd_ends(activation, target, solver, plain):
     """Ten steps by hand and ten by autograd give the same weights and losses."""
     kind, options, y = TARGETS[target]
@@ -107,8 +126,14 @@ ENSEMBLES = {
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("options", ENSEMBLES.values(), ids=ENSEMBLES)
-@pytest.mark.parametrize("target", ["binary", "multiclass", "squared_error"])
+@pytest.mark.parametrize(
+    ("target", "options"),
+    [
+        *itertools.product(["binary", "multiclass", "squared_error"], ENSEMBLES.values()),
+        *itertools.product(OTHERS, [ENSEMBLES[n] for n in ("adam", "early stopping", "in place")]),
+    ],
+    ids=str,
+)
 def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted):
     """A network of a stack has the weights, curves and epochs of one fitted by itself."""
     kind, more, y = TARGETS[target]
@@ -214,11 +239,18 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks(target):
     model = kind(hidden_layer_sizes=(8,), n_estimators=3, max_iter=3, random_state=0, **more)
     model.fit(X, y)
     method = "predict" if kind is MLPRegressor else "predict_proba"
+    if "hinge" in target:
+        method = "decision_function"
     answers = [getattr(member, method)(X) for member in model.estimators_]
     assert_allclose(getattr(model, method)(X), np.mean(answers, axis=0), rtol=1e-12)
     if target in ("binary", "multiclass"):
         best = model.predict_proba(X).argmax(axis=1)
         assert (model.predict(X) == model.classes_[best]).all()
+    if target == "hinge":
+        best = model.decision_function(X).argmax(axis=1)
+        assert (model.predict(X) == model.classes_[best]).all()
+    if target == "binary hinge":
+        assert (model.predict(X) == (model.decision_function(X) > 0)).all()
 
 
 def test_an_ensemble_points_to_its_networks():
