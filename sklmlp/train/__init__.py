@@ -2,16 +2,22 @@
 
 from sklmlp.train.batches import Table
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
+from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
 from sklmlp.train.stacks import train
+from sklmlp.train.tasks import BOOKKEEPING, AllEvents, CallbackSupportMixin, FitTasks
 
 __all__ = [
+    "BOOKKEEPING",
+    "AllEvents",
+    "CallbackSupportMixin",
     "Events",
     "Fit",
+    "FitTasks",
     "OptimizerState",
     "Progress",
     "SkorchEvents",
@@ -19,9 +25,11 @@ __all__ = [
     "Validation",
     "computing_dtype",
     "is_available",
+    "lower_rate",
     "make_optimizer",
     "resolve_device",
     "resolve_dtype",
     "train",
     "train_lbfgs",
+    "warn_of_failed_learning",
 ]
