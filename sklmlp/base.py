@@ -4,7 +4,6 @@ import copy
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 
@@ -12,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import _fit_context, clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state
+from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import (
     _check_sample_weight,
@@ -36,9 +35,12 @@ from sklmlp.nn import (
     output_rule,
     resolve,
 )
+from sklmlp.watching import Part, check_validation_set, model_of_the_moment, watch
+
+OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
 
-class BaseMLP(Fitted, ABC):
+class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
     """A multilayer perceptron: parameters in, weights and a history out."""
 
     _parameter_constraints: dict = {  # noqa: RUF012
@@ -94,7 +96,7 @@ class BaseMLP(Fitted, ABC):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None):
+    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data X and targets y.
 
         Parameters
@@ -105,19 +107,27 @@ class BaseMLP(Fitted, ABC):
             Class labels, or values to predict.
         sample_weight : array-like of shape (n_samples,), default=None
             A weight for each row; None weighs all the same.
+        X_val : {array-like, sparse matrix, dataframe} of shape (n_val, n_features), default=None
+            The rows that `early_stopping` looks at, in place of a share of X. In a `Pipeline` they
+            are transformed as X is with `Pipeline(..., transform_input=["X_val"])`.
+        y_val : array-like of shape (n_val,) or (n_val, n_outputs), default=None
+            Their labels or values.
+        sample_weight_val : array-like of shape (n_val,), default=None
+            Their weights; None weighs all the same.
 
         Returns
         -------
         self : object
             The fitted estimator. A fit that fails leaves the estimator as it was.
         """
-        return self._fit(X, y, sample_weight)
+        return self._fit(X, y, sample_weight, own=(X_val, y_val, sample_weight_val))
 
-    def _fit(self, X, y, sample_weight, incremental=False):
+    def _fit(self, X, y, sample_weight, incremental=False, own=(None, None, None)):
         # autograd has to work, whatever mode the caller is in
         with undone_on_failure(self), torch.inference_mode(False), torch.enable_grad():
             train.check_solver(self)
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
+            given = X, y
             X, y = self._validate(X, y, anew, incremental)
             if sample_weight is not None:
                 sample_weight = _check_sample_weight(
@@ -125,18 +135,58 @@ class BaseMLP(Fitted, ABC):
                 )
             sample_weight = self._weigh(y, sample_weight)
             device, dtype = self._device_and_dtype(X, anew)
+            own = check_validation_set(self, y, *own)
+            own = own and (*own[:2], self._weigh(own[1], own[2]))
             members = self._members(anew)
-            table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
-            fits = [m._begin(table, X, y, anew, incremental, dtype) for m in members]
+            computing = train.computing_dtype(dtype, self, device)
+            whole = Part(self._table(X, y, sample_weight, computing), X, y)
+            own = own and Part(self._table(*own, computing), *own[:2])
+            fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
+            tasks = self._tasks(given, whole.table, fits, dtype, incremental)
             if self.solver == "lbfgs":
-                train.train_lbfgs(fits)
+                has_ended = train.train_lbfgs(fits)
             else:
-                train.train(fits, one_epoch=incremental)
+                has_ended = train.train(fits, one_epoch=incremental)
+            if has_ended and not incremental:
+                names = getattr(self, "feature_names_in_", None)
+                train.warn_of_failed_learning(fits, names, stacklevel=4)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:
                 self._keep_ensemble(members)
+            if tasks is not None:
+                tasks.end()
         return self
+
+    def _tasks(self, given, table, fits, dtype, incremental):
+        """What tells scikit-learn's callbacks of the fits; None where there are none."""
+        if not vars(self).get("_skl_callbacks"):
+            return None
+
+        def rows(table):
+            index, weight = table.index, table.weights()
+            X, y = given if index is None else (_safe_indexing(each, index) for each in given)
+            return {
+                "X": X,
+                "y": y,
+                "metadata": weight if weight is None else {"sample_weight": weight},
+            }
+
+        n_epochs = 1 if incremental else self.max_iter
+        tasks = train.FitTasks(self, len(fits), n_epochs, rows(table))
+        for number, fit in enumerate(fits):
+            fitted = partial(self._attributes_of_the_moment, fit, dtype)
+            events = tasks.events_of(number, rows(fit.table), fitted)
+            fit.events = train.AllEvents([fit.events, events]) if fit.is_watched else events
+        return tasks
+
+    def _attributes_of_the_moment(self, fit, dtype):
+        """What makes this estimator a fitted one with the weights that a network has now."""
+        model = model_of_the_moment(fit.params, fit.network, dtype)
+        new = {name: v for name, v in vars(model).items() if vars(self).get(name) is not v}
+        if self.n_estimators == 1:
+            return new
+        return {"estimators_": [model], **{name: new[name] for name in OF_SHAPE}}
 
     def _validate_X_y(self, X, y, anew, **options):
         X, y = validate_data(
@@ -167,8 +217,9 @@ class BaseMLP(Fitted, ABC):
         target = target.to(device, None if is_index else dtype)
         return train.Table(rows_of(X, dtype, device), target, sample_weight)
 
-    def _begin(self, table, X, y, anew, incremental, dtype):
+    def _begin(self, whole, own, anew, incremental, dtype):
         """One network's training, ready to start."""
+        table, X, y = whole.table, whole.X, whole.y
         rng = check_random_state(self.random_state)
         spec = self._build_spec(X, y)
         if anew:
@@ -180,7 +231,7 @@ class BaseMLP(Fitted, ABC):
         network = Network(spec, weights, table.dtype, table.y.device)
         check_trainable(network, self)
         fit = train.Fit(network, table, None, self, None, progress, rng, train.Events())
-        parts = None, None
+        training, held_out = whole, None
         if self.solver == "lbfgs":
             if self.early_stopping:
                 warnings.warn(
@@ -193,17 +244,18 @@ class BaseMLP(Fitted, ABC):
             if self.early_stopping:
                 if incremental:
                     raise ValueError("partial_fit does not support early_stopping=True")
-                parts = self._split(y, rng)
-                fit.table, held_out = (replace(table, index=part) for part in parts)
-                score = partial(self._score_logits, self._encode(y)[parts[1]], held_out.weights())
-                fit.validation = train.Validation(held_out, score)
+                if own is None:
+                    training, held_out = map(whole.take, self._split(y, rng))
+                else:
+                    held_out = own
+                fit.table = training.table
+                watch(fit, self, training, held_out, dtype)
             # the rows seen so far: calls of partial_fit are not to repeat each other's draws
             network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + progress.n_rows_seen)
         if self.callbacks:
-            train_part = slice(None) if parts[0] is None else parts[0]
-            training = X[train_part], y[train_part]
-            held_out = None if parts[1] is None else (X[parts[1]], y[parts[1]])
-            fit.events = train.SkorchEvents(self, fit, training, held_out)
+            fit.events = train.SkorchEvents(
+                self, fit, training.rows(), held_out and held_out.rows()
+            )
         return fit
 
     def _build_spec(self, X, y):
@@ -273,21 +325,16 @@ class BaseMLP(Fitted, ABC):
 
     def _end(self, fit, dtype, incremental):
         """Swap in what a fit has learnt."""
-        network, progress, spec = fit.network, fit.progress, fit.network.spec
+        network, progress = fit.network, fit.progress
         weights = network.weights(dtype)
         if not network.is_finite(weights):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
-                "values and need to be preprocessed."
+                f"values and need to be preprocessed. {train.lower_rate(self)}"
             )
-        for name in (*OF_A_STACK, "estimators_"):  # an earlier fit's
-            vars(self).pop(name, None)
-        if spec.module is None:
-            self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
+        self._keep_network(weights, network)
         self.loss_, self.history_ = fit.reached, progress.history
         self.n_iter_, self.t_ = progress.n_iter, progress.n_rows_seen
-        self._spec, self._extras = spec.without_arrays(), weights.extras
-        self._keep_shape(spec, fit.table.y.device)
         if self.solver != "lbfgs":
             self.loss_curve_, self.best_loss_ = progress.loss_curve, progress.best_loss
             self.validation_scores_ = progress.validation_scores
@@ -295,6 +342,15 @@ class BaseMLP(Fitted, ABC):
             self._no_improvement_count = progress.no_improvement
             self._optimizer = train.OptimizerState.of(fit.optimizer)
             self._partly_fitted = incremental
+
+    def _keep_network(self, weights, network):
+        """Take over what predicting needs of a network."""
+        for name in (*OF_A_STACK, "estimators_"):  # an earlier fit's
+            vars(self).pop(name, None)
+        if network.spec.module is None:
+            self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
+        self._spec, self._extras = network.spec.without_arrays(), weights.extras
+        self._keep_shape(network.spec, network.flat.device)
 
     def _keep_shape(self, spec, device):
         if spec.module is None:
@@ -305,6 +361,8 @@ class BaseMLP(Fitted, ABC):
     def _members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""
         if self.n_estimators == 1 and (anew or "estimators_" not in vars(self)):
+            if anew:
+                vars(self).pop("estimators_", None)  # of an ensemble that this was
             return [self]
         known = {name: value for name, value in vars(self).items() if name in self._SHARED}
         if anew:
@@ -327,6 +385,7 @@ class BaseMLP(Fitted, ABC):
             )
         for twin in twins:
             vars(twin).update(known)
+            vars(twin).pop("_skl_callbacks", None)  # they are told by the ensemble
         return twins
 
     _SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
@@ -413,6 +472,8 @@ def undone_on_failure(estimator):
     try:
         yield
     except BaseException:
+        # scikit-learn takes callbacks down after this
+        underway = {n: v for n, v in vars(estimator).items() if n in train.BOOKKEEPING}
         vars(estimator).clear()
-        vars(estimator).update(before)
+        vars(estimator).update(before | underway)
         raise

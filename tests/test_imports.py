@@ -22,8 +22,9 @@ MAY_IMPORT = {
     "activations": {"kernels"},
     "losses": set(),
     "data": set(),
+    "exceptions": set(),
     "nn": {"activations", "losses"},
-    "train": {"activations", "kernels", "losses", "nn", "runtime"},
+    "train": {"activations", "exceptions", "kernels", "losses", "nn", "runtime"},
     "io": {
         "_version",
         "activations",
@@ -31,7 +32,8 @@ MAY_IMPORT = {
         "nn",
     },  # of `fitted`, which pickles through it, nothing
     "fitted": {"data", "nn", "train", "io", "runtime"},
-    "base": {"activations", "losses", "data", "fitted", "nn", "train", "io", "runtime"},
+    "watching": {"train"},
+    "base": {"activations", "losses", "data", "fitted", "nn", "train", "io", "runtime", "watching"},
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "losses"},
 }

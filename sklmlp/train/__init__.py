@@ -2,6 +2,7 @@
 
 from sklmlp.train.batches import Table
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
+from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
 from sklmlp.train.net import Events, SkorchEvents
@@ -9,10 +10,15 @@ from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
 from sklmlp.train.solvers import check_solver, solver_name
 from sklmlp.train.stacks import train
+from sklmlp.train.tasks import BOOKKEEPING, AllEvents, CallbackSupportMixin, FitTasks
 
 __all__ = [
+    "BOOKKEEPING",
+    "AllEvents",
+    "CallbackSupportMixin",
     "Events",
     "Fit",
+    "FitTasks",
     "OptimizerState",
     "Progress",
     "SkorchEvents",
@@ -21,10 +27,12 @@ __all__ = [
     "check_solver",
     "computing_dtype",
     "is_available",
+    "lower_rate",
     "make_optimizer",
     "resolve_device",
     "resolve_dtype",
     "solver_name",
     "train",
     "train_lbfgs",
+    "warn_of_failed_learning",
 ]

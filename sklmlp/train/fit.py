@@ -2,12 +2,10 @@
 
 import math
 import time
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp.train.batches import Table
 from sklmlp.train.net import Events
@@ -15,13 +13,14 @@ from sklmlp.train.progress import Progress
 
 
 class Validation:
-    """Rows that are kept from training and scored after each epoch.
+    """Rows that are scored after each epoch.
 
     Parameters
     ----------
     table : Table
     score : callable
-        Logits, in the table's order, to a score.
+        `score(logits, loss, network)`: logits in the table's order, their loss, and the network
+        that they are of, to a score; greater is better.
     """
 
     def __init__(self, table, score):
@@ -37,8 +36,10 @@ class Validation:
             weight_sum += float(len(x) if weight is None else weight.sum())
             logits.append(z.cpu().numpy())
         logits = np.concatenate(logits)
-        score = float(self.score(logits)) if np.isfinite(logits).all() else np.nan
-        return (total / weight_sum if weight_sum else np.nan), score
+        mean = total / weight_sum if weight_sum else np.nan
+        if not np.isfinite(logits).all():
+            return mean, np.nan
+        return mean, float(self.score(logits, mean, network))
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Fit:
     network : Network
     table : Table
     validation : Validation or None
-        With early stopping.
+        With early stopping, which the rows kept from training decide on.
     params : namespace
         The estimator's parameters.
     optimizer : Adam, SGD or TorchSolver
@@ -60,6 +61,8 @@ class Fit:
         Told of the begin and end of everything.
     epochs_before : int
         Of earlier fits that schedules count as this one's.
+    training_sample : Validation or None
+        With early stopping, some of the rows that are trained on.
     """
 
     network: object
@@ -71,6 +74,10 @@ class Fit:
     rng: np.random.RandomState
     events: Events
     epochs_before: int = 0
+    training_sample: Validation | None = None
+    began: float = field(default_factory=time.monotonic)
+    """When the clock of `max_time` began to run, in seconds."""
+
     reached: float = np.nan
     """The training loss of the last epoch, or what L-BFGS reached."""
 
@@ -80,8 +87,14 @@ class Fit:
 
     @property
     def is_watched(self):
-        """Whether somebody listens to its events."""
-        return type(self.events) is not Events
+        """Whether somebody listens to its batches."""
+        return self.events.follows_batches
+
+    @property
+    def is_out_of_time(self):
+        """Whether `max_time` is over."""
+        most = self.params.max_time
+        return most is not None and time.monotonic() - self.began >= most
 
     @property
     def stays_put(self):
@@ -117,8 +130,10 @@ class Fit:
         progress.add_epoch(loss, n_rows)
         self.reached = loss
         record = {"epoch": len(progress.loss_curve), "train_loss": loss}
+        if self.training_sample is not None:
+            record["train_score"] = self.training_sample.evaluate(self.network, self.loss)[1]
         if params.verbose:
-            print(f"Iteration {progress.n_iter}, loss = {loss:.8f}")
+            print(_line(progress.n_iter, loss, lr, record.get("train_score")))
         if self.validation is None:
             progress.judge_loss(params.tol)
         else:
@@ -161,19 +176,16 @@ class Fit:
             # nothing finite comes of weights that are not: the caller raises
             loss = self.progress.loss_curve[-1]
             return not math.isfinite(loss) and not self.network.flat.isfinite().all()
-        if not np.isnan(self.progress.validation_scores[-1]):  # -inf is a score, if a bad one
-            return False
-        warnings.warn(
-            f"Training diverged: the validation score became NaN in epoch {self.progress.n_iter}. "
-            "The weights of the best validation score are kept. Scale the features, or lower "
-            f"learning_rate_init={self.params.learning_rate_init}.",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
-        return True
+        return np.isnan(self.progress.validation_scores[-1])  # -inf is a score, if a bad one
 
     def finish(self):
         """End, with the weights of the best validation score where there is one."""
         if self.validation is not None:
             self.network.restore(self.progress.best)
         self.events.end_training()
+
+
+def _line(n_iter, loss, lr, train_score):
+    """scikit-learn's line of an epoch, with the rate and the training score added."""
+    line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
+    return line if train_score is None else f"{line}, training score = {train_score:f}"

@@ -6,6 +6,7 @@ import warnings
 import scipy
 import scipy.optimize
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.optimize import _check_optimize_result
 
 from sklmlp import runtime
@@ -20,9 +21,22 @@ def train_lbfgs(fits):
     ----------
     fits : list of Fit
         Their networks are in float64 where the device has it: line searches need the digits.
+
+    Returns
+    -------
+    ended : bool
+        Whether they ended by themselves.
     """
-    for fit in fits:
-        _minimise(fit)
+    return all([_minimise(fit) for fit in fits])
+
+
+def _warn_of_time(max_time, n_iter):
+    warnings.warn(
+        f"lbfgs failed to converge after {n_iter} iteration(s): Maximum time (max_time={max_time} "
+        "seconds) reached.",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
 
 
 def _minimise(fit):
@@ -58,7 +72,7 @@ def _minimise(fit):
     started = time.perf_counter()
 
     def record(intermediate_result):
-        nonlocal started, best, loss_reached
+        nonlocal started, best, loss_reached, halted
         now, best = time.perf_counter(), intermediate_result.x.copy()
         loss_reached = float(intermediate_result.fun)
         progress.history.append(
@@ -69,15 +83,17 @@ def _minimise(fit):
             }
         )
         started = now
+        network.flat.detach().copy_(torch.from_numpy(best))  # not what the line search tried last
         events.begin_epoch()  # SciPy tells of an iteration when it is over
         events.end_epoch(progress.history[-1])
         if params.verbose:
             print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
         progress.n_iter += 1
-        if events.stopped:
+        if events.stopped or fit.is_out_of_time:
+            halted = True
             raise StopIteration
 
-    progress.n_iter = 0
+    progress.n_iter, halted, interrupted = 0, False, False
     events.begin_training()
     try:
         result = scipy.optimize.minimize(
@@ -89,10 +105,14 @@ def _minimise(fit):
             options={"maxfun": params.max_fun, "maxiter": params.max_iter, "gtol": params.tol},
         )
         best, loss_reached = result.x, float(result.fun)
-        if not events.stopped:
+        if halted and not events.stopped:
+            _warn_of_time(params.max_time, progress.n_iter)
+        elif not halted:
             progress.n_iter = _check_optimize_result("lbfgs", result, params.max_iter)
     except KeyboardInterrupt:
+        interrupted = True
         warnings.warn("Training interrupted by user.", stacklevel=2)
     network.flat.detach().copy_(torch.from_numpy(best))
     events.end_training()
     fit.reached = loss_reached
+    return not interrupted

@@ -56,7 +56,7 @@ def _train_epochs(fits, step, batches, one_epoch, pause):
     while True:
         _train_epoch(fits, step, batches, meter)
         going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
-        going = [k for k in going if not _out_of_epochs(fits[k])]
+        going = [k for k in going if not _out_of_epochs_or_time(fits[k])]
         if going != everybody or pause():
             return going
 
@@ -64,9 +64,9 @@ def _train_epochs(fits, step, batches, one_epoch, pause):
 def _train_epoch(fits, step, batches, meter):
     """One pass over the rows, and what every network learns from it about its progress."""
     started = time.perf_counter()
+    for fit in fits:
+        fit.events.begin_epoch()
     listening = [fit.events for fit in fits if fit.is_watched]
-    for events in listening:
-        events.begin_epoch()
     step.begin_epoch()
     for run in batches.epoch():
         for batch in run.batches:
@@ -83,12 +83,15 @@ def _train_epoch(fits, step, batches, meter):
         fit.end_epoch(loss, batches.n, started)
 
 
-def _out_of_epochs(fit):
-    if fit.progress.n_iter < fit.params.max_iter:
+def _out_of_epochs_or_time(fit):
+    if fit.progress.n_iter >= fit.params.max_iter:
+        limit = f"Maximum iterations ({fit.params.max_iter})"
+    elif fit.is_out_of_time:
+        limit = f"Maximum time (max_time={fit.params.max_time} seconds)"
+    else:
         return False
     warnings.warn(
-        f"Stochastic Optimizer: Maximum iterations ({fit.params.max_iter}) reached and the "
-        "optimization hasn't converged yet.",
+        f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
         ConvergenceWarning,
         stacklevel=3,
     )

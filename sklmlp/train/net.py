@@ -12,7 +12,7 @@ from sklmlp.train.solvers import TorchSolver
 class Events:
     """The begin and end of everything in a fit, with nobody listening."""
 
-    stopped, optimizer = False, None
+    stopped, optimizer, follows_batches = False, None, False
 
     def begin_training(self):
         """Before the first epoch."""
@@ -126,6 +126,8 @@ class SkorchEvents(Events):
     training, held_out : tuple of X and y
         As the user gave them, checked; `held_out` is None without early stopping.
     """
+
+    follows_batches = True
 
     def __init__(self, estimator, fit, training, held_out):
         self.net = Net(

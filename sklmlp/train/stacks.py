@@ -27,6 +27,11 @@ def train(fits, one_epoch=False):
         Of networks of one spec, on tables of one table's rows.
     one_epoch : bool, default=False
         Whether a single pass is asked for, as `partial_fit` does.
+
+    Returns
+    -------
+    ended : bool
+        Whether they ended by themselves.
     """
     by_hand = can_step_by_hand(fits[0].network.spec)
     stay_put = any(fit.stays_put for fit in fits)
@@ -48,6 +53,7 @@ def train(fits, one_epoch=False):
         _on_threads(work, stacks, n_threads, interrupted)
     if interrupted.is_set():
         warnings.warn("Training interrupted by user.", stacklevel=2)
+    return not interrupted.is_set()
 
 
 def _can_stack(fits):

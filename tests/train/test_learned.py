@@ -23,7 +23,7 @@ def test_history(solver, early_stopping, kind):
     model = make(kind, solver=solver, early_stopping=early_stopping).fit(X, y)
     history = model.history_
     names = {"epoch", "train_loss", "lr", "seconds"}
-    names |= {"valid_loss", "valid_score"} if early_stopping else set()
+    names |= {"train_score", "valid_loss", "valid_score"} if early_stopping else set()
     assert all(set(record) == names for record in history)
     assert [record["epoch"] for record in history] == list(range(1, model.n_iter_ + 1))
     assert [record["train_loss"] for record in history] == model.loss_curve_

@@ -187,14 +187,21 @@ def test_ctrl_c_in_a_step(solver, at):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_verbose_lines(options, kind, capsys):
-    """`verbose=True` prints scikit-learn's lines."""
+    """`verbose=True` prints scikit-learn's lines, with rate and training score added."""
     X, y = make_table(kind)
     ours, theirs = make_pair(kind, verbose=True, **{"max_iter": 40, **options})
     theirs.fit(X, y)
     expected = capsys.readouterr().out
     ours.fit(X, y)
     assert expected.startswith("Iteration 1, loss = ")
-    assert capsys.readouterr().out == expected
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(", learning rate")[0] for line in lines] == expected.splitlines()
+    epochs = [line for line in lines if line.startswith("Iteration")]
+    for line, epoch in zip(epochs, ours.history_, strict=True):
+        added = f", learning rate = {epoch['lr']:g}"
+        if ours.early_stopping:
+            added += f", training score = {epoch['train_score']:f}"
+        assert line.endswith(added)
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

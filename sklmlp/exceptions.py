@@ -1,0 +1,34 @@
+"""Warnings of fits that failed to learn, one class for each reason."""
+
+from sklearn.exceptions import ConvergenceWarning
+
+__all__ = [
+    "ConstantFeaturesWarning",
+    "DeadUnitsWarning",
+    "DivergenceWarning",
+    "TrainingWarning",
+    "UnscaledFeaturesWarning",
+]
+
+
+class TrainingWarning(UserWarning):
+    """A fit failed to learn, and this is why.
+
+    The base of the warnings below, each of which is raised at most once a fit.
+    """
+
+
+class DivergenceWarning(TrainingWarning, ConvergenceWarning):
+    """Loss or score became NaN or infinite, or the loss rose."""
+
+
+class DeadUnitsWarning(TrainingWarning):
+    """All units of a hidden layer are zero for all rows."""
+
+
+class ConstantFeaturesWarning(TrainingWarning):
+    """All features are constant."""
+
+
+class UnscaledFeaturesWarning(TrainingWarning):
+    """Features have means or scales that a network does not learn from."""

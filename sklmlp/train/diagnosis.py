@@ -1,0 +1,206 @@
+"""Why a fit failed to learn. Looked into only after one that did."""
+
+import math
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from sklmlp.exceptions import (
+    ConstantFeaturesWarning,
+    DeadUnitsWarning,
+    DivergenceWarning,
+    UnscaledFeaturesWarning,
+)
+
+MOST_ROWS = 2_000
+"""A diagnosis looks at no more rows than this."""
+
+LARGEST, SMALLEST = 10.0, 0.03
+"""Means and scales beyond these are far from the 0 and 1 of standardized features."""
+
+
+def warn_of_failed_learning(fits, feature_names=None, stacklevel=2):
+    """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        When they have ended.
+    feature_names : array-like of str, default=None
+    stacklevel : int, default=2
+        As `warnings.warn` takes it.
+    """
+    reasons = {}
+    with torch.inference_mode():
+        for fit in fits:
+            for reason in _reasons(fit, feature_names):
+                reasons.setdefault(type(reason), reason)
+    for reason in reasons.values():
+        warnings.warn(reason, stacklevel=stacklevel + 1)
+
+
+def lower_rate(params):
+    """What to try after a divergence."""
+    if params.solver == "lbfgs":
+        return "Scale the features."
+    return (
+        "Scale the features, or lower the rate: try learning_rate_init="
+        f"{params.learning_rate_init / 10:g}."
+    )
+
+
+def _reasons(fit, feature_names):
+    """Instances of the warnings that apply to a fit."""
+    progress, network = fit.progress, fit.network
+    if progress.n_iter == 0 or not network.flat.isfinite().all():
+        return  # nothing was trained, or the estimator raises
+    scores = progress.validation_scores if fit.validation is not None else None
+    if scores and math.isnan(scores[-1]):
+        yield DivergenceWarning(
+            f"Training diverged: the validation score became NaN in epoch {progress.n_iter}. "
+            f"The weights of the best validation score are kept. {lower_rate(fit.params)}"
+        )
+    elif not math.isfinite(fit.reached):
+        yield DivergenceWarning(
+            f"Training diverged: the training loss is {fit.reached} after {progress.n_iter} "
+            f"epochs. {lower_rate(fit.params)}"
+        )
+    sample = replace(fit.table, index=_some(fit.table))
+    constant = _loss_of_a_constant(fit, sample)
+    # the loss of some rows is not quite that of all; a closer look is worth its time only near it
+    if constant is None or fit.reached < constant - 0.1 * abs(constant):
+        return
+    seen = _look(fit, sample)
+    if seen.loss < constant - 0.01 * abs(constant):
+        return
+    curve = progress.loss_curve[-progress.n_iter :]
+    if len(curve) > 1 and math.isfinite(curve[-1]) and curve[-1] > 1.5 * abs(curve[0]):
+        yield DivergenceWarning(
+            f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
+            f"{len(curve)} epochs. {lower_rate(fit.params)}"
+        )
+    if seen.dead:
+        yield DeadUnitsWarning(
+            f"All units of hidden layer {seen.dead[0]} are zero for all rows, so that nothing "
+            "passes it and nothing is learnt. Scale the features, lower learning_rate_init="
+            f"{fit.params.learning_rate_init:g}, or choose an activation that is not flat, such "
+            "as 'leaky_relu' or 'gelu'."
+        )
+    if (seen.smallest == seen.largest).all():
+        yield ConstantFeaturesWarning(
+            f"All {len(seen.smallest)} features are constant, so that all rows get the same answer."
+        )
+    elif (worst := _worst_scaled(seen)) is not None:
+        name = f"feature {worst}" if feature_names is None else f"{feature_names[worst]!r}"
+        yield UnscaledFeaturesWarning(
+            f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
+            f"deviation {seen.scale[worst]:.3g}. Networks learn from features of mean 0 and "
+            "standard deviation 1: use make_pipeline(StandardScaler(), ...)."
+        )
+
+
+def _some(table):
+    """Evenly spread rows of a table."""
+    step = -(-len(table) // MOST_ROWS)
+    return np.arange(0, len(table), step) if table.index is None else table.index[::step]
+
+
+def _loss_of_a_constant(fit, sample):
+    """The loss of answering the mean target to all rows; None where all targets are the same.
+
+    With the loss's canonical link no constant does better, with others hardly one.
+    """
+    loss, k = fit.loss, fit.network.spec.n_outputs
+    y = sample.y[torch.from_numpy(sample.index).to(sample.y.device)]
+    if (y == y[:1]).all():
+        return None
+    dtype = fit.network.flat.dtype
+    weight = sample.weights()
+    weight = np.ones(len(y)) if weight is None else weight
+    if not weight.sum() > 0:
+        return None
+    weight = torch.as_tensor(weight / weight.sum(), dtype=dtype, device=y.device)
+    indicators = torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
+    mean = weight @ indicators.to(dtype)
+    # with more outputs than targets any constant will do
+    z = _logits_of(mean, loss.out_activation) if mean.shape == (k,) else mean.new_zeros(k)
+    return float(weight @ loss.rows(z.expand(len(y), k), y))
+
+
+def _logits_of(mean, out_activation):
+    """The inverse of a link, within finite numbers."""
+    tiny = torch.finfo(mean.dtype).tiny
+    if out_activation == "logistic":
+        return torch.logit(mean, eps=torch.finfo(mean.dtype).eps)
+    return mean.clamp(min=tiny).log() if out_activation in ("softmax", "exp") else mean
+
+
+@dataclass
+class Seen:
+    """What one pass over some rows shows.
+
+    Parameters
+    ----------
+    loss : float
+    dead : list of int
+        Hidden layers, from 1, whose units are all zero for all rows.
+    mean, scale, smallest, largest : ndarray of shape (n_features,)
+    """
+
+    loss: float
+    dead: list
+    mean: np.ndarray
+    scale: np.ndarray
+    smallest: np.ndarray
+    largest: np.ndarray
+
+
+def _look(fit, sample):
+    network, total, weight_sum, n = fit.network, 0.0, 0.0, len(sample)
+    sums = squares = 0.0
+    smallest, largest = np.inf, -np.inf
+    with _outputs_that_live(network) as lives:
+        for x, y, weight in sample.slices():
+            rows = fit.loss.rows(network.logits(x), y)
+            total += float((rows if weight is None else rows * weight).sum())
+            weight_sum += float(len(x) if weight is None else weight.sum())
+            x = x.cpu().double().numpy()
+            sums, squares = sums + x.sum(0), squares + np.square(x).sum(0)
+            smallest, largest = np.minimum(smallest, x.min(0)), np.maximum(largest, x.max(0))
+    mean = sums / n
+    scale = np.sqrt(np.maximum(squares / n - np.square(mean), 0))
+    dead = [number for number, alive in enumerate(lives, 1) if not alive]
+    return Seen(total / weight_sum, dead, mean, scale, smallest, largest)
+
+
+@contextmanager
+def _outputs_that_live(network):
+    """For each hidden activation, whether any of its outputs was not zero."""
+    lives = [False] * len(network.activations)
+
+    def look(number):
+        def hook(module, inputs, output):
+            lives[number] = lives[number] or bool(output.any())
+
+        return hook
+
+    handles = [m.register_forward_hook(look(i)) for i, m in enumerate(network.activations)]
+    try:
+        yield lives
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _worst_scaled(seen):
+    """The feature that is farthest from standardized, if it is far; None otherwise."""
+    size = np.maximum(np.abs(seen.mean), seen.scale)
+    if size.max() > LARGEST:
+        return int(size.argmax())
+    varying = seen.largest > seen.smallest
+    if seen.scale[varying].max() < SMALLEST:
+        return int(np.where(varying, seen.scale, np.inf).argmin())
+    return None

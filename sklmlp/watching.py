@@ -1,0 +1,187 @@
+"""What a fit is judged by: rows to score, how to score them, and the model of the moment."""
+
+import copy
+import inspect
+from dataclasses import dataclass, replace
+from numbers import Number
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.metrics import check_scoring
+from sklearn.utils.validation import _check_sample_weight
+
+from sklmlp import train
+
+MOST_TRAINING_ROWS = 10_000
+"""The training score of an epoch is that of no more rows than this."""
+
+
+@dataclass
+class Part:
+    """Some rows of a table, as the network sees them and as the user gave them.
+
+    Parameters
+    ----------
+    table : Table
+        Its `index` says which rows these are.
+    X, y : ndarray or sparse matrix
+        All rows of the table, checked; y has the user's labels.
+    """
+
+    table: train.Table
+    X: object
+    y: object
+
+    def take(self, index):
+        """The part that has these of the rows."""
+        if self.table.index is not None:
+            index = self.table.index[index]
+        return replace(self, table=replace(self.table, index=index))
+
+    def rows(self):
+        """X and y of the part."""
+        index = self.table.index
+        return (self.X, self.y) if index is None else (self.X[index], self.y[index])
+
+
+def check_validation_set(estimator, y, X_val, y_val, sample_weight_val):
+    """The user's own validation rows, checked as X, y and sample_weight are; or None.
+
+    Returns
+    -------
+    (X_val, y_val, sample_weight_val) : tuple or None
+    """
+    if X_val is None and y_val is None:
+        if sample_weight_val is not None:
+            raise ValueError("sample_weight_val is provided, but X_val was not provided.")
+        return None
+    if y_val is None:
+        raise ValueError("X_val is provided, but y_val was not provided.")
+    if X_val is None:
+        raise ValueError("y_val is provided, but X_val was not provided.")
+    if not estimator.early_stopping:
+        raise ValueError(
+            "X_val and y_val are passed to fit while at the same time early_stopping is False. "
+            "When passing X_val and y_val to fit, early_stopping should be set to True."
+        )
+    try:
+        # as the rows of a partial fit: of the names, width and labels that are known
+        X_val, y_val = estimator._validate(X_val, y_val, anew=False, incremental=True)
+    except ValueError as error:
+        raise ValueError(f"X_val and y_val do not fit X and y: {error}") from error
+    if y_val.shape[1:] != y.shape[1:]:
+        raise ValueError(
+            f"y_val has the shape {y_val.shape}, which does not go with y of shape {y.shape}."
+        )
+    if sample_weight_val is not None:
+        sample_weight_val = _check_sample_weight(
+            sample_weight_val, X_val, ensure_non_negative=True, copy=True
+        )
+    return X_val, y_val, sample_weight_val
+
+
+def watch(fit, estimator, training, held_out, dtype):
+    """Let a fit be judged by the rows that are held out, beside some of those it trains on.
+
+    Parameters
+    ----------
+    fit : Fit
+    estimator : MLPClassifier or MLPRegressor
+        Of this network alone.
+    training, held_out : Part
+    dtype : numpy.dtype
+        Of the weights that a scorer sees.
+    """
+    scorer = None
+    if estimator.scoring not in (None, "loss"):
+        scorer = _told_of_classes(check_scoring(estimator, estimator.scoring), estimator)
+    n, rng = len(training.table), fit.rng
+    if n > MOST_TRAINING_ROWS:
+        training = training.take(np.sort(_twin(rng).choice(n, MOST_TRAINING_ROWS, replace=False)))
+    fit.training_sample, fit.validation = (
+        train.Validation(part.table, _score_of(part, estimator, scorer, dtype))
+        for part in (training, held_out)
+    )
+    if scorer is not None:
+        fit.validation.score = _never_nan(fit.validation.score, estimator.scoring)
+
+
+def model_of_the_moment(estimator, network, dtype):
+    """A fitted copy of an estimator with the weights that its network has now.
+
+    It takes checked rows, so it knows no names of features.
+    """
+    model = copy.copy(estimator)
+    for name in ("feature_names_in_", "estimators_", "_skl_callbacks"):
+        vars(model).pop(name, None)
+    model._keep_network(network.weights(dtype), network)
+    return model
+
+
+def _twin(rng):
+    """A generator that draws what `rng` would, and leaves it where it is."""
+    twin = np.random.RandomState()
+    twin.set_state(rng.get_state())
+    return twin
+
+
+def _score_of(part, estimator, scorer, dtype):
+    """The function of logits, loss and network that `scoring` makes a part's score."""
+    weight = part.table.weights()
+    if estimator.scoring == "loss":
+        return lambda logits, loss, network: -loss
+    X, y = part.rows()
+    if scorer is None:
+        y = estimator._encode(y)
+        return lambda logits, loss, network: estimator._score_logits(y, weight, logits)
+    known = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
+
+    def score(logits, loss, network):
+        value = scorer(model_of_the_moment(estimator, network, dtype), X, y, **known)
+        if not isinstance(value, Number) and np.ndim(value) != 0:
+            raise ValueError(
+                f"scoring={estimator.scoring!r} must give a number, got {value!r} of "
+                f"{type(value).__name__}."
+            )
+        return value
+
+    return score
+
+
+def _never_nan(score, scoring):
+    """A score that refuses to be NaN for finite logits, which nothing could be judged by."""
+
+    def checked(logits, loss, network):
+        value = score(logits, loss, network)
+        if np.isnan(value):
+            raise ValueError(
+                f"scoring={scoring!r} is NaN on the validation rows, perhaps for the want of a "
+                "class in them. Pass X_val and y_val that have all classes, raise "
+                "validation_fraction, or choose another scoring."
+            )
+        return value
+
+    return checked
+
+
+def _takes_weights(scorer):
+    function = getattr(scorer, "_score_func", scorer)
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _told_of_classes(scorer, estimator):
+    """A scorer of probabilities whose metric is told of classes that its rows may lack."""
+    function, kwargs = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", None)
+    if function is None or kwargs is None or "labels" in kwargs:
+        return scorer
+    by_label = "predict" not in np.atleast_1d(scorer._response_method)
+    if (
+        not (by_label and is_classifier(estimator))
+        or estimator._class_targets.kind == "multilabel-indicator"
+        or "labels" not in inspect.signature(function).parameters
+    ):
+        return scorer
+    scorer = copy.copy(scorer)
+    scorer._kwargs = {**kwargs, "labels": estimator.classes_}
+    return scorer
