@@ -9,9 +9,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import io, runtime, train
+from sklmlp.architecture import html_beside
 from sklmlp.data import ConvertedRows, as_tensor
 from sklmlp.nn import Predictor, assemble
 
@@ -130,6 +132,10 @@ class Fitted(BaseEstimator):
             [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
             for arrays in (self.coefs_, self.intercepts_)
         ]
+
+    def _html_repr(self):
+        """What notebooks show: scikit-learn's diagram, and the layers beside it."""
+        return html_beside(estimator_html_repr(self), self)
 
     def __sklearn_is_fitted__(self):
         return "coefs_" in vars(self) or "estimators_" in vars(self)
