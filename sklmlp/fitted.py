@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
+from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import io, runtime, train
+from sklmlp.architecture import html_beside
 from sklmlp.data import ConvertedRows, as_tensor
 from sklmlp.nn import assemble, make_predictor
 
@@ -153,6 +155,10 @@ class Fitted(BaseEstimator):
         """The NumPy dtype of what was learned."""
         arrays = self._layers()[0] or self._extras[0].values()
         return next(array.dtype for array in arrays if array.dtype.kind == "f")
+
+    def _html_repr(self):
+        """What notebooks show: scikit-learn's diagram, and the layers beside it."""
+        return html_beside(estimator_html_repr(self), self)
 
     def __sklearn_is_fitted__(self):
         return "_spec" in vars(self) or "estimators_" in vars(self)

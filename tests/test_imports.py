@@ -31,11 +31,13 @@ MAY_IMPORT = {
         "losses",
         "nn",
     },  # of `fitted`, which pickles through it, nothing
-    "fitted": {"data", "nn", "train", "io", "runtime"},
+    "architecture": {"nn"},
+    "fitted": {"architecture", "data", "nn", "train", "io", "runtime"},
     "watching": {"train"},
     "base": {"activations", "losses", "data", "fitted", "nn", "train", "io", "runtime", "watching"},
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "losses"},
+    "inspection": {"architecture", "data", "fitted", "losses", "nn", "runtime", "train"},
 }
 
 EXTRAS = {"matplotlib", "rich", "onnx", "skl2onnx", "skops", "dask", "optuna", "pandas", "polars"}

@@ -1,0 +1,88 @@
+"""Facts about a fitted network, layer by layer."""
+
+import numpy as np
+import torch
+
+from sklmlp.inspection.activity import activities
+from sklmlp.inspection.gradients import gradient_norms
+from sklmlp.inspection.layers import Layers, one_network
+
+
+def diagnose(estimator, X, y=None):
+    """Facts about each layer of a fitted network.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Fitted; of an ensemble pass one of its `estimators_`.
+    X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        Rows to look at, such as those of training.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Their targets, for the gradient; without them `gradient_norm` is NaN.
+
+    Returns
+    -------
+    facts : pandas.DataFrame
+        A row for each hidden layer and one for the output, whose logits are looked at:
+
+        - `activation`: its name, None for the output;
+        - `units`: what the layer hands on;
+        - `weight_norm`: the Euclidean norm of its matrices;
+        - `gradient_norm`: that of the gradient of the mean loss with respect to them;
+        - `dead`: the share of units that hand on zero for every row, up to 1e-6;
+        - `saturated`: the share of rows and units where the activation's slope is less than a
+          twentieth of its steepest; for activations that are flat on both sides, such as
+          'logistic' and 'tanh', and 0 for others; NaN for the output, activations across units
+          and those of one's own;
+        - `effective_rank`: of what the layer hands on, (n_samples, units): the exponential of
+          the entropy of its normalised singular values [1]_;
+        - `mean`, `std`: of what it hands on, over rows and units.
+
+    References
+    ----------
+    .. [1] Roy & Vetterli (2007), "The effective rank: A measure of effective dimensionality".
+       EUSIPCO.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.inspection import diagnose
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8, 4), solver="lbfgs", random_state=0).fit(X, y)
+    >>> diagnose(mlp, X, y)[["activation", "units"]]
+             activation  units
+    layer
+    hidden 0       relu      8
+    hidden 1       relu      4
+    output         None      3
+    """
+    try:
+        import pandas as pd
+    except ImportError as error:
+        raise ImportError("diagnose needs pandas: pip install 'sklmlp[examples]'") from error
+    estimator = one_network(estimator)
+    rows = activities(estimator, estimator._check_rows(X))
+    gradients = np.full(len(rows), np.nan) if y is None else gradient_norms(estimator, X, y)
+    return pd.DataFrame(
+        {
+            "activation": pd.Series([row.activation for row in rows], dtype=object),
+            "units": [len(row.magnitude) for row in rows],
+            "weight_norm": weight_norms(estimator),
+            "gradient_norm": gradients,
+            "dead": [row.dead.mean() if row.activation else np.nan for row in rows],
+            "saturated": [row.saturated.mean() for row in rows],
+            "effective_rank": [row.effective_rank for row in rows],
+            "mean": [row.mean for row in rows],
+            "std": [row.std for row in rows],
+        },
+    ).set_index(pd.Index([row.layer for row in rows], name="layer"))
+
+
+def weight_norms(estimator):
+    """The Euclidean norm of each layer's matrices."""
+    with torch.no_grad():
+        return [
+            float(torch.cat([p.reshape(-1) for p in layer.matrices]).norm())
+            for layer in Layers(estimator).layers
+        ]

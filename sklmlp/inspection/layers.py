@@ -1,0 +1,144 @@
+"""The layers of a fitted network, and what they hand on for rows."""
+
+import copy
+from dataclasses import dataclass
+
+import torch
+from sklearn.frozen import FrozenEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from sklmlp.data import ConvertedRows
+from sklmlp.fitted import VALUES_AT_A_TIME, Fitted
+
+
+def one_network(estimator, any_module=False):
+    """The fitted estimator of one network of layers that `estimator` is, or has frozen.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier, MLPRegressor or FrozenEstimator
+    any_module : bool, default=False
+        Whether a module of the user's own will do, whose layers are not known.
+
+    Returns
+    -------
+    estimator : MLPClassifier or MLPRegressor
+
+    Raises
+    ------
+    TypeError
+        For any other estimator.
+    ValueError
+        For an ensemble, and for a module of the user's own.
+    """
+    if isinstance(estimator, FrozenEstimator):
+        estimator = estimator.estimator
+    if not isinstance(estimator, Fitted):
+        raise TypeError(
+            "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or a FrozenEstimator of "
+            f"one, got {estimator!r}."
+        )
+    check_is_fitted(estimator)
+    if "estimators_" in vars(estimator):
+        raise ValueError(
+            f"estimator has {len(estimator.estimators_)} networks, and one is looked at at a time; "
+            "pass one of its estimators_, such as estimators_[0]."
+        )
+    if estimator.module is not None and not any_module:
+        raise ValueError(
+            f"estimator has a module of its own, module={estimator.module!r}, whose layers are not "
+            "known; look at it in torch, where it is estimator.module_."
+        )
+    return estimator
+
+
+@dataclass
+class Layer:
+    """One layer of a network: an affine map and what follows it.
+
+    Parameters
+    ----------
+    name : str
+        "hidden 0", "hidden 1" and so on, and "output".
+    children : dict of str to torch.nn.Module
+        What rows go through, one after the other.
+    choice : Choice or None
+        What the activation is; None for the output layer, whose logits are looked at.
+    """
+
+    name: str
+    children: dict
+    choice: object
+
+    @property
+    def activation(self):
+        """The activation's module, or None for the output layer."""
+        for child, parent in self.children.items():
+            for name, module in parent.named_modules(prefix=child):
+                if name.rpartition(".")[2].startswith("activation"):
+                    return module
+        return None
+
+    @property
+    def matrices(self):
+        """Its weights without biases, slopes and the scales of normalizations."""
+        return [p for child in self.children.values() for p in child.parameters() if p.ndim > 1]
+
+    def __call__(self, x):
+        """What comes in, (n, fan in), to what is handed on, (n, units)."""
+        for child in self.children.values():
+            x = child(x)
+        return x
+
+
+class Layers:
+    """The layers of a network in prediction, of a copy that may be hooked and differentiated.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        See `one_network`.
+    module : torch.nn.Sequential, default=None
+        Another state of its network; None for the fitted one.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        The last one is the output's.
+    """
+
+    def __init__(self, estimator, module=None):
+        self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
+        choices = estimator._spec.activations
+        names = [f"hidden {i}" for i in range(len(choices))]
+        children = [{} for _ in [*names, "output"]]
+        for name, child in self.module.named_children():
+            number = name.rpartition("_")[2]  # linear_0, activation_0, linear_1
+            children[int(number) if number.isdigit() else -1][name] = child
+        parts = zip([*names, "output"], children, [*choices, None], strict=True)
+        self.layers = [Layer(*part) for part in parts]
+        coef = next(self.module.parameters())
+        self.dtype, self.device = coef.dtype, coef.device
+        self.widest = max(estimator.n_features_in_, *map(max, estimator._spec.shapes))
+
+    def __call__(self, x):
+        """Rows, (n, d), to what each layer hands on for them, a list of (n, units)."""
+        handed_on = []
+        for layer in self.layers:
+            x = layer(x)
+            handed_on.append(x)
+        return handed_on
+
+    def runs(self, X):
+        """Checked rows as tensors, so many at a time that memory is bounded."""
+        rows = ConvertedRows(X, self.dtype, self.device)
+        size = max(1, VALUES_AT_A_TIME // self.widest)
+        for start in range(0, X.shape[0], size):
+            yield rows.take(slice(start, start + size))
+
+
+def slope(activation, z):
+    """The derivative of an elementwise activation, by autograd; of the shape of z."""
+    with torch.inference_mode(False), torch.enable_grad():
+        z = z.detach().clone().requires_grad_()
+        return torch.autograd.grad(activation(z).sum(), z)[0]

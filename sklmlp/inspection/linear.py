@@ -1,0 +1,66 @@
+"""The one affine map that a stack of affine maps is."""
+
+import numpy as np
+
+from sklmlp.inspection.layers import one_network
+
+
+def linear_equivalent(estimator):
+    """The one affine map that a network without nonlinearity collapses to.
+
+    ``(x W + b) V + c = x (W V) + (b V + c)``: affine maps in a row are an affine map, however many
+    they are. A network needs a nonlinearity between them to be more than that.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Fitted, with one network whose activations are all 'identity', or without hidden layers.
+
+    Returns
+    -------
+    coef : ndarray of shape (n_features, n_outputs)
+    intercept : ndarray of shape (n_outputs,)
+        ``X @ coef + intercept`` are the logits: the predictions of a squared error, and what
+        softmax, logistic and exp make probabilities and means of.
+
+    Raises
+    ------
+    ValueError
+        If some activation is not 'identity', or normalization or skips stand between the maps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklmlp import MLPRegressor
+    >>> from sklmlp.inspection import linear_equivalent
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> deep = MLPRegressor(
+    ...     hidden_layer_sizes=(20, 20), activation="identity", solver="lbfgs", random_state=0
+    ... ).fit(X, y)
+    >>> coef, intercept = linear_equivalent(deep)
+    >>> coef.shape
+    (10, 1)
+    >>> np.allclose(deep.predict(X), (X @ coef + intercept).ravel())
+    True
+    """
+    estimator = one_network(estimator)
+    for i, choice in enumerate(estimator._spec.activations):
+        if choice.name != "identity" or choice.own is not None:
+            raise ValueError(
+                f"The activation of hidden layer {i} is {choice.name!r}, and a stack of affine "
+                "maps is one affine map only where no nonlinearity stands between them: with one, "
+                "the network's slope depends on where its input lies. activation='identity' is "
+                "welcome."
+            )
+    for name, plain in {"normalization": None, "residual": False}.items():
+        value = getattr(estimator, name)
+        if value != plain:
+            raise ValueError(
+                f"The network has more than affine maps in a row: {name}={value!r}; {name}="
+                f"{plain!r} is welcome."
+            )
+    coef, intercept = estimator.coefs_[0], estimator.intercepts_[0]
+    for W, b in zip(estimator.coefs_[1:], estimator.intercepts_[1:], strict=True):
+        coef, intercept = coef @ W, intercept @ W + b
+    return np.array(coef), np.array(intercept)
