@@ -133,13 +133,13 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 sample_weight = _check_sample_weight(
                     sample_weight, X, ensure_non_negative=True, copy=True
                 )
-            sample_weight = self._weigh(y, sample_weight)
+            weight = self._weigh(y, sample_weight)
             device, dtype = self._device_and_dtype(X, anew)
             own = check_validation_set(self, y, *own)
-            own = own and (*own[:2], self._weigh(own[1], own[2]))
+            own = own and (*own[:2], self._weigh(own[1], own[2], (y, sample_weight)))
             members = self._members(anew)
             computing = train.computing_dtype(dtype, self, device)
-            whole = Part(self._table(X, y, sample_weight, computing), X, y)
+            whole = Part(self._table(X, y, weight, computing), X, y)
             own = own and Part(self._table(*own, computing), *own[:2])
             fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
             tasks = self._tasks(given, whole.table, fits, dtype, incremental)
