@@ -138,7 +138,7 @@ def test_options_work_alone(options, kind):
     check_promises(kind, options)
 
 
-@pytest.mark.parametrize("number, options", enumerate(random_combinations(20)))
+@pytest.mark.parametrize("number, options", list(enumerate(random_combinations(20))))
 def test_options_work_together(number, options):
     """Random combinations keep what is promised of estimators."""
     check_promises(KINDS[number % len(KINDS)], options)
