@@ -50,7 +50,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         normalization [6]_, layer normalization [7]_ or root mean square normalization [8]_.
     residual : bool, default=False
         Whether each hidden layer is added to what came into it [9]_: as it is where the widths
-        agree, by a learned linear map where they do not.
+        agree, by a learned linear map without bias, which starts by Glorot's rule, where they do
+        not.
     weight_init : str or (str, dict), default='auto'
         How `coefs_` start: 'auto' is the rule of the activation (scikit-learn's for
         scikit-learn's four), another name a function of `torch.nn.init`, such as 'orthogonal' or
@@ -58,6 +59,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     module : type, default=None
         A `torch.nn.Module` class of one's own in place of the stack of layers. It is constructed
         with `n_features_in`, `n_outputs` and `module_params`, and maps rows to logits.
+        `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`.
     solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
@@ -69,7 +71,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Further arguments of an optimizer of `torch.optim`. Its `weight_decay` is 0 unless given
         here, and never decays biases, normalizations and slopes.
     alpha : float, default=0.0001
-        Strength of the L2 penalty on `coefs_`. It is divided by the sum of the batch's weights.
+        Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
+        batch's weights.
     batch_size : int or 'auto', default='auto'
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
@@ -167,7 +170,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         to one fitted alone with its `random_state`. The attributes of a single network (`coefs_`,
         `loss_curve_`, `history_`, ...) are theirs.
     module_ : torch.nn.Sequential
-        The network from rows to logits, for use in torch.
+        The network from rows to logits, for use in torch; of the class `module` where there is
+        one.
     device_ : torch.device
         Where this machine computes predictions.
     t_ : int

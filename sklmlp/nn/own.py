@@ -48,17 +48,22 @@ def loaded(spec, extras, dtype, device):
     state, seed = extras[0], int(extras[1][SEED])
     module = _constructed(spec, seed, dtype).to(device)
     tensors = named_tensors(module)
-    got = {name: tuple(np.shape(value)) for name, value in state.items()}
-    asked = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if got != asked:
-        raise ValueError(
-            f"Training cannot go on: module={_name(spec)} has parameters and buffers of the "
-            f"shapes {asked}, and what was learned has {got}. Use warm_start=False to fit anew."
-        )
+    _check_shapes(spec, state, tensors)
     for name, tensor in tensors.items():  # one by one, so that parameters that are tied stay so
         value = torch.from_numpy(np.require(state[name], requirements="W"))
         tensor.data = value.to(tensor.device, tensor.dtype)
     return module
+
+
+def _check_shapes(spec, state, tensors):
+    got = {(name, tuple(np.shape(value))) for name, value in state.items()}
+    asked = {(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    if got != asked:
+        raise ValueError(
+            f"Training cannot go on: module={_name(spec)} with module_params={spec.module_params} "
+            f"asks for {dict(sorted(asked - got))}, and what was learned is "
+            f"{dict(sorted(got - asked))}. Use warm_start=False to fit anew."
+        )
 
 
 def named_tensors(module):
