@@ -174,9 +174,9 @@ def _construct(name, network, lr, arguments):
     """The optimizer, with a group of what is decayed and one of what is not."""
     kind = OPTIMIZERS[name]
     decayed, rest = _parameters(network, name in ELEMENTWISE)
-    has_decay = "weight_decay" in inspect.signature(kind).parameters
-    decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if has_decay else {}
-    no_decay = dict.fromkeys(decay, 0.0)
+    known = inspect.signature(kind).parameters
+    decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if "weight_decay" in known else {}
+    no_decay = {term: 0.0 for term in ("weight_decay", "lambd") if term in known}  # ASGD has both
     if name == "muon":
         matrices = [p for p in decayed if p.ndim == 2]
         others = [p for p in decayed if p.ndim != 2]
