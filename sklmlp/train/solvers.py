@@ -29,6 +29,7 @@ ELEMENTWISE = {
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
 NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
+"""Arguments of torch's classes that are ours to give, or that would undo a fit."""
 
 
 def solver_name(solver):
