@@ -68,8 +68,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         its name: 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon' (for the matrices, with
         AdamW for the rest) and so on.
     solver_params : dict, default=None
-        Further arguments of an optimizer of `torch.optim`. Its `weight_decay` is 0 unless given
-        here, and never decays biases, normalizations and slopes.
+        Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
+        Its `weight_decay` is 0 unless given here, and never decays biases, normalizations and
+        slopes.
     alpha : float, default=0.0001
         Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
         batch's weights.
@@ -87,11 +88,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The share of all steps in which those four rise to `learning_rate_init`; 0 is 0.3 for
         'one_cycle'.
     learning_rate_init : float, default=0.001
-        The step size of 'sgd' and 'adam'.
+        The step size of every solver but 'lbfgs'; the full rate of a schedule.
     power_t : float, default=0.5
         The exponent of 'invscaling'.
     max_iter : int, default=200
-        Epochs of 'sgd' and 'adam', iterations of 'lbfgs', at most.
+        Epochs, or iterations of 'lbfgs', at most.
     shuffle : bool, default=True
         Whether the rows are shuffled before each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -105,7 +106,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     max_grad_norm : float, default=None
-        The gradient is scaled down to this Euclidean norm where it is longer; None never does.
+        The gradient, penalty included, is scaled down to this Euclidean norm where it is longer;
+        None never does. Not for 'lbfgs'.
     momentum : float, default=0.9
         Momentum of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True

@@ -17,6 +17,7 @@ OPTIONS = {
     "adam": {},
     "sgd": {"solver": "sgd", "learning_rate": "adaptive"},
     "lbfgs": {"solver": "lbfgs"},
+    "adamw": {"solver": "adamw", "learning_rate": "one_cycle", "max_grad_norm": 1.0},
     "early stopping": {"early_stopping": True, "max_iter": 20},
     "gelu": {"activation": "gelu"},
 }

@@ -29,6 +29,7 @@ ELEMENTWISE = {
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
 NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
+"""Arguments of torch's classes that are ours to give, or that would undo a fit."""
 
 
 def solver_name(solver):
@@ -174,9 +175,9 @@ def _construct(name, network, lr, arguments):
     """The optimizer, with a group of what is decayed and one of what is not."""
     kind = OPTIMIZERS[name]
     decayed, rest = _parameters(network, name in ELEMENTWISE)
-    has_decay = "weight_decay" in inspect.signature(kind).parameters
-    decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if has_decay else {}
-    no_decay = dict.fromkeys(decay, 0.0)
+    known = inspect.signature(kind).parameters
+    decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if "weight_decay" in known else {}
+    no_decay = {term: 0.0 for term in ("weight_decay", "lambd") if term in known}  # ASGD has both
     if name == "muon":
         matrices = [p for p in decayed if p.ndim == 2]
         others = [p for p in decayed if p.ndim != 2]

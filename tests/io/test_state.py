@@ -264,7 +264,7 @@ def test_state_is_plain(activation, early_stopping, short_fits):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "nadam", "muon"])
 def test_state_is_plain_for_every_solver(kind, solver, short_fits):
     """So it is for every kind of target and solver, an incremental learner's moments included."""
     X, y = make_table(kind)

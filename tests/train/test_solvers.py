@@ -52,6 +52,8 @@ def plain_optimizers(solver, module, arguments):
         ]
     if solver == "rprop":
         return [torch.optim.Rprop(module.parameters(), lr=RATE, **arguments)]
+    if solver == "asgd":
+        rest["lambd"] = 0  # another decay
     return [OPTIMIZERS[solver]([matrices, rest], lr=RATE, **arguments)]
 
 
