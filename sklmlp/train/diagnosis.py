@@ -18,7 +18,7 @@ from sklmlp.exceptions import (
 MOST_ROWS = 2_000
 """A diagnosis looks at no more rows than this."""
 
-LARGEST, SMALLEST = 10.0, 0.03
+LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
 
 
