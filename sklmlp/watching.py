@@ -3,7 +3,6 @@
 import copy
 import inspect
 from dataclasses import dataclass, replace
-from numbers import Number
 
 import numpy as np
 from sklearn.base import is_classifier
@@ -138,11 +137,8 @@ def _score_of(part, estimator, scorer, dtype):
 
     def score(logits, loss, network):
         value = scorer(model_of_the_moment(estimator, network, dtype), X, y, **known)
-        if not isinstance(value, Number) and np.ndim(value) != 0:
-            raise ValueError(
-                f"scoring={estimator.scoring!r} must give a number, got {value!r} of "
-                f"{type(value).__name__}."
-            )
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "buif":
+            raise ValueError(f"scoring={estimator.scoring!r} must give a number, got {value!r}.")
         return value
 
     return score

@@ -18,7 +18,7 @@ from sklmlp.exceptions import (
 MOST_ROWS = 2_000
 """A diagnosis looks at no more rows than this."""
 
-LARGEST, SMALLEST = 10.0, 0.03
+LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
 
 
@@ -93,7 +93,7 @@ def _reasons(fit, feature_names):
         yield ConstantFeaturesWarning(
             f"All {len(seen.smallest)} features are constant, so that all rows get the same answer."
         )
-    elif (worst := _worst_scaled(seen)) is not None:
+    elif (worst := _worst_scaled(seen)) is not None and _can_be_learnt(fit, sample, seen):
         name = f"feature {worst}" if feature_names is None else f"{feature_names[worst]!r}"
         yield UnscaledFeaturesWarning(
             f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
@@ -123,11 +123,15 @@ def _loss_of_a_constant(fit, sample):
     if not weight.sum() > 0:
         return None
     weight = torch.as_tensor(weight / weight.sum(), dtype=dtype, device=y.device)
-    indicators = torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
-    mean = weight @ indicators.to(dtype)
+    mean = weight @ _indicators(y, k).to(dtype)
     # with more outputs than targets any constant will do
     z = _logits_of(mean, loss.out_activation) if mean.shape == (k,) else mean.new_zeros(k)
     return float(weight @ loss.rows(z.expand(len(y), k), y))
+
+
+def _indicators(y, k):
+    """Targets as a matrix of a column an output."""
+    return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
 
 
 def _logits_of(mean, out_activation):
@@ -204,3 +208,26 @@ def _worst_scaled(seen):
     if seen.scale[varying].max() < SMALLEST:
         return int(np.where(varying, seen.scale, np.inf).argmin())
     return None
+
+
+def _can_be_learnt(fit, sample, seen):
+    """Whether a single feature already tells of the targets: nothing is learnt from noise.
+
+    Under independence sqrt(n) times a correlation is nearly standard normal, and the largest of m
+    such is below sqrt(2 log m) but for a little.
+    """
+    k, n, products = fit.network.spec.n_outputs, len(sample), 0.0
+    targets = _indicators(sample.y[torch.from_numpy(sample.index).to(sample.y.device)], k)
+    targets = targets.cpu().double().numpy()
+    targets = _divided(targets - targets.mean(0), targets.std(0))
+    start = 0
+    for x, _, _ in sample.slices():
+        part = targets[start : start + len(x)]
+        start += len(x)
+        products = products + (x.cpu().double().numpy() - seen.mean).T @ part
+    correlations = _divided(np.abs(products).max(1), n * seen.scale)
+    return np.sqrt(n) * correlations.max() > 3 + np.sqrt(2 * np.log(products.size))
+
+
+def _divided(values, by):
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)

@@ -75,7 +75,7 @@ class Fit:
     events: Events
     epochs_before: int = 0
     training_sample: Validation | None = None
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=lambda: time.monotonic())
     """When the clock of `max_time` began to run, in seconds."""
 
     reached: float = np.nan

@@ -1,0 +1,200 @@
+"""A fit that fails to learn says why, and no other fit says anything."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from numpy.testing import assert_allclose
+from scipy.optimize import minimize
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import scale
+
+from sklmlp.exceptions import (
+    ConstantFeaturesWarning,
+    DeadUnitsWarning,
+    DivergenceWarning,
+    TrainingWarning,
+    UnscaledFeaturesWarning,
+)
+from sklmlp.losses import LOSSES
+from sklmlp.train import diagnosis
+from tests.tables import KINDS, make, make_table
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+REASONS = [
+    *(ConstantFeaturesWarning, DeadUnitsWarning),
+    *(DivergenceWarning, UnscaledFeaturesWarning),
+]
+
+
+def said(model, X, y, **options):
+    """The classes of the training warnings of a fit."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(X, y, **options)
+    return [w.category for w in caught if issubclass(w.category, TrainingWarning)]
+
+
+def dead(z):
+    """Zero wherever it may be evaluated here, so that no unit lives."""
+    return torch.relu(z - 1e6)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_learning_is_silent(kind, solver):
+    """A fit that learns warns of nothing, and is not looked at."""
+    X, y = make_table(kind, n_samples=200)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(diagnosis, "_look", None)
+        model = make(kind, solver=solver, learning_rate_init=0.05, max_iter=60)
+        assert said(model, X, y) == []
+
+
+@pytest.mark.parametrize("unscaled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_is_no_failure(kind, unscaled):
+    """Nothing is said of a table with nothing to learn, on whatever scale."""
+    _, y = make_table(kind, n_samples=200)
+    X = np.random.default_rng(1).normal(loc=100 if unscaled else 0, size=(200, 3))
+    assert said(make(kind, max_iter=30), X, y) == []
+
+
+@pytest.mark.parametrize("kind", ["binary", "multilabel", "regression", "counts"])
+def test_one_target_is_no_failure(kind):
+    """Nothing is said where all rows have the same target."""
+    X, y = make_table(kind)
+    assert said(make(kind), 1000 * X, np.ones_like(y)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dead_units(kind):
+    """A hidden layer without a living unit is named."""
+    X, y = make_table(kind)
+    model = make(kind, hidden_layer_sizes=(8, 8), activation=["tanh", dead], max_iter=60)
+    with pytest.warns(DeadUnitsWarning, match="All units of hidden layer 2 are zero for all rows"):
+        model.set_params(learning_rate_init=0.01).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_constant_features(solver, kind):
+    """Rows that are all the same are told of."""
+    _, y = make_table(kind)
+    model = make(kind, solver=solver, max_iter=60)
+    with pytest.warns(ConstantFeaturesWarning, match="All 4 features are constant"):
+        model.fit(np.full((60, 4), 0.5), y)
+
+
+@pytest.mark.parametrize(
+    "mean, sizes, says",
+    [
+        (2000, [1, 1, 1, 1, 1], r"mean 2e\+03 and standard deviation 1\."),
+        (0, [1e-4, 1e-4, 1e-4, 5e-5, 1e-4], r"standard deviation 5e-05\."),
+        (0, [1, 1, 1, 1e4, 1], r"standard deviation 1e\+04\."),
+    ],
+)
+@pytest.mark.parametrize("named", [False, True])
+def test_unscaled_features(mean, sizes, says, named):
+    """The feature that is farthest from standardized is named, with its mean and scale."""
+    X, y = make_table("regression", n_samples=300)
+    X = scale(X) * sizes
+    X[:, 3] += mean
+    if named:
+        X = pd.DataFrame(X, columns=["age", "size", "rooms", "year", "tax"])
+    what = "'year'" if named else "feature 3"
+    message = f"not scaled: {what} has mean .*{says} .*StandardScaler"
+    with pytest.warns(UnscaledFeaturesWarning, match=message):
+        make("regression", max_iter=20).fit(X, y)
+
+
+def test_a_loss_that_rose():
+    """A loss that ends above its beginning is a divergence, with the rate to try."""
+    X, y = make_table("regression", n_samples=200)
+    params = {"solver": "sgd", "learning_rate_init": 0.2, "max_iter": 5, "tol": 0}
+    model = make("regression", activation="identity", momentum=0.0, **params)
+    with pytest.warns(DivergenceWarning, match=r"loss rose from .* to .*learning_rate_init=0.02\."):
+        model.fit(4 * X, y)
+    assert issubclass(DivergenceWarning, ConvergenceWarning)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("n_estimators", [1, 3])
+def test_a_diverged_score(n_estimators):
+    """A validation score of NaN is a divergence; an ensemble tells of it once."""
+    X, y = make_table("regression", n_samples=100)
+    model = make(
+        "regression", activation="identity", solver="sgd", learning_rate_init=100.0,
+        early_stopping=True, max_iter=1000, n_iter_no_change=1000, n_estimators=n_estimators,
+    )  # fmt: skip
+    assert said(model, X, y).count(DivergenceWarning) == 1
+    with pytest.warns(DivergenceWarning, match=r"score became NaN.*learning_rate_init=10\."):
+        model.fit(X, y)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_weights_that_are_not_finite():
+    """scikit-learn's error of weights that are not finite says which rate to try."""
+    X, y = make_table("regression")
+    model = make("regression", solver="sgd", learning_rate_init=1e3, max_iter=500)
+    with pytest.raises(ValueError, match=r"non-finite parameter.*try learning_rate_init=100\."):
+        model.fit(100 * X, y)
+
+
+def test_once_an_ensemble():
+    """However many networks fail, each reason is told once."""
+    _, y = make_table("binary")
+    model = make("binary", n_estimators=4, activation=dead, max_iter=60, learning_rate_init=0.01)
+    assert sorted(said(model, np.ones((60, 2)), y), key=REASONS.index) == REASONS[:2]
+
+
+def test_each_is_a_class_of_its_own():
+    """One reason can be ignored while another is raised, and all of them at once."""
+    _, y = make_table("binary")
+    model = make("binary", activation=dead, max_iter=60, learning_rate_init=0.01)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("ignore", DeadUnitsWarning)
+        with pytest.raises(ConstantFeaturesWarning):
+            model.fit(np.ones((60, 2)), y)
+        warnings.simplefilter("ignore", TrainingWarning)
+        model.fit(np.ones((60, 2)), y)
+
+
+def test_one_pass_is_no_failure():
+    """`partial_fit` says nothing: it has only begun."""
+    _, y = make_table("regression")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        make("regression").partial_fit(np.ones((60, 2)), y)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_of_a_constant(kind, monkeypatch):
+    """The constant that a network has to beat is the best one, by SciPy's search."""
+    X, y = make_table(kind, n_samples=80)
+    fits = []
+    monkeypatch.setattr(
+        "sklmlp.base.train.warn_of_failed_learning", lambda f, names, stacklevel: fits.extend(f)
+    )
+    weight = np.linspace(0.5, 2, 80)
+    model = make(kind).fit(X, y, weight)
+    (fit,) = fits
+    sample = diagnosis.replace(fit.table, index=np.arange(80))
+    loss, targets = LOSSES[model._spec.loss], fit.table.y
+
+    def of(z):
+        z = torch.as_tensor(z).expand(80, model.n_outputs_)
+        return np.average(loss.rows(z, targets).numpy(), weights=weight)
+
+    best = minimize(of, np.zeros(model.n_outputs_)).fun
+    assert_allclose(diagnosis._loss_of_a_constant(fit, sample), best, rtol=1e-6)
+    if kind in ("binary", "multiclass"):
+        dummy = DummyClassifier(strategy="prior").fit(X, y, weight)
+        expected = log_loss(y, dummy.predict_proba(X), sample_weight=weight)
+        assert_allclose(diagnosis._loss_of_a_constant(fit, sample), expected)

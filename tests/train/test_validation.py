@@ -1,0 +1,353 @@
+"""Rows that a fit is judged by: the user's own, any score of them, and the clock."""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_pinball_loss
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from skorch.callbacks import Callback
+
+from tests.tables import CLASSIFICATION, make, make_pair, make_table
+
+SCORERS = {
+    "binary": ["accuracy", "roc_auc", "neg_log_loss", "average_precision"],
+    "multiclass": ["f1_macro", "roc_auc_ovr", "neg_log_loss", "top_k_accuracy"],
+    "multilabel": ["accuracy", "f1_micro", "roc_auc_ovr"],
+    "regression": ["r2", "neg_root_mean_squared_error"],
+    "regressions": ["explained_variance", "neg_mean_absolute_error"],
+}
+
+
+def halves(kind, **options):
+    """(X, y) to train on, (X, y) to validate on."""
+    X, y = make_table(kind, n_samples=80, **options)
+    return (X[:50], y[:50]), (X[50:], y[50:])
+
+
+def after(k, kind, training, **params):
+    """What a fit of k epochs without early stopping has learnt."""
+    return make(kind, **{**params, "max_iter": k}).fit(*training)
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_own_validation_set(solver, kind, short_fits):
+    """The scores are those of scikit-learn's model of as many epochs, trained on all of X."""
+    training, (X_val, y_val) = halves(kind)
+    ours = make(kind, solver=solver, early_stopping=True, learning_rate_init=0.01)
+    ours.fit(*training, X_val=X_val, y_val=y_val)
+    assert ours.t_ == 5 * 50
+    for k, score in enumerate(ours.validation_scores_, 1):
+        theirs = make_pair(kind, solver=solver, learning_rate_init=0.01, max_iter=k)[1]
+        assert_allclose(theirs.fit(*training).score(X_val, y_val), score, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        ({"X_val": 1}, "X_val is provided, but y_val was not provided."),
+        ({"y_val": 1}, "y_val is provided, but X_val was not provided."),
+        ({"sample_weight_val": 1}, "sample_weight_val is provided, but X_val was not provided."),
+    ],
+)
+def test_half_a_validation_set(rows, message):
+    """Each part of a validation set that comes alone is a ValueError."""
+    training, (X_val, y_val) = halves("binary")
+    given = {"X_val": X_val, "y_val": y_val, "sample_weight_val": np.ones(30)}
+    with pytest.raises(ValueError, match=message):
+        make("binary", early_stopping=True).fit(*training, **{n: given[n] for n in rows})
+
+
+def test_validation_rows_without_early_stopping(kind):
+    """Validation rows that nothing would look at are HistGradientBoosting's ValueError."""
+    training, (X_val, y_val) = halves(kind)
+    with pytest.raises(ValueError, match="passed to fit while at the same time early_stopping is"):
+        make(kind).fit(*training, X_val=X_val, y_val=y_val)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda X, y: (X[["a", "b", "c"]], y), "feature names should match"),
+        (lambda X, y: (X[:-1], y), "inconsistent numbers of samples"),
+        (lambda X, y: (X * np.nan, y), "contains NaN"),
+        (lambda X, y: (X.rename(columns={"e": "f"}), y), "feature names should match"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regressions"])
+def test_validation_rows_that_do_not_fit(change, message, kind):
+    """Validation rows are checked as training rows are, names and width included."""
+    (X, y), (X_val, y_val) = halves(kind)
+    X, X_val = (pd.DataFrame(rows, columns=list("abcde")) for rows in (X, X_val))
+    X_val, y_val = change(X_val, y_val)
+    model = make(kind, early_stopping=True)
+    with pytest.raises(ValueError, match=f"(?s)X_val and y_val do not fit X and y: .*{message}"):
+        model.fit(X, y, X_val=X_val, y_val=y_val)
+    assert not hasattr(model, "n_features_in_")
+
+
+@pytest.mark.parametrize("kind", CLASSIFICATION[:2])
+def test_labels_that_training_does_not_know(kind):
+    """A label of y_val that y has not is a ValueError that names it."""
+    training, (X_val, y_val) = halves(kind)
+    with pytest.raises(ValueError, match=r"classes not in `self.classes_`.*7"):
+        make(kind, early_stopping=True).fit(*training, X_val=X_val, y_val=np.full_like(y_val, 7))
+
+
+def test_outputs_that_do_not_go_together():
+    """One output to train on and three to validate on are a ValueError."""
+    training, (X_val, _) = halves("regression")
+    with pytest.raises(ValueError, match=r"y_val has the shape \(30, 3\)"):
+        make("regression", early_stopping=True).fit(*training, X_val=X_val, y_val=np.ones((30, 3)))
+
+
+def test_weights_of_validation_rows(kind, short_fits):
+    """A weight of 2 is the row twice, a weight of 0 its absence."""
+    training, (X_val, y_val) = halves(kind)
+    weight = np.arange(30) % 3
+    model = make(kind, early_stopping=True)
+    weighted = model.fit(*training, X_val=X_val, y_val=y_val, sample_weight_val=weight).history_
+    often = {"X_val": np.repeat(X_val, weight, axis=0), "y_val": np.repeat(y_val, weight, axis=0)}
+    for a, b in zip(weighted, model.fit(*training, **often).history_, strict=True):
+        assert_allclose(a["valid_loss"], b["valid_loss"])
+        assert_allclose(a["valid_score"], b["valid_score"])
+    assert a["valid_loss"] != model.fit(*training, X_val=X_val, y_val=y_val).history_[-1]
+
+
+def test_in_a_pipeline(kind, short_fits):
+    """With metadata routing and `transform_input` the validation rows arrive transformed."""
+    (X, y), (X_val, y_val) = halves(kind)
+    X, X_val = 100 * X + 7, 100 * X_val + 7
+    model = make(kind, early_stopping=True)
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking = model.set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), asking, transform_input=["X_val"])
+        pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+    scaler = StandardScaler().fit(X)
+    by_hand = make(kind, early_stopping=True)
+    by_hand.fit(scaler.transform(X), y, X_val=scaler.transform(X_val), y_val=y_val)
+    assert_allclose(pipeline[-1].validation_scores_, by_hand.validation_scores_)
+    assert_allclose(pipeline.score(X_val, y_val), by_hand.best_validation_score_)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind, scoring", [(k, s) for k, names in SCORERS.items() for s in names])
+def test_scorers(kind, scoring, weighted, short_fits):
+    """A scorer gives what it gives for the model that was trained as long."""
+    training, (X_val, y_val) = halves(kind)
+    known = {"sample_weight": np.linspace(0.5, 2, 30)} if weighted else {}
+    model = make(kind, early_stopping=True, scoring=scoring, learning_rate_init=0.01)
+    model.fit(*training, X_val=X_val, y_val=y_val, sample_weight_val=known.get("sample_weight"))
+    for k, epoch in enumerate(model.history_, 1):
+        twin = after(k, kind, training, learning_rate_init=0.01)
+        expected = get_scorer(scoring)(twin, X_val, y_val, **known)
+        assert_allclose(epoch["valid_score"], expected, rtol=1e-6)
+        assert_allclose(epoch["train_score"], get_scorer(scoring)(twin, *training), rtol=1e-6)
+    assert model.best_validation_score_ == max(model.validation_scores_)
+
+
+def test_loss_as_the_score(kind, short_fits):
+    """`scoring="loss"` is minus the validation loss."""
+    X, y = make_table(kind)
+    model = make(kind, early_stopping=True, scoring="loss").fit(X, y)
+    assert model.validation_scores_ == [-epoch["valid_loss"] for epoch in model.history_]
+
+
+@pytest.mark.parametrize("scoring", [None, "loss", "neg_mean_squared_error"])
+def test_patience_follows_the_score(scoring, short_fits):
+    """A fit ends when the chosen score has not improved, and keeps the weights of its best."""
+    training, (X_val, y_val) = halves("regression")
+    params = {"learning_rate_init": 0.05, "n_iter_no_change": 5, "tol": 0}
+    model = make("regression", early_stopping=True, scoring=scoring, max_iter=500, **params)
+    model.fit(*training, X_val=X_val, y_val=y_val)
+    best = 1 + int(np.argmax(model.validation_scores_))
+    assert model.n_iter_ == best + 6
+    twin = after(best, "regression", training, **{**params, "n_iter_no_change": np.inf})
+    assert_allclose(model.predict(X_val), twin.predict(X_val), rtol=1e-6, atol=1e-9)
+
+
+def test_default_score_is_the_scorer_of_its_name(short_fits):
+    """`scoring=None` and the accuracy by name take the same course."""
+    X, y = make_table("multiclass")
+    by_name = make("multiclass", early_stopping=True, scoring="accuracy").fit(X, y)
+    assert_allclose(
+        by_name.validation_scores_,
+        make("multiclass", early_stopping=True).fit(X, y).validation_scores_,
+    )
+
+
+@pytest.mark.parametrize("of_user", ["labels", "names"])
+def test_a_scorer_of_the_users_own(of_user, short_fits):
+    """A callable gets a model that answers in the user's labels, and nothing warns of names."""
+    X, y = make_table("multiclass")
+    y = np.array(["a", "b", "c"])[y]
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append((set(y) | set(estimator.predict(X))) - set("abc"))
+        assert not hasattr(estimator, "feature_names_in_")
+        return estimator.predict_proba(X)[:, 0].mean()
+
+    X = pd.DataFrame(X, columns=list("vwxyz")) if of_user == "names" else X
+    weight = np.linspace(0.5, 1, len(X))  # it takes none, and gets none
+    model = make("multiclass", early_stopping=True, scoring=scorer).fit(X, y, weight)
+    assert len(seen) == 2 * model.n_iter_
+    assert not set.union(*seen)
+
+
+def test_a_class_that_the_validation_rows_lack(short_fits):
+    """A scorer of probabilities is told of all classes of training."""
+    training, (X_val, y_val) = halves("multiclass")
+    X_val, y_val = X_val[y_val != 1], y_val[y_val != 1]
+    model = make("multiclass", early_stopping=True, scoring="neg_log_loss")
+    model.fit(*training, X_val=X_val, y_val=y_val)
+    twin = after(3, "multiclass", training)
+    expected = -log_loss(y_val, twin.predict_proba(X_val), labels=[0, 1, 2])
+    assert_allclose(model.validation_scores_[2], expected, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.UndefinedMetricWarning")
+def test_a_score_that_is_not_defined():
+    """A score of NaN is a ValueError that says what to do."""
+    training, (X_val, y_val) = halves("multiclass")
+    model = make("multiclass", early_stopping=True, scoring="roc_auc_ovr")
+    with pytest.raises(ValueError, match="scoring='roc_auc_ovr' is NaN on the validation rows"):
+        model.fit(*training, X_val=X_val[y_val != 1], y_val=y_val[y_val != 1])
+
+
+@pytest.mark.parametrize(
+    "scoring, message",
+    [
+        ("nonsense", "'nonsense' is not a valid scoring value"),
+        (lambda estimator, X, y: [1.0], "must give a number"),
+        (lambda estimator, X, y: "much", "must give a number"),
+    ],
+)
+def test_scoring_that_is_none(scoring, message):
+    """An unknown name and a callable without a number are ValueErrors."""
+    with pytest.raises(ValueError, match=message):
+        make("binary", early_stopping=True, scoring=scoring).fit(*make_table("binary"))
+
+
+def test_a_metric_with_parameters(short_fits):
+    """What `make_scorer` makes of a metric is taken, with its arguments."""
+    training, (X_val, y_val) = halves("regression")
+    scorer = make_scorer(mean_pinball_loss, greater_is_better=False, alpha=0.9)
+    model = make("regression", early_stopping=True, scoring=scorer)
+    model.fit(*training, X_val=X_val, y_val=y_val)
+    expected = -mean_pinball_loss(y_val, after(2, "regression", training).predict(X_val), alpha=0.9)
+    assert_allclose(model.validation_scores_[1], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scoring", [None, "neg_log_loss", "loss"])
+def test_networks_of_an_ensemble(scoring, short_fits):
+    """Each network is scored by itself, and ends as one fitted alone."""
+    training, (X_val, y_val) = halves("multiclass")
+    own = {"X_val": X_val, "y_val": y_val}
+    params = {"early_stopping": True, "scoring": scoring, "max_iter": 4}
+    ensemble = make("multiclass", n_estimators=3, **params).fit(*training, **own)
+    for member in ensemble.estimators_:
+        alone = make("multiclass", **{**params, "random_state": member.random_state})
+        alone.fit(*training, **own)
+        assert_allclose(member.validation_scores_, alone.validation_scores_, rtol=1e-6)
+        names = "train_score", "valid_score", "valid_loss"
+        got = [[epoch[name] for name in names] for epoch in member.history_]
+        expected = [[epoch[name] for name in names] for epoch in alone.history_]
+        assert_allclose(got, expected, rtol=1e-6)
+
+
+def test_training_score_of_a_large_table(short_fits):
+    """At most 10,000 training rows are scored, the same in every epoch; nothing else changes."""
+    X, y = make_table("regression", n_samples=11_500, n_features=3)
+    seen = []
+
+    def scorer(estimator, X, y):
+        seen.append(X)
+        return -np.abs(y - estimator.predict(X)).mean()
+
+    ours, theirs = make_pair("regression", early_stopping=True, max_iter=2)
+    theirs.fit(X, y)
+    assert_allclose(ours.fit(X, y).loss_curve_, theirs.loss_curve_)
+    assert_allclose(ours.validation_scores_, theirs.validation_scores_)
+    ours.set_params(scoring=scorer).fit(X, y)
+    assert [len(rows) for rows in seen] == [10_000, 1150] * 2
+    assert_array_equal(seen[0], seen[2])
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_)
+
+
+def test_skorchs_history_has_the_scores(short_fits):
+    """What `history_` has of an epoch, skorch's callbacks see in their history."""
+    X, y = make_table("regression")
+    seen = []
+
+    class Watch(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            seen.append(net.history[-1, ("train_loss", "train_score", "valid_loss", "valid_score")])
+
+    model = make("regression", early_stopping=True, scoring="loss", callbacks=[Watch()]).fit(X, y)
+    names = "train_loss", "train_score", "valid_loss", "valid_score"
+    assert seen == [tuple(epoch[name] for name in names) for epoch in model.history_]
+
+
+def test_an_ensemble_that_becomes_one_network(short_fits):
+    """A fit of one network answers alone, whatever the estimator was before."""
+    X, y = make_table("regression")
+    model = make("regression", n_estimators=3).fit(X, y).set_params(n_estimators=1).fit(X, y)
+    assert_array_equal(model.predict(X), make("regression").fit(X, y).predict(X))
+
+
+class Clock:
+    """A clock that moves on by a second whenever it is looked at."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+def test_max_time(solver, monkeypatch):
+    """A fit ends with the epoch in which its time is over, and says so as for `max_iter`."""
+    X, y = make_table("regression")
+    with pytest.warns(ConvergenceWarning):
+        expected = make("regression", solver=solver, max_iter=3).fit(X, y)
+    model = make("regression", solver=solver, max_iter=100, max_time=2.5)
+    monkeypatch.setattr("time.monotonic", Clock())
+    with pytest.warns(ConvergenceWarning, match=r"Maximum time \(max_time=2.5 seconds\) reached"):
+        model.fit(X, y)
+    assert model.n_iter_ == 3
+    assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_max_time_of_an_ensemble():
+    """Networks whose time is over before they begin have one epoch each."""
+    X, y = make_table("multiclass")
+    with pytest.warns(ConvergenceWarning, match="Maximum time"):
+        model = make("multiclass", n_estimators=3, max_iter=100, max_time=0).fit(X, y)
+    assert [member.n_iter_ for member in model.estimators_] == [1, 1, 1]
+
+
+def test_time_enough():
+    """A `max_time` that is not reached changes nothing."""
+    X, y = make_table("regression")
+    options = {"tol": 1e6, "max_iter": 100}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = make("regression", max_time=3600, **options).fit(X, y)
+        expected = make("regression", **options).fit(X, y)
+    assert_array_equal(model.coefs_[0], expected.coefs_[0])
+
+
+def test_max_time_and_partial_fit(recwarn):
+    """`partial_fit` is one pass, with time or without."""
+    X, y = make_table("regression")
+    model = make("regression", max_time=0).partial_fit(X, y).partial_fit(X, y)
+    assert len(model.history_) == 2
+    assert not recwarn.list
