@@ -36,8 +36,9 @@ def rows(estimator):
     fitted = estimator.__sklearn_is_fitted__()
     network = getattr(estimator, "estimators_", [estimator])[0] if fitted else estimator
     module = network.module_ if fitted else None
-    if estimator.module is not None:
-        return _rows_of_own_module(estimator.module, module)
+    own = getattr(network._spec if fitted else network, "module", None)
+    if own is not None:
+        return _rows_of_own_module(own, module)
     widths, kinds = _hidden(network)
     ins = [str(network.n_features_in_) if fitted else "?", *widths]
     outs = [*widths, str(network.n_outputs_) if fitted else "?"]
@@ -50,23 +51,25 @@ def rows(estimator):
 
 def _hidden(estimator):
     """The hidden layers' widths and kinds, as far as the parameters make sense."""
+    told = estimator
     if estimator.__sklearn_is_fitted__():
-        widths, choices = estimator._spec.hidden, estimator._spec.activations
+        told = estimator._spec
+        widths, choices = told.hidden, told.activations
     else:
         sizes = estimator.hidden_layer_sizes
         widths = sizes if hasattr(sizes, "__iter__") else [sizes]
         choices = _choices(estimator.activation, len(widths))
-    rates = estimator.dropout
+    rates, normalization = getattr(told, "dropout", ()), getattr(told, "normalization", None)
     rates = list(rates) if hasattr(rates, "__iter__") else [rates] * len(widths)
     kinds = []
     for i, choice in enumerate(choices):
         parts = ["linear"]
-        if estimator.normalization is not None:
-            parts.append(f"{estimator.normalization} normalization")
+        if normalization is not None:
+            parts.append(f"{normalization} normalization")
         parts.append(repr(estimator.activation) if choice is None else describe(choice))
         if i < len(rates) and rates[i]:
             parts.append(f"dropout {rates[i]}")
-        kinds.append(", ".join(parts) + (" + skip" if estimator.residual else ""))
+        kinds.append(", ".join(parts) + (" + skip" if getattr(told, "residual", False) else ""))
     return list(map(str, widths)), kinds
 
 

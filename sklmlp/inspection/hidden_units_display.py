@@ -4,7 +4,7 @@ import numpy as np
 
 from sklmlp.inspection.activity import activities
 from sklmlp.inspection.layers import one_network
-from sklmlp.inspection.plotting import COLOURS, axes_for
+from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
 
 
 class HiddenUnitsDisplay:
@@ -103,8 +103,8 @@ class HiddenUnitsDisplay:
             where = start + np.arange(len(activity))
             colours = np.where(is_saturated, saturated, active)
             self.bars_.append(ax.bar(where, activity, width=0.9, color=colours))
-            # a dead unit's bar has no height
-            ax.plot(where[is_dead], activity[is_dead], "x", color=dead, clip_on=False, zorder=3)
+            if is_dead.any():  # their bars have no height
+                ax.plot(where[is_dead], activity[is_dead], "x", color=dead, clip_on=False, zorder=3)
         self._explain(ax, {"active": active, "saturated": saturated}, dead)
         ax.set_xticks(starts + (np.array(widths) - 1) / 2, self.layers)
         ax.tick_params(axis="x", length=0, pad=8)
@@ -130,6 +130,4 @@ class HiddenUnitsDisplay:
         handles.append(
             Line2D([], [], color=dead, marker="x", linestyle="", label=f"dead ({n_dead})")
         )
-        ax.legend(
-            handles=handles, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3
-        )
+        legend_below(ax, handles, lines=5)

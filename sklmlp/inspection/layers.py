@@ -44,9 +44,10 @@ def one_network(estimator, any_module=False):
             f"estimator has {len(estimator.estimators_)} networks, and one is looked at at a time; "
             "pass one of its estimators_, such as estimators_[0]."
         )
-    if estimator.module is not None and not any_module:
+    own = getattr(estimator._spec, "module", None)
+    if own is not None and not any_module:
         raise ValueError(
-            f"estimator has a module of its own, module={estimator.module!r}, whose layers are not "
+            f"estimator has a module of its own, module={own.__name__}, whose layers are not "
             "known; look at it in torch, where it is estimator.module_."
         )
     return estimator

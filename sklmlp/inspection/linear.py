@@ -54,8 +54,8 @@ def linear_equivalent(estimator):
                 "welcome."
             )
     for name, plain in {"normalization": None, "residual": False}.items():
-        value = getattr(estimator, name)
-        if value != plain:
+        value = getattr(estimator._spec, name, plain)
+        if estimator._spec.hidden and value != plain:
             raise ValueError(
                 f"The network has more than affine maps in a row: {name}={value!r}; {name}="
                 f"{plain!r} is welcome."

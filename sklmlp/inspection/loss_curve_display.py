@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklmlp.inspection.layers import one_network
-from sklmlp.inspection.plotting import COLOURS, axes_for
+from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
 
 
 class LossCurveDisplay:
@@ -88,6 +88,8 @@ class LossCurveDisplay:
             This one, with `ax_`, `score_ax_`, `figure_` and `lines_`.
         """
         ax = axes_for(self, ax)
+        from matplotlib.ticker import MaxNLocator
+
         self.ax_, self.figure_, self.score_ax_, self.lines_ = ax, ax.figure, None, {}
         called = "" if self.name is None else f"{self.name}: "
         fits = sum(line.get_gid() == "train_loss" for line in ax.lines)
@@ -110,9 +112,10 @@ class LossCurveDisplay:
             draw(self.score_ax_, "valid_score", "validation score", colour or COLOURS[2], ":")
             self.score_ax_.set_ylabel("score")
         ax.set(xlabel="epoch", ylabel="loss")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         ax.grid(alpha=0.25)
         lines = [*ax.lines, *(self.score_ax_.lines if self.score_ax_ is not None else [])]
-        ax.legend(handles=lines, frameon=False, loc="center right")
+        legend_below(ax, lines)
         return self
 
 

@@ -26,3 +26,11 @@ def axes_for(display, ax=None):
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
     return ax
+
+
+def legend_below(ax, handles, lines=4):
+    """A legend under the axes, where it hides nothing, so many lines of text below them."""
+    ax.legend(
+        handles=handles, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0),
+        borderaxespad=lines,
+    )  # fmt: skip

@@ -1,0 +1,78 @@
+"""
+Class imbalance
+===============
+
+Where one class is rare, a network that minimises its errors misses it. `class_weight="balanced"`
+counts every class the same.
+
+Shown in a window:        python examples/plot_class_imbalance.py
+Saved into a folder:      python examples/plot_class_imbalance.py FOLDER
+"""
+
+# %%
+# Two classes that overlap, one row in twenty positive.
+
+import sys
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import make_classification
+from sklearn.metrics import ConfusionMatrixDisplay, balanced_accuracy_score, recall_score
+from sklearn.model_selection import train_test_split
+from sklearn.utils.class_weight import compute_sample_weight
+
+from sklmlp import MLPClassifier
+
+X, y = make_classification(
+    n_samples=4000, n_features=8, n_informative=4, weights=[0.95], class_sep=0.7, random_state=0
+)
+X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+
+# %%
+# The same network, with and without weights of classes. "balanced" weighs a row by one over how often
+# its class occurs, so that the two classes have the same say. It is the same as handing over these
+# weights of rows.
+
+params = {"hidden_layer_sizes": (16,), "solver": "lbfgs", "alpha": 10.0, "random_state": 0}
+networks = {
+    "every row counts the same": MLPClassifier(**params).fit(X_train, y_train),
+    "every class counts the same": MLPClassifier(**params, class_weight="balanced").fit(
+        X_train, y_train
+    ),
+}
+plain, balanced = networks.values()
+
+weights = compute_sample_weight("balanced", y_train)
+by_rows = MLPClassifier(**params).fit(X_train, y_train, sample_weight=weights)
+np.testing.assert_allclose(by_rows.predict_proba(X_test), balanced.predict_proba(X_test), rtol=1e-6)
+
+# %%
+# The plain network has the better accuracy, and misses most of what one may be looking for. The
+# balanced one finds it, at the price of false alarms.
+
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
+recall, balanced_accuracy = {}, {}
+for ax, (name, network) in zip(axes, networks.items(), strict=True):
+    predicted = network.predict(X_test)
+    recall[name] = recall_score(y_test, predicted)
+    balanced_accuracy[name] = balanced_accuracy_score(y_test, predicted)
+    ConfusionMatrixDisplay.from_predictions(
+        y_test, predicted, display_labels=["common", "rare"], cmap="Blues", colorbar=False, ax=ax
+    )
+    ax.set_title(
+        f"{name}\naccuracy {network.score(X_test, y_test):.1%}, finds {recall[name]:.0%} of the rare"
+    )
+    ax.set(xlabel="predicted", ylabel="true")
+print("balanced accuracy:", balanced_accuracy)
+
+without, with_weights = recall.values()
+assert without < 0.5
+assert with_weights > without + 0.3
+assert balanced_accuracy["every class counts the same"] > 0.75
+assert plain.score(X_test, y_test) > balanced.score(X_test, y_test)
+
+if len(sys.argv) > 1:
+    figure.savefig(Path(sys.argv[1]) / "plot_class_imbalance.png", dpi=150)
+else:
+    plt.show()

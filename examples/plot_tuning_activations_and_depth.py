@@ -1,0 +1,76 @@
+"""
+Tuning activations and depth together
+=====================================
+
+Which activation is best depends on how deep the network is, so both belong into one grid.
+
+Shown in a window:        python examples/plot_tuning_activations_and_depth.py
+Saved into a folder:      python examples/plot_tuning_activations_and_depth.py FOLDER
+"""
+
+# %%
+# An activation is a parameter like any other, with or without arguments of its own.
+
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklmlp import MLPClassifier
+
+X, y = load_digits(return_X_y=True)
+X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+
+activations = ["logistic", "tanh", "relu", ("leaky_relu", {"negative_slope": 0.2}), "mish"]
+depths = [0, 1, 2, 4, 6]
+model = make_pipeline(
+    StandardScaler(), MLPClassifier(learning_rate_init=0.005, max_iter=12, random_state=0)
+)
+grid = {
+    "mlpclassifier__activation": activations,
+    "mlpclassifier__hidden_layer_sizes": [(32,) * depth for depth in depths],
+}
+search = GridSearchCV(model, grid, cv=3)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the fits are short
+    search.fit(X_train, y_train)
+
+# %%
+# Rows of the picture are activations, columns depths. Without hidden layers the activation has no
+# say. Sigmoids are best shallow; rectifiers and their relatives bear depth.
+
+scores = search.cv_results_["mean_test_score"].reshape(len(activations), len(depths))
+best = np.unravel_index(scores.argmax(), scores.shape)
+names = [a if isinstance(a, str) else f"{a[0]}\n{a[1]}" for a in activations]
+
+figure, ax = plt.subplots(figsize=(7.5, 4.8), layout="constrained")
+image = ax.imshow(scores, cmap="viridis", vmin=0.8, vmax=1, aspect="auto")
+for (row, column), score in np.ndenumerate(scores):
+    colour = "white" if score < 0.92 else "black"
+    weight = "bold" if (row, column) == best else "normal"
+    ax.text(column, row, f"{score:.3f}", ha="center", va="center", color=colour, weight=weight)
+ax.set_xticks(range(len(depths)), depths)
+ax.set_yticks(range(len(activations)), names)
+ax.set_xlabel("hidden layers of 32 units")
+held_out = search.score(X_test, y_test)
+ax.set_title(f"Cross-validated accuracy; the best has {held_out:.1%} of the held-out digits")
+figure.colorbar(image, extend="min", label="accuracy")
+
+by_depth = dict(zip(depths, scores.T, strict=True))
+assert np.ptp(by_depth[0]) < 0.02  # nothing to activate
+assert scores.max() > by_depth[0].max() + 0.005
+assert depths[scores[0].argmax()] <= 1  # logistic
+assert by_depth[6][2] - by_depth[6][0] > 0.3  # relu over logistic
+assert held_out > 0.95
+
+if len(sys.argv) > 1:
+    figure.savefig(Path(sys.argv[1]) / "plot_tuning_activations_and_depth.png", dpi=150)
+else:
+    plt.show()
