@@ -10,7 +10,7 @@ Saved into a folder:      python examples/plot_activations.py FOLDER
 
 # %%
 # Backpropagation multiplies the gradient by the activation's derivative once in each layer. A
-# sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one wherever
+# sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one where
 # the unit is on, and nothing where it is off; its relatives leak a little there.
 
 import sys

@@ -30,8 +30,8 @@ X, y = make_classification(
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 
 # %%
-# The same network, with and without weights of classes. "balanced" weighs a row by one over how often
-# its class occurs, so that the two classes have the same say. It is the same as handing over these
+# The same network, with and without weights of classes. "balanced" weighs a row by one over how
+# often its class occurs, so that the two classes have the same say. It is the same as handing over these
 # weights of rows.
 
 params = {"hidden_layer_sizes": (16,), "solver": "lbfgs", "alpha": 10.0, "random_state": 0}
@@ -61,7 +61,7 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
         y_test, predicted, display_labels=["common", "rare"], cmap="Blues", colorbar=False, ax=ax
     )
     ax.set_title(
-        f"{name}\naccuracy {network.score(X_test, y_test):.1%}, finds {recall[name]:.0%} of the rare"
+        f"{name}\naccuracy {network.score(X_test, y_test):.1%}, finds {recall[name]:.0%} of rare"
     )
     ax.set(xlabel="predicted", ylabel="true")
 print("balanced accuracy:", balanced_accuracy)

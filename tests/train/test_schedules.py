@@ -9,6 +9,7 @@ from torch.optim import lr_scheduler
 
 from sklmlp import MLPRegressor, train
 from sklmlp.train.schedules import DECAYS, NAMES, factor
+from sklmlp.watching import Part
 from tests.tables import make, make_table
 from tests.train.plain_torch import (
     N_EPOCHS,
@@ -176,8 +177,8 @@ def test_a_stack_of_different_schedules(solver):
     ]
     shared = {"hidden_layer_sizes": (8,), "solver": solver, "learning_rate": "cosine"}
     models = [MLPRegressor(random_state=0, **{**shared, **o}) for o in options]
-    table = models[0]._table(X, Y, None, torch.float64)
-    fits = [m._begin(table, X, Y, True, False, np.dtype("float64")) for m in models]
+    whole = Part(models[0]._table(X, Y, None, torch.float64), X, Y)
+    fits = [m._begin(whole, None, True, False, np.dtype("float64")) for m in models]
     train.train(fits)
     for fit, model in zip(fits, models, strict=True):
         model.fit(X, Y)

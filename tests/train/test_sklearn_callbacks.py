@@ -239,7 +239,6 @@ def test_beside_skorchs_callbacks(short_fits):
 
 def test_clones_and_pickles_keep_them(short_fits):
     """As with scikit-learn's estimators, a clone shares the callbacks and a pickle has them."""
-    X, y = make_table("regression")
     recorder = Recorder()
     recorder.stop = None  # a lambda has no pickle
     model = make("regression").set_callbacks(recorder)
