@@ -31,8 +31,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_sta
 
 # %%
 # The same network, with and without weights of classes. "balanced" weighs a row by one over how
-# often its class occurs, so that the two classes have the same say. It is the same as handing over these
-# weights of rows.
+# often its class occurs, so that the two classes have the same say. It is the same as handing over
+# these weights of rows.
 
 params = {"hidden_layer_sizes": (16,), "solver": "lbfgs", "alpha": 10.0, "random_state": 0}
 networks = {

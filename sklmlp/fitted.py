@@ -138,11 +138,11 @@ class Fitted(BaseEstimator):
             if make not in built:
                 device = self.device_
                 dtype = as_tensor(np.empty(0, self._weights_dtype)).dtype
-                layers = [
-                    [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
-                    for arrays in (coefs, intercepts)
-                ]  # on a CPU over the same memory
                 with torch.inference_mode(False):  # what is built outlives the caller's mode
+                    layers = [
+                        [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+                        for arrays in (coefs, intercepts)
+                    ]  # on a CPU over the same memory
                     built[make] = make(self._spec, *layers, self._extras, dtype, device)
         return built[make]
 
