@@ -277,7 +277,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _earlier_weights(self, spec):
         """The weights to go on from."""
-        check_same_layers(self._spec, spec)
+        by_hand = replace(spec, normalization=None, residual=False, module=None)
+        check_same_layers(vars(self).get("_spec", by_hand), spec)
         coefs, intercepts = self._layers()
         got = [np.shape(coef) for coef in coefs]
         if got != spec.shapes:
@@ -287,7 +288,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
                 "anew."
             )
-        return Weights(coefs, intercepts, self._extras)
+        return Weights(coefs, intercepts, vars(self).get("_extras", []))
 
     def _earlier_progress(self):
         """The course of the fits to go on from."""

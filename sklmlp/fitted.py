@@ -148,7 +148,7 @@ class Fitted(BaseEstimator):
 
     def _layers(self):
         """coefs and intercepts; a user's module has none."""
-        return ([], []) if self._spec.module else (self.coefs_, self.intercepts_)
+        return (self.coefs_, self.intercepts_) if "coefs_" in vars(self) else ([], [])
 
     @property
     def _weights_dtype(self):
@@ -161,7 +161,8 @@ class Fitted(BaseEstimator):
         return html_beside(estimator_html_repr(self), self)
 
     def __sklearn_is_fitted__(self):
-        return "_spec" in vars(self) or "estimators_" in vars(self)
+        known = vars(self)  # coefs_ may have been set by hand
+        return "coefs_" in known or "_spec" in known or "estimators_" in known
 
     def __getattr__(self, name):
         if name in OF_A_STACK:
