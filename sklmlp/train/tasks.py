@@ -3,6 +3,8 @@
 import threading
 from functools import partial
 
+import torch
+
 from sklmlp.train.net import Events
 
 try:
@@ -101,7 +103,7 @@ class TaskEvents(Events):
 
     def _tell(self, task, hook):
         if task is not None:
-            with self.lock:
+            with self.lock, torch.inference_mode(False):  # callbacks may do as they like
                 return getattr(task, hook)(**self.kwargs)
 
 

@@ -20,7 +20,6 @@ from sklmlp.exceptions import (
     TrainingWarning,
     UnscaledFeaturesWarning,
 )
-from sklmlp.losses import LOSSES
 from sklmlp.train import diagnosis
 from tests.tables import KINDS, make, make_table
 
@@ -186,7 +185,7 @@ def test_loss_of_a_constant(kind, monkeypatch):
     model = make(kind).fit(X, y, weight)
     (fit,) = fits
     sample = diagnosis.replace(fit.table, index=np.arange(80))
-    loss, targets = LOSSES[model._spec.loss], fit.table.y
+    loss, targets = model._spec.loss_function, fit.table.y
 
     def of(z):
         z = torch.as_tensor(z).expand(80, model.n_outputs_)
