@@ -119,6 +119,13 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         -------
         self : object
             The fitted estimator. A fit that fails leaves the estimator as it was.
+
+        Warns
+        -----
+        sklearn.exceptions.ConvergenceWarning
+            If `max_iter` or `max_time` ends the fit.
+        sklmlp.exceptions.TrainingWarning
+            If nothing was learnt and the reason was found.
         """
         return self._fit(X, y, sample_weight, own=(X_val, y_val, sample_weight_val))
 

@@ -109,7 +109,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The least improvement that counts, of the training loss or of the validation score. For
         'lbfgs' the gradient's norm at which it stops.
     verbose : bool, default=False
-        Whether to print a line an epoch.
+        Whether to print a line an epoch: scikit-learn's, with learning rate and scores.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     max_grad_norm : float, default=None
@@ -127,6 +127,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     scoring : str or callable, default=None
         What `early_stopping` looks at: None is the accuracy, 'loss' the validation loss, and
         otherwise a scorer's name or a callable `scorer(estimator, X, y)`, greater being better.
+        It is given a model with the weights of the moment and, where rows have weights and it
+        takes them, `sample_weight`. NaN is an error.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
     beta_1, beta_2 : float, default=0.9, 0.999
@@ -154,7 +156,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
         and keep float32 weights, where it can. No effect on float64.
     callbacks : list, default=None
-        skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them.
+        skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
+        `set_callbacks`, from scikit-learn 1.9 on.
 
     Attributes
     ----------
@@ -172,12 +175,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     best_loss_ : float or None
         The least training loss; None with `early_stopping`. Not for 'lbfgs'.
     validation_scores_ : list of float or None
-        The validation score of each epoch, with `early_stopping`; accuracy.
+        The validation score of each epoch, with `early_stopping`: accuracy, or what `scoring` is.
     best_validation_score_ : float or None
         The best of them.
     history_ : list of dict
-        One an epoch: `epoch`, `train_loss`, `valid_loss` and `valid_score` (with
-        `early_stopping`), `lr`, `seconds`.
+        One an epoch: `epoch`, `train_loss`, `lr`, `seconds` and, with `early_stopping`,
+        `train_score` (of at most 10,000 rows), `valid_loss` and `valid_score`.
     estimators_ : list of estimator
         With `n_estimators` greater than one: each network as a fitted estimator by itself, equal
         to one fitted alone with its `random_state`. The attributes of a single network (`coefs_`,

@@ -14,6 +14,7 @@ from skorch.callbacks import (
     EpochScoring,
     GradientNormClipping,
     LRScheduler,
+    TensorBoard,
 )
 
 from tests.tables import KINDS, make, make_table
@@ -155,6 +156,76 @@ def test_checkpoint(tmp_path, short_fits):
     stored = torch.load(tmp_path / "params.pt", weights_only=True)
     for name, value in model.module_.state_dict().items():
         assert_array_equal(stored[name].numpy(), value.numpy())
+
+
+def test_checkpoint_of_the_best_epoch(tmp_path, short_fits):
+    """A checkpoint that monitors a score holds the weights that early stopping keeps."""
+    X, y = make_table("regression")
+    scoring = EpochScoring("r2", name="r2", lower_is_better=False, use_caching=False)
+    checkpoint = Checkpoint(monitor="r2_best", dirname=tmp_path, f_history=None)
+    model = make(
+        "regression", callbacks=[scoring, checkpoint], early_stopping=True, learning_rate_init=0.3
+    ).fit(X, y)
+    assert np.argmax(model.validation_scores_) < 4  # the best epoch is not the last
+    stored = torch.load(tmp_path / "params.pt", weights_only=True)
+    for name, value in model.module_.state_dict().items():
+        assert_array_equal(stored[name].numpy(), value.numpy())
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_schedule_of_batches(solver, short_fits):
+    """A schedule that steps with every batch gives torch's rates."""
+    X, y = make_table("regression")
+    rates = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            rates.append(net.optimizer_.param_groups[0]["lr"])
+
+    schedule = LRScheduler("ExponentialLR", gamma=0.5, step_every="batch")
+    options = {"batch_size": 20, "max_iter": 2, "learning_rate_init": 0.1}
+    make("regression", solver=solver, callbacks=[Watch(), schedule], **options).fit(X, y)
+    assert_allclose(rates, 0.1 * 0.5 ** np.arange(6))
+
+
+class Writer:
+    """What skorch uses of a `torch.utils.tensorboard.SummaryWriter`."""
+
+    def __init__(self):
+        self.scalars, self.is_closed = {}, False
+
+    def add_scalar(self, tag, scalar_value, global_step):
+        self.scalars.setdefault(tag, []).append((global_step, scalar_value))
+
+    def close(self):
+        self.is_closed = True
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_tensorboard(solver, short_fits):
+    """skorch's TensorBoard writes the curves of the fit's history."""
+    X, y = make_table("regression")
+    writer = Writer()
+    early_stopping = solver != "lbfgs"
+    model = make(
+        "regression", solver=solver, callbacks=[TensorBoard(writer)], early_stopping=early_stopping
+    ).fit(X, y)
+    names = ["train_loss"] + early_stopping * ["train_score", "valid_loss", "valid_score"]
+    for name in names:
+        written = [value for _, value in writer.scalars[f"Loss/{name}"]]
+        assert written == [epoch[name] for epoch in model.history_]
+    assert writer.is_closed
+
+
+def test_lbfgs_is_shown_the_weights_of_the_moment(short_fits):
+    """A scorer sees the iterate of L-BFGS, not what a line search tried."""
+    X, y = make_table("regression")
+    seen = []
+    watcher = Watcher(lambda net: seen.append(net.predict(X.astype(float))))
+    make("regression", solver="lbfgs", callbacks=[watcher]).fit(X, y)
+    for k in (1, 3):
+        model = make("regression", solver="lbfgs", max_iter=k).fit(X, y)
+        assert_allclose(seen[k - 1].ravel(), model.predict(X), rtol=1e-6)
 
 
 def test_history_of_a_warm_start(short_fits):

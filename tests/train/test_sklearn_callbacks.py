@@ -237,7 +237,7 @@ def test_beside_skorchs_callbacks(short_fits):
     assert model.n_iter_ == 1
 
 
-def test_clones_and_pickles_keep_them(short_fits):
+def test_clones_and_pickles_keep_them():
     """As with scikit-learn's estimators, a clone shares the callbacks and a pickle has them."""
     recorder = Recorder()
     recorder.stop = None  # a lambda has no pickle
