@@ -91,7 +91,7 @@ class Fitted(BaseEstimator):
 
     def _averaged(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""
-        answers = [n._answer(method, n._logits(X), n._loss) for n in self._networks]
+        answers = [n._answer(method, n._logits(X), n._spec.loss_function) for n in self._networks]
         return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
 
     @property

@@ -155,7 +155,7 @@ class Batches:
                 f"clipped: batch_size={batch_size} for {self.n} samples.",
                 stacklevel=2,
             )
-        self.size, self.rngs = min(batch_size, self.n), rngs
+        self.size, self.rngs = int(min(batch_size, self.n)), rngs
         self.weight = None if self.table.weight is None else [table.weight for table in tables]
         self.order = [table.index for table in tables]
         if rngs is not None or len(tables) > 1:
