@@ -39,9 +39,9 @@ with warnings.catch_warnings():
 
 # %%
 # On its way back from the output, the gradient loses most of itself at each layer of sigmoids (each
-# derivative is a quarter at most), so the layers in front hardly move, and the output has nothing to
-# work with. Through rectifiers it arrives. Glorot & Bengio (2010), "Understanding the difficulty of
-# training deep feedforward neural networks", saw this first.
+# derivative is a quarter at most), so the layers in front hardly move, and the output has nothing
+# to work with. Through rectifiers it arrives. See Glorot & Bengio (2010), "Understanding the
+# difficulty of training deep feedforward neural networks".
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
 flow = {
@@ -64,8 +64,8 @@ assert scores["logistic"] < 0.5
 assert scores["relu"] > 0.9
 
 # %%
-# What the layers hand on says the same: after eight layers of sigmoids the digits are nearly one and
-# the same point, of effective rank 1; rectifiers keep several directions.
+# What the layers hand on says the same: after eight layers of sigmoids the digits are nearly one
+# and the same point, of effective rank 1; rectifiers keep several directions.
 
 facts = {a: diagnose(network, X_train, y_train) for a, network in networks.items()}
 for activation, frame in facts.items():
