@@ -10,8 +10,8 @@ Saved into a folder:      python examples/plot_activations.py FOLDER
 
 # %%
 # Backpropagation multiplies the gradient by the activation's derivative once in each layer. A
-# sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one where
-# the unit is on, and nothing where it is off; its relatives leak a little there.
+# sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one
+# wherever the unit is on, and nothing where it is off; its relatives leak a little there.
 
 import sys
 from pathlib import Path

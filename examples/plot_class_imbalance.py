@@ -13,11 +13,13 @@ Saved into a folder:      python examples/plot_class_imbalance.py FOLDER
 # Two classes that overlap, one row in twenty positive.
 
 import sys
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_classification
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import ConfusionMatrixDisplay, balanced_accuracy_score, recall_score
 from sklearn.model_selection import train_test_split
 from sklearn.utils.class_weight import compute_sample_weight
@@ -34,7 +36,10 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_sta
 # often its class occurs, so that the two classes have the same say. It is the same as handing over
 # these weights of rows.
 
-params = {"hidden_layer_sizes": (16,), "solver": "lbfgs", "alpha": 10.0, "random_state": 0}
+params = {
+    "hidden_layer_sizes": (16,), "learning_rate_init": 0.01, "max_iter": 40, "random_state": 0,
+}  # fmt: skip
+warnings.simplefilter("ignore", ConvergenceWarning)  # the fits are short
 networks = {
     "every row counts the same": MLPClassifier(**params).fit(X_train, y_train),
     "every class counts the same": MLPClassifier(**params, class_weight="balanced").fit(
@@ -60,9 +65,8 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
     ConfusionMatrixDisplay.from_predictions(
         y_test, predicted, display_labels=["common", "rare"], cmap="Blues", colorbar=False, ax=ax
     )
-    ax.set_title(
-        f"{name}\naccuracy {network.score(X_test, y_test):.1%}, finds {recall[name]:.0%} of rare"
-    )
+    accuracy = network.score(X_test, y_test)
+    ax.set_title(f"{name}\naccuracy {accuracy:.1%}, finds {recall[name]:.0%} of the rare")
     ax.set(xlabel="predicted", ylabel="true")
 print("balanced accuracy:", balanced_accuracy)
 

@@ -49,9 +49,8 @@ alone, stack, bent = networks.values()
 
 coef, intercept = linear_equivalent(stack)
 print("affine map of the stack:     ", coef.ravel().round(3), intercept.round(3))
-print(
-    "affine map of the perceptron:", alone.coefs_[0].ravel().round(3), alone.intercepts_[0].round(3)
-)
+W, b = alone.coefs_[0], alone.intercepts_[0]
+print("affine map of the perceptron:", W.ravel().round(3), b.round(3))
 collapsed = expit(X @ coef + intercept).ravel()
 np.testing.assert_allclose(stack.predict_proba(X)[:, 1], collapsed, rtol=1e-9)
 np.testing.assert_allclose(collapsed, alone.predict_proba(X)[:, 1], atol=0.01)

@@ -40,8 +40,8 @@ with warnings.catch_warnings():
 # %%
 # On its way back from the output, the gradient loses most of itself at each layer of sigmoids (each
 # derivative is a quarter at most), so the layers in front hardly move, and the output has nothing
-# to work with. Through rectifiers it arrives. Glorot & Bengio (2010), "Understanding the difficulty
-# of training deep feedforward neural networks", saw this first.
+# to work with. Through rectifiers it arrives. See Glorot & Bengio (2010), "Understanding the
+# difficulty of training deep feedforward neural networks".
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
 flow = {

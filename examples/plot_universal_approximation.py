@@ -1,0 +1,78 @@
+"""
+Universal approximation
+=======================
+
+One hidden layer can follow any curve if it is wide enough (Cybenko 1989). Two can do it with fewer
+units.
+
+Shown in a window:        python examples/plot_universal_approximation.py
+Saved into a folder:      python examples/plot_universal_approximation.py FOLDER
+"""
+
+# %%
+# A curve that swings faster and faster, sin(5 pi x^2), without noise: what is asked is whether a
+# network can be that curve, not whether it finds it among others.
+
+import sys
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from sklmlp import MLPRegressor
+
+x = np.linspace(-1, 1, 150)[:, None]
+y = np.sin(5 * np.pi * x**2).ravel()
+
+
+def closest(*hidden_layer_sizes, restarts=3):
+    """The root mean squared error and the curve of the best of a few fits."""
+    curves = [
+        MLPRegressor(
+            hidden_layer_sizes=hidden_layer_sizes, activation="tanh", solver="lbfgs", alpha=0,
+            tol=1e-7, max_iter=500, random_state=seed,
+        ).fit(x, y).predict(x)
+        for seed in range(restarts)
+    ]  # fmt: skip
+    return min((np.sqrt(np.mean((curve - y) ** 2)), curve.tolist()) for curve in curves)
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits are not needed
+    wide = {width: closest(width) for width in (2, 4, 8, 16, 64)}
+    deep = {2 * width: closest(width, width) for width in (4, 8, 12)}
+
+# %%
+# Growing width brings the curve closer: universal approximation. The second layer works on what the
+# first one has folded, so 24 units in two layers come closer than 64 in one.
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+left.plot(x, y, color="#222222", linewidth=4, alpha=0.25, label="the curve")
+for width, colour in zip((2, 8, 64), ("#56b4e9", "#e69f00", "#0072b2"), strict=True):
+    left.plot(x, wide[width][1], color=colour, label=f"{width} units in one layer")
+left.plot(x, deep[24][1], color="#d55e00", linestyle="--", label="24 units in two layers")
+left.set(xlabel="x", ylim=(-1.3, 2.6))
+left.legend(frameon=False, loc="upper center", ncols=2)
+
+for name, errors, colour in (("one", wide, "#0072b2"), ("two", deep, "#d55e00")):
+    right.plot(
+        list(errors), [error for error, _ in errors.values()], "o-", color=colour,
+        label=f"{name} hidden layer" + "s" * (name == "two"),
+    )  # fmt: skip
+right.set(xlabel="hidden units", ylabel="root mean squared error", xscale="log", yscale="log")
+right.set_xticks(sorted({*wide, *deep}), sorted({*wide, *deep}))
+right.minorticks_off()
+right.legend(frameon=False)
+
+for layers, errors in (("one layer", wide), ("two layers", deep)):
+    print(layers, {units: round(float(error), 4) for units, (error, _) in errors.items()})
+by_width = [error for error, _ in wide.values()]
+assert by_width[0] > 2 * by_width[3] > 4 * by_width[4]
+assert deep[24][0] < wide[64][0]  # fewer units, closer
+
+if len(sys.argv) > 1:
+    figure.savefig(Path(sys.argv[1]) / "plot_universal_approximation.png", dpi=150)
+else:
+    plt.show()
