@@ -82,6 +82,14 @@ def _reasons(fit, feature_names):
             f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
             f"{len(curve)} epochs. {lower_rate(fit.params)}"
         )
+    if (seen.smallest == seen.largest).all():
+        yield ConstantFeaturesWarning(
+            f"All {len(seen.smallest)} features are constant, so that all rows get the same answer."
+        )
+        return
+    worst = _worst_scaled(seen)
+    if not (seen.dead or worst is not None) or not _can_be_learnt(fit, sample, seen):
+        return
     if seen.dead:
         yield DeadUnitsWarning(
             f"All units of hidden layer {seen.dead[0]} are zero for all rows, so that nothing "
@@ -89,11 +97,7 @@ def _reasons(fit, feature_names):
             f"{fit.params.learning_rate_init:g}, or choose an activation that is not flat, such "
             "as 'leaky_relu' or 'gelu'."
         )
-    if (seen.smallest == seen.largest).all():
-        yield ConstantFeaturesWarning(
-            f"All {len(seen.smallest)} features are constant, so that all rows get the same answer."
-        )
-    elif (worst := _worst_scaled(seen)) is not None and _can_be_learnt(fit, sample, seen):
+    if worst is not None:
         name = f"feature {worst}" if feature_names is None else f"{feature_names[worst]!r}"
         yield UnscaledFeaturesWarning(
             f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
