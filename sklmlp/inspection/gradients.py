@@ -12,7 +12,6 @@ from torch import nn
 from sklmlp import runtime
 from sklmlp.data import as_tensor, rows_of
 from sklmlp.inspection.layers import Layers
-from sklmlp.losses import LOSSES
 from sklmlp.train import Table
 
 
@@ -41,7 +40,7 @@ def gradient_norms(estimator, X, y, module=None):
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             part.train()  # before training its running statistics are not those of any rows
     table = _table(estimator, X, y, network)
-    loss = LOSSES[estimator._spec.loss]
+    loss = estimator._spec.loss_function
     with runtime.settings(estimator.matmul_precision), torch.inference_mode(False):
         for x, target, _ in table.slices():
             with torch.enable_grad():
