@@ -4,6 +4,8 @@
 # make bench        time and memory beside scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
 #
+# Tests run on all cores (JOBS=1 for one), with one thread of OpenMP each: more slow each other down.
+#
 # Each command makes the environment that it needs. The stamps in it say what was installed, so a
 # second start goes straight to work.
 
@@ -11,6 +13,7 @@ PYTHON ?= python3
 VENV ?= .venv
 VENV_OLDEST ?= .venv-oldest
 ARGS ?=
+JOBS ?= auto
 
 PACKAGING = pyproject.toml setup.py
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
@@ -21,7 +24,7 @@ demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
 
 test: lint
-	$(VENV)/bin/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(ARGS)
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
@@ -32,7 +35,7 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/ruff format .
 
 test-oldest: $(VENV_OLDEST)/installed-test
-	$(VENV_OLDEST)/bin/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python -m pytest -n $(JOBS) $(ARGS)
 
 bench: $(VENV)/installed-test
 	$(VENV)/bin/python benchmarks/compare.py $(ARGS)

@@ -92,7 +92,7 @@ def sine(z):
     return z.sin()
 
 
-@pytest.mark.parametrize("activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=str)
+@pytest.mark.parametrize("activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=["own", "leaky_relu"])
 def test_sample_weights_reach_both_steps(activation, plain):
     """With weights, some of them zero, both steps end with the same weights."""
     weight = rng.randint(0, 3, len(X)).astype(float)
@@ -129,17 +129,16 @@ ENSEMBLES = {
 @pytest.mark.parametrize(
     ("target", "options"),
     [
-        *itertools.product(["binary", "multiclass", "squared_error"], ENSEMBLES.values()),
-        *itertools.product(OTHERS, [ENSEMBLES[n] for n in ("adam", "early stopping", "in place")]),
+        *itertools.product(["binary", "multiclass", "squared_error"], ENSEMBLES),
+        *itertools.product(OTHERS, ["adam", "early stopping", "in place"]),
     ],
-    ids=str,
 )
 def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted):
     """A network of a stack has the weights, curves and epochs of one fitted by itself."""
     kind, more, y = TARGETS[target]
     weight = rng.rand(len(X)) + 0.1 if weighted else None
     model = kind(hidden_layer_sizes=(8,), max_iter=15, batch_size=40, random_state=0)
-    model.set_params(**more, **options)
+    model.set_params(**more, **ENSEMBLES[options])
     ensemble = clone(model).set_params(n_estimators=4).fit(X, y, weight)
     for member in ensemble.estimators_:
         alone = clone(model).set_params(random_state=member.random_state).fit(X, y, weight)
