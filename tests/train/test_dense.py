@@ -92,7 +92,9 @@ def sine(z):
     return z.sin()
 
 
-@pytest.mark.parametrize("activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=["own", "leaky_relu"])
+@pytest.mark.parametrize(
+    "activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=["own", "leaky_relu"]
+)
 def test_sample_weights_reach_both_steps(activation, plain):
     """With weights, some of them zero, both steps end with the same weights."""
     weight = rng.randint(0, 3, len(X)).astype(float)
