@@ -156,12 +156,14 @@ class Fitted(BaseEstimator):
         return io.stamped(state)
 
     def __setstate__(self, state):
-        state = io.unstamped(state, type(self).__name__)
-        if "_spec" in state:
-            state["_spec"] = io.spec_from_portable(state["_spec"])
-            state["history_"] = io.records(state["history_"])
+        state = io.checked(io.unstamped(state, type(self).__name__), self)
         if "_optimizer" in state:
-            state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
+            try:
+                state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
+            except TypeError as error:
+                raise ValueError(
+                    f"The _optimizer of this state has other entries: {error}"
+                ) from error
         vars(self).update(state)
 
     def __deepcopy__(self, memo):

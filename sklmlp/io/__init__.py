@@ -1,21 +1,21 @@
 """Fitted estimators to files and back."""
 
+from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     columns,
     portable_activation,
     portable_spec,
-    records,
-    spec_from_portable,
     stamped,
     unstamped,
 )
+from sklmlp.io.validation import checked
 
 __all__ = [
+    "checked",
     "columns",
+    "load_skops",
     "portable_activation",
     "portable_spec",
-    "records",
-    "spec_from_portable",
     "stamped",
     "unstamped",
 ]

@@ -3,7 +3,7 @@
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
 from sklmlp.nn.network import Network, is_turned
 from sklmlp.nn.predictor import Predictor
-from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights
+from sklmlp.nn.spec import Spec, Weights, assemble, initial_weights, learned_shapes
 
 __all__ = [
     "Choice",
@@ -15,6 +15,7 @@ __all__ = [
     "constructor_arguments",
     "initial_weights",
     "is_turned",
+    "learned_shapes",
     "output_rule",
     "resolve",
     "resolve_one",

@@ -166,5 +166,21 @@ def loaded_activations(spec, extras, dtype, device):
     return [module.to(device).eval() for module in modules]
 
 
+def learned_shapes(spec):
+    """What each hidden activation learns: names to shapes, or None for a module of one's own.
+
+    Takes no memory for them, and raises ValueError for arguments that an activation does not take.
+    """
+    return [
+        None
+        if choice.own is not None
+        else {
+            name: tuple(value.shape)
+            for name, value in choice.build(width, "meta").state_dict().items()
+        }
+        for choice, width in zip(spec.activations, spec.hidden, strict=True)
+    ]
+
+
 def _torch_dtype(dtype):
     return torch.from_numpy(np.empty(0, dtype)).dtype
