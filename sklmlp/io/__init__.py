@@ -1,5 +1,7 @@
 """Fitted estimators to files and back."""
 
+from sklmlp.io.onnx import to_onnx
+from sklmlp.io.onnx_pipeline import register_onnx_converter
 from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     columns,
@@ -16,6 +18,8 @@ __all__ = [
     "load_skops",
     "portable_activation",
     "portable_spec",
+    "register_onnx_converter",
     "stamped",
+    "to_onnx",
     "unstamped",
 ]
