@@ -1,6 +1,7 @@
 """What the two estimators share: a fit, a partial fit and a predict."""
 
 import copy
+import os
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklmlp import train
+from sklmlp import io, train
 from sklmlp.data import as_tensor, input_dtype, rows_of
 from sklmlp.fitted import OF_ONE_NETWORK, Fitted
 from sklmlp.nn import (
@@ -86,6 +87,8 @@ class BaseMLP(Fitted, ABC):
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "matmul_precision": [StrOptions({"highest", "high", "medium"})],
         "callbacks": [list, None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -120,11 +123,18 @@ class BaseMLP(Fitted, ABC):
             device, dtype = self._device_and_dtype(X, anew)
             members = self._members(anew)
             table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
+            if not incremental:
+                self._check_checkpoint()
             fits = [m._begin(table, X, y, anew, incremental, dtype) for m in members]
             if self.solver == "lbfgs":
                 train.train_lbfgs(fits)
             else:
-                train.train(fits, one_epoch=incremental)
+                checkpoints = None
+                if self.checkpoint is not None and not incremental:
+                    checkpoints = self._checkpoints(
+                        fits, {"X": X, "y": y, "sample_weight": sample_weight}
+                    )
+                train.train(fits, one_epoch=incremental, checkpoints=checkpoints)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:
@@ -275,6 +285,25 @@ class BaseMLP(Fitted, ABC):
         self.n_layers_, self.n_outputs_ = len(spec.hidden) + 2, spec.n_outputs
         self.out_activation_, self._device = spec.out_activation, str(device)
 
+    def _check_checkpoint(self):
+        """Refuse a checkpoint of what cannot be taken up again."""
+        reasons = {
+            f"solver={self.solver!r}, whose course is SciPy's": self.solver == "lbfgs",
+            "callbacks, which have courses of their own": bool(self.callbacks),
+            "random_state=None, which is another fit every time": self.random_state is None,
+        }
+        for reason, holds in reasons.items():
+            if holds and self.checkpoint is not None:
+                raise ValueError(f"checkpoint={self.checkpoint!r} does not go with {reason}.")
+
+    def _checkpoints(self, fits, data):
+        """What keeps the course of a fit in a file."""
+        networks = [(fit.network.spec, fit.network.flat) for fit in fits]
+        if hasattr(self, "feature_names_in_"):
+            data = data | {"names of columns": self.feature_names_in_}
+        file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks))
+        return train.Checkpoints(fits, self.checkpoint_every, file)
+
     def _members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""
         if self.n_estimators == 1:
@@ -285,10 +314,10 @@ class BaseMLP(Fitted, ABC):
             seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_estimators)
             twins = [clone(self) for _ in seeds]
             for twin, seed in zip(twins, seeds, strict=True):
-                twin.set_params(n_estimators=1, random_state=int(seed))
+                twin.set_params(n_estimators=1, random_state=int(seed), checkpoint=None)
         elif len(getattr(self, "estimators_", [])) == self.n_estimators:
             twins = [copy.copy(member) for member in self.estimators_]  # a failed fit loses nothing
-            changed = self.get_params(deep=False) | {"n_estimators": 1}
+            changed = self.get_params(deep=False) | {"n_estimators": 1, "checkpoint": None}
             del changed["random_state"]
             for twin in twins:
                 twin.set_params(**changed)

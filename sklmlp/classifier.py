@@ -144,6 +144,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         and keep float32 weights, where it can. No effect on float64.
     callbacks : list, default=None
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them.
+    checkpoint : str or path, default=None
+        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
+        on from there and ends as if it had never stopped; a finished one is back at once. It takes
+        a `random_state`. A file of another fit is a ValueError that says what differs.
+    checkpoint_every : int, default=10
+        Epochs from one checkpoint to the next.
 
     Attributes
     ----------
@@ -277,6 +283,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype="auto",
         matmul_precision="highest",
         callbacks=None,
+        checkpoint=None,
+        checkpoint_every=10,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -321,6 +329,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.dtype = dtype
         self.matmul_precision = matmul_precision
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def _validate(self, X, y, anew, incremental):
         X, y = self._validate_X_y(X, y, anew)

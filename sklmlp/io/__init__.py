@@ -1,5 +1,6 @@
 """Fitted estimators to files and back."""
 
+from sklmlp.io.checkpoint import CheckpointFile, identity
 from sklmlp.io.onnx import to_onnx
 from sklmlp.io.onnx_pipeline import register_onnx_converter
 from sklmlp.io.skops import load_skops
@@ -13,8 +14,10 @@ from sklmlp.io.state import (
 from sklmlp.io.validation import checked
 
 __all__ = [
+    "CheckpointFile",
     "checked",
     "columns",
+    "identity",
     "load_skops",
     "portable_activation",
     "portable_spec",

@@ -22,33 +22,38 @@ def checksum(state):
     ValueError
         If the state is nested so deeply that no model can have written it.
     """
-    digest = hashlib.sha256()
     try:
-        feed(digest, {name: state[name] for name in COVERED if name in state})
+        return fingerprint({name: state[name] for name in COVERED if name in state})
     except RecursionError as error:
         raise ValueError("The state is nested too deeply to be a model's.") from error
+
+
+def fingerprint(value):
+    """The SHA-256 of plain Python and arrays, in hexadecimal."""
+    digest = hashlib.sha256()
+    _feed(digest, value)
     return digest.hexdigest()
 
 
-def feed(digest, value):
+def _feed(digest, value):
     """Add plain Python or arrays to a digest; what is neither goes by its name or its `repr`."""
     if isinstance(value, dict):
         digest.update(b"{%d" % len(value))
         for name in sorted(value, key=str):
-            feed(digest, str(name))
-            feed(digest, value[name])
+            _feed(digest, str(name))
+            _feed(digest, value[name])
     elif isinstance(value, list | tuple):
         digest.update(b"[%d" % len(value))
         for each in value:
-            feed(digest, each)
+            _feed(digest, each)
     elif isinstance(value, np.ndarray) and value.dtype == object:
-        feed(digest, value.tolist())
+        _feed(digest, value.tolist())
     elif isinstance(value, np.ndarray):
         little = value.astype(value.dtype.newbyteorder("<"), copy=False)
         digest.update(f"{little.dtype.str}{little.shape}".encode())
         digest.update(np.ascontiguousarray(little).view(np.uint8).data if little.size else b"")
     elif isinstance(value, np.generic):
-        feed(digest, value.item())
+        _feed(digest, value.item())
     else:
         named = getattr(value, "__qualname__", None)
         text = repr(value) if named is None else f"{value.__module__}.{named}"

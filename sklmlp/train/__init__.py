@@ -1,6 +1,7 @@
 """Training: a network and a table to weights and a history."""
 
 from sklmlp.train.batches import Table
+from sklmlp.train.checkpoints import Checkpoints
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
@@ -10,6 +11,7 @@ from sklmlp.train.progress import Progress
 from sklmlp.train.stacks import train
 
 __all__ = [
+    "Checkpoints",
     "Events",
     "Fit",
     "OptimizerState",

@@ -71,6 +71,10 @@ class Fit:
     events: Events
     reached: float = np.nan
     """The training loss of the last epoch, or what L-BFGS reached."""
+    is_resumed: bool = False
+    """Whether it was taken up from a checkpoint."""
+    has_finished: bool = False
+    """Whether that checkpoint was taken after its last epoch."""
 
     @property
     def loss(self):
@@ -91,7 +95,8 @@ class Fit:
         """Begin; a fit may continue an earlier one."""
         if self.progress.loss_curve:
             self.reached = self.progress.loss_curve[-1]
-        self.progress.start(self.validation is not None, self.network.flat)
+        if not self.is_resumed:
+            self.progress.start(self.validation is not None, self.network.flat)
 
     def end_epoch(self, loss, n_rows, started):
         """Take note of an epoch, and of the validation rows after it."""
