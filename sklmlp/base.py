@@ -113,7 +113,12 @@ class BaseMLP(Fitted, ABC):
 
     def _fit(self, X, y, sample_weight, incremental=False):
         # autograd has to work, whatever mode the caller is in
-        with undone_on_failure(self), torch.inference_mode(False), torch.enable_grad():
+        with (
+            undone_on_failure(self),
+            train.explained_memory(self) as sizes,
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             X, y = self._validate(X, y, anew, incremental)
             if sample_weight is not None:
@@ -122,7 +127,10 @@ class BaseMLP(Fitted, ABC):
                 )
             device, dtype = self._device_and_dtype(X, anew)
             members = self._members(anew)
-            table = self._table(X, y, sample_weight, train.computing_dtype(dtype, self, device))
+            computing = train.computing_dtype(dtype, self, device)
+            layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
+            sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
+            table = self._table(X, y, sample_weight, computing)
             if not incremental:
                 self._check_checkpoint()
             fits = [m._begin(table, X, y, anew, incremental, dtype) for m in members]

@@ -2,6 +2,7 @@
 
 import copy
 import operator
+import os
 import threading
 from dataclasses import asdict
 from weakref import WeakKeyDictionary
@@ -17,6 +18,16 @@ from sklmlp.nn import Predictor, assemble
 
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
 _built_lock = threading.Lock()
+
+
+def _begin_forked():
+    """In a forked child: a lock that nobody holds; what was built while forking may be half."""
+    global _built, _built_lock
+    _built, _built_lock = WeakKeyDictionary(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 OF_ONE_NETWORK = (
     "coefs_",
@@ -75,13 +86,11 @@ class Fitted(BaseEstimator):
         products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
         is_small = products < runtime.SMALL_STEP
         with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
-            if len(range(0, X.shape[0], size)) == 1:
-                return predictor(take(slice(None))).cpu().numpy().astype(dtype, copy=False)
-            logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
-            for start in range(0, len(logits), size):
-                part = slice(start, start + size)
-                logits[part] = predictor(take(part)).cpu().numpy()
-        return logits
+            return train.in_chunks(
+                lambda part: predictor(take(part)).cpu().numpy().astype(dtype, copy=False),
+                X.shape[0],
+                size,
+            )
 
     def _averaged(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""

@@ -3,7 +3,6 @@
 A file may have been damaged or made up. Nothing here allocates more than the state itself holds.
 """
 
-import inspect
 from numbers import Integral, Real
 
 import numpy as np
@@ -61,11 +60,10 @@ def _demand(condition, message):
 
 def _check_names(state, estimator_class):
     """No entry may stand in front of a method or a property."""
-    parameters = estimator_class._get_param_names()
-    for name in set(state) - set(parameters):
-        there = inspect.getattr_static(estimator_class, name, None)
+    for name in state:
+        there = getattr(estimator_class, name, None)
         _demand(
-            not (callable(there) or isinstance(there, property | classmethod | staticmethod)),
+            not (callable(there) or isinstance(there, property)),
             f"its entry {name!r} would hide what {estimator_class.__name__} itself calls so.",
         )
 

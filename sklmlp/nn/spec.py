@@ -1,5 +1,6 @@
 """What a network is, in plain Python; and the torch module that computes it."""
 
+import os
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
@@ -12,6 +13,16 @@ from sklmlp.losses import LOSSES
 from sklmlp.nn.choice import Choice
 
 _FORK_LOCK = threading.Lock()  # torch's global generators are the process's, not ours
+
+
+def _begin_forked():
+    """In a forked child: a lock that nobody holds."""
+    global _FORK_LOCK
+    _FORK_LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from sklmlp.train.checkpoints import Checkpoints
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
+from sklmlp.train.memory import explained_memory, in_chunks
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
@@ -20,6 +21,8 @@ __all__ = [
     "Table",
     "Validation",
     "computing_dtype",
+    "explained_memory",
+    "in_chunks",
     "is_available",
     "make_optimizer",
     "resolve_device",
