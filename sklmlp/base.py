@@ -22,7 +22,15 @@ from sklearn.utils.validation import (
 )
 
 from sklmlp import io, train
-from sklmlp.data import as_tensor, input_dtype, rows_of
+from sklmlp.data import (
+    as_tensor,
+    check_weights,
+    input_dtype,
+    refuse_text_and_dates,
+    rows_of,
+    too_large_is_a_value_error,
+    warn_of_rounding,
+)
 from sklmlp.fitted import OF_ONE_NETWORK, Fitted
 from sklmlp.nn import (
     Network,
@@ -48,7 +56,7 @@ class BaseMLP(Fitted, ABC):
         "module_params": [dict, None],
         "solver": [str],
         "solver_params": [dict, None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, np.inf, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [
             StrOptions(
@@ -59,8 +67,8 @@ class BaseMLP(Fitted, ABC):
             )
         ],
         "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, np.inf, closed="neither")],
+        "power_t": [Interval(Real, 0, np.inf, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
@@ -125,6 +133,7 @@ class BaseMLP(Fitted, ABC):
                 sample_weight = _check_sample_weight(
                     sample_weight, X, ensure_non_negative=True, copy=True
                 )
+                check_weights(sample_weight)
             device, dtype = self._device_and_dtype(X, anew)
             members = self._members(anew)
             computing = train.computing_dtype(dtype, self, device)
@@ -150,16 +159,19 @@ class BaseMLP(Fitted, ABC):
         return self
 
     def _validate_X_y(self, X, y, anew, **options):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=input_dtype(X, self.dtype),
-            reset=anew,
-            **options,
-        )
+        refuse_text_and_dates(X)
+        warn_of_rounding(X, np.float64 if self.dtype == "auto" else self.dtype)
+        with too_large_is_a_value_error("X or y"):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                multi_output=True,
+                dtype=input_dtype(X, self.dtype),
+                reset=anew,
+                **options,
+            )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _device_and_dtype(self, X, anew):

@@ -11,7 +11,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sklmlp.base import BaseMLP, undone_on_failure
-from sklmlp.data import ClassTargets
+from sklmlp.data import ClassTargets, unsorted_is_told
 from sklmlp.losses import softmax
 
 
@@ -344,7 +344,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _check_labels(self, y, incremental):
         """Refuse labels that training so far does not know."""
         self._class_targets.check_form(y)
-        labels = unique_labels(y)
+        with unsorted_is_told():
+            labels = unique_labels(y)
         if not incremental and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "

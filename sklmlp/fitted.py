@@ -13,7 +13,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import io, runtime, train
-from sklmlp.data import ConvertedRows, as_tensor
+from sklmlp.data import (
+    ConvertedRows,
+    as_tensor,
+    refuse_text_and_dates,
+    too_large_is_a_value_error,
+    warn_of_rounding,
+)
 from sklmlp.nn import Predictor, assemble
 
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
@@ -58,7 +64,16 @@ class Fitted(BaseEstimator):
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
+        refuse_text_and_dates(X)
+        with too_large_is_a_value_error("X"):
+            # lists may hold integers that no dtype does
+            dtype = "numeric" if hasattr(X, "dtype") or hasattr(X, "dtypes") else np.float64
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        if X.dtype.itemsize > 8:  # torch has no extended precision
+            X = X.astype(np.float64)
+        one = vars(self).get("estimators_", [self])[0]
+        warn_of_rounding(X, np.asarray(one.coefs_[0]).dtype)
+        return X
 
     def _is_plainly_valid(self, X):
         """Whether X is what most rows in production are, so that scikit-learn need not look."""
@@ -86,10 +101,23 @@ class Fitted(BaseEstimator):
         products = min(size, X.shape[0]) * sum(np.size(coef) for coef in self.coefs_)
         is_small = products < runtime.SMALL_STEP
         with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
-            return train.in_chunks(
+            logits = train.in_chunks(
                 lambda part: predictor(take(part)).cpu().numpy().astype(dtype, copy=False),
                 X.shape[0],
                 size,
+            )
+        if not _sum_is_finite(logits):
+            self._refuse_overflow(logits, predictor.dtype)
+        return logits
+
+    def _refuse_overflow(self, logits, dtype):
+        """Raise if there are logits that are no numbers: no answer can be made of them."""
+        lost = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(lost):
+            raise ValueError(
+                f"The answer for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
+                f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
+                "with. Scale X as in training."
             )
 
     def _averaged(self, method, X):

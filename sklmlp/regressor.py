@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import r2_score
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -334,6 +335,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         X, y = self._validate_X_y(X, y, anew, y_numeric=True)
         if y.dtype.kind in "US":  # numbers written as text, or text that numpy refuses
             y = y.astype(np.float64)
+        assert_all_finite(y, input_name="y")  # None has become NaN
         if self.loss == "poisson" and y.min() < 0:
             raise ValueError(
                 "Some value(s) of y are out of the valid range of the loss 'poisson', which takes "
