@@ -74,7 +74,7 @@ def unsorted_is_told():
 
 def warn_of_rounding(X, dtype):
     """Warn where integers of X are beyond what a floating dtype can tell apart."""
-    values = X.data if sp.issparse(X) else X
+    values = getattr(X, "data", None) if sp.issparse(X) else X  # some sparse formats have none
     if getattr(getattr(values, "dtype", None), "kind", None) not in ("i", "u") or not values.size:
         return
     exact = 2 ** (np.finfo(dtype).nmant + 1)
