@@ -364,6 +364,8 @@ class BaseMLP(Fitted, ABC):
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str | bytes | dict):  # one could go through them, too
+            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes!r}.")
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if any(not isinstance(size, Integral) for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")

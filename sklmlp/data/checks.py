@@ -95,12 +95,14 @@ def check_weights(weight):
     Raises
     ------
     ValueError
-        If there is a weight other than 0 below 1e-38, or they sum to more than 1e38: the limits
-        of float32.
+        If all are 0, if there is another one below 1e-38, or if they sum to more than 1e38: the
+        limits of float32.
     """
     limits = np.finfo(np.float32)
     positive = weight[weight > 0]
-    if len(positive) and (positive.min() < limits.tiny or positive.sum(dtype=float) > limits.max):
+    if not len(positive):  # scikit-learn's words since its version 1.9
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if positive.min() < limits.tiny or positive.sum(dtype=float) > limits.max:
         raise ValueError(
             f"sample_weight has values from {positive.min():g} to {positive.max():g}; those that "
             f"are not 0 must be {limits.tiny:.1e} or more, and sum to {limits.max:.1e} or less. "

@@ -1,8 +1,9 @@
 """Zip archives of arrays from anybody: read in memory that is bounded by what they may hold."""
 
 import io
+import os
 import zipfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from numpy.lib import format as npy
 
@@ -28,11 +29,12 @@ def opened(file, most_bytes):
         If the file is no archive or a damaged one, if it would unpack to more, or if an array in
         it announces another size than it has. A file that is not there is an OSError.
     """
-    try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise ValueError(f"This is no archive, or a damaged one: {error}") from error
-    with archive:
+    is_path = isinstance(file, str | os.PathLike)
+    with open(file, "rb") if is_path else nullcontext(file) as stream:
+        try:
+            archive = zipfile.ZipFile(stream)
+        except Exception as error:  # damage shows in many ways, bad places to seek among them
+            raise ValueError(f"This is no archive, or a damaged one: {error}") from error
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
             raise ValueError(f"The archive has {len(members)} parts, more than {MOST_MEMBERS}.")

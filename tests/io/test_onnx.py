@@ -1,5 +1,6 @@
 """ONNX: onnxruntime answers what the estimator answers, by itself and inside a Pipeline."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -265,6 +266,14 @@ def test_options_are_checked(options, message):
     model, *_ = fitted("regression")
     with pytest.raises(ValueError, match=message):
         to_onnx(model, **options)
+
+
+def test_without_onnx_the_error_says_what_to_install(monkeypatch):
+    """An extra that is missing is named with the command that brings it."""
+    model, *_ = fitted("regression")
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match=r"pip install sklmlp\[onnx\]"):
+        to_onnx(model)
 
 
 def test_an_unfitted_estimator_is_refused():
