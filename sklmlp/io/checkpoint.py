@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import zipfile
 
 import numpy as np
 import scipy.sparse as sp
@@ -100,7 +101,7 @@ class CheckpointFile:
         part = f"{self.path}.part"
         try:
             with open(part, "wb") as file:
-                np.savez(file, header=header, **arrays)
+                _write_arrays(file, {"header": header} | arrays)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self.path)
@@ -164,6 +165,14 @@ class CheckpointFile:
                 f"checkpoint={self.path!r} belongs to another fit: {differences}. Remove the file "
                 "or choose another path to start anew."
             )
+
+
+def _write_arrays(file, arrays):
+    """Write an .npz; `numpy.savez` may leave an archive open where the disk is full."""
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                np.lib.format.write_array(part, array, allow_pickle=False)
 
 
 def _sync_folder(folder):

@@ -149,6 +149,7 @@ KILLED = """
 import io, os, random, signal, sys, threading, warnings
 import numpy as np
 from sklmlp import MLPClassifier
+from sklmlp.io import checkpoint
 
 warnings.simplefilter("ignore")
 path, seed = sys.argv[1], int(sys.argv[2])
@@ -164,19 +165,19 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def die_while_writing(whole):
-    savez, left = np.savez, draw.randrange(1, 6)
-    def partly(file, **arrays):
+    write, left = checkpoint._write_arrays, draw.randrange(1, 6)
+    def partly(file, arrays):
         nonlocal left
         left -= 1
         if left:
-            return savez(file, **arrays)
+            return write(file, arrays)
         buffer = io.BytesIO()
-        savez(buffer, **arrays)
+        write(buffer, arrays)
         content = buffer.getvalue()
         file.write(content if whole else content[: draw.randrange(len(content))])
         file.flush()
         die()
-    np.savez = partly
+    checkpoint._write_arrays = partly
 
 def in_child(work):
     child = os.fork()
