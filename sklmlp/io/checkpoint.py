@@ -190,8 +190,8 @@ def _without_arrays(value, arrays):
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
-    if isinstance(value, dict):
-        return {"dict": {name: _without_arrays(part, arrays) for name, part in value.items()}}
+    if isinstance(value, dict):  # as pairs: JSON makes text of keys that are numbers
+        return {"dict": [[key, _without_arrays(part, arrays)] for key, part in value.items()]}
     if isinstance(value, list | tuple):
         return {type(value).__name__: [_without_arrays(part, arrays) for part in value]}
     return value.item() if isinstance(value, np.generic) else value
@@ -205,5 +205,5 @@ def _with_arrays(value, arrays):
     if kind == "array":
         return arrays[f"array_{content:d}"]
     if kind == "dict":
-        return {name: _with_arrays(part, arrays) for name, part in content.items()}
+        return {key: _with_arrays(part, arrays) for key, part in content}
     return {"list": list, "tuple": tuple}[kind](_with_arrays(part, arrays) for part in content)

@@ -3,6 +3,8 @@
 A file may have been damaged or made up. Nothing here allocates more than the state itself holds.
 """
 
+import functools
+import inspect
 from numbers import Integral, Real
 
 import numpy as np
@@ -32,7 +34,8 @@ def checked(state, estimator):
     Returns
     -------
     state : dict
-        With the spec and the history made of their portable forms.
+        With the spec and the history made of their portable forms, and with the defaults of
+        parameters that its writer did not know.
 
     Raises
     ------
@@ -50,7 +53,13 @@ def checked(state, estimator):
     except Refused as why:
         name = type(estimator).__name__
         raise ValueError(f"This state of {name} cannot be loaded: {why}") from why.__cause__
-    return state
+    return _defaults(type(estimator)) | state
+
+
+@functools.cache
+def _defaults(estimator_class):
+    parameters = inspect.signature(estimator_class.__init__).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _demand(condition, message):

@@ -55,6 +55,13 @@ def test_format_1_has_no_checksum(state):
     assert_array_equal(twin.coefs_[0], state["coefs_"][0])
 
 
+def test_parameters_that_the_writer_did_not_know_have_their_defaults(state):
+    """A model of an earlier version has the parameters of this one."""
+    twin = load(state, checkpoint_every=DROPPED, dropout=DROPPED)
+    assert twin.get_params() == load(state).get_params()
+    assert twin.checkpoint_every == 10
+
+
 NAN = np.full((5, 8), np.nan)
 
 
