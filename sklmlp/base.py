@@ -1,6 +1,7 @@
 """What the two estimators share: a fit, a partial fit and a predict."""
 
 import copy
+import os
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -20,8 +21,16 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from sklmlp import train
-from sklmlp.data import as_tensor, input_dtype, rows_of
+from sklmlp import io, train
+from sklmlp.data import (
+    as_tensor,
+    check_weights,
+    input_dtype,
+    refuse_text_and_dates,
+    rows_of,
+    too_large_is_a_value_error,
+    warn_of_rounding,
+)
 from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted
 from sklmlp.losses import make_loss
 from sklmlp.nn import (
@@ -55,7 +64,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         "module_params": [dict, None],
         "solver": [str],
         "solver_params": [dict, None],
-        "alpha": [Interval(Real, 0, None, closed="left")],
+        "alpha": [Interval(Real, 0, np.inf, closed="left")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "learning_rate": [
             StrOptions(
@@ -66,8 +75,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             )
         ],
         "warmup_fraction": [Interval(Real, 0, 1, closed="left")],
-        "learning_rate_init": [Interval(Real, 0, None, closed="neither")],
-        "power_t": [Interval(Real, 0, None, closed="left")],
+        "learning_rate_init": [Interval(Real, 0, np.inf, closed="neither")],
+        "power_t": [Interval(Real, 0, np.inf, closed="left")],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "random_state": ["random_state"],
@@ -94,6 +103,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "matmul_precision": [StrOptions({"highest", "high", "medium"})],
         "callbacks": [list, None],
+        "checkpoint": [str, os.PathLike, None],
+        "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -132,7 +143,12 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _fit(self, X, y, sample_weight, incremental=False, own=(None, None, None)):
         # autograd has to work, whatever mode the caller is in
-        with undone_on_failure(self), torch.inference_mode(False), torch.enable_grad():
+        with (
+            undone_on_failure(self),
+            train.explained_memory(self) as sizes,
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
             train.check_solver(self)
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             given = X, y
@@ -141,6 +157,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 sample_weight = _check_sample_weight(
                     sample_weight, X, ensure_non_negative=True, copy=True
                 )
+                check_weights(sample_weight)
             weight = self._weigh(y, sample_weight)
             device, dtype = self._device_and_dtype(X, anew)
             own = check_validation_set(self, y, *own)
@@ -148,13 +165,22 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             members = self._members(anew)
             computing = train.computing_dtype(dtype, self, device)
             whole = Part(self._table(X, y, weight, computing), X, y)
+            layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
+            sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
+            if not incremental:
+                self._check_checkpoint()
+            data = {"X": X, "y": y, "sample_weight": weight}
+            data |= dict(zip(("X_val", "y_val", "sample_weight_val"), own or (), strict=False))
             own = own and Part(self._table(*own, computing), *own[:2])
             fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
             tasks = self._tasks(given, whole.table, fits, dtype, incremental)
             if self.solver == "lbfgs":
                 has_ended = train.train_lbfgs(fits)
             else:
-                has_ended = train.train(fits, one_epoch=incremental)
+                checkpoints = None
+                if self.checkpoint is not None and not incremental:
+                    checkpoints = self._checkpoints(fits, data)
+                has_ended = train.train(fits, one_epoch=incremental, checkpoints=checkpoints)
             if has_ended and not incremental:
                 names = getattr(self, "feature_names_in_", None)
                 train.warn_of_failed_learning(fits, names, stacklevel=4)
@@ -197,16 +223,19 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         return {"estimators_": [model], **{name: new[name] for name in OF_SHAPE}}
 
     def _validate_X_y(self, X, y, anew, **options):
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            accept_sparse=["csr", "csc"],
-            multi_output=True,
-            dtype=input_dtype(X, self.dtype),
-            reset=anew,
-            **options,
-        )
+        refuse_text_and_dates(X)
+        warn_of_rounding(X, np.float64 if self.dtype == "auto" else self.dtype)
+        with too_large_is_a_value_error("X or y"):
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                multi_output=True,
+                dtype=input_dtype(X, self.dtype),
+                reset=anew,
+                **options,
+            )
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _device_and_dtype(self, X, anew):
@@ -367,6 +396,28 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         self.n_outputs_, self.out_activation_ = spec.n_outputs, spec.out_activation
         self._device = str(device)
 
+    def _check_checkpoint(self):
+        """Refuse a checkpoint of what cannot be taken up again."""
+        reasons = {
+            f"solver={self.solver!r}, whose course is SciPy's": self.solver == "lbfgs",
+            "callbacks, which have courses of their own": (
+                bool(self.callbacks or vars(self).get("_skl_callbacks"))
+            ),
+            f"module={self.module!r}, which may draw numbers of its own": self.module is not None,
+            "random_state=None, which is another fit every time": self.random_state is None,
+        }
+        for reason, holds in reasons.items():
+            if holds and self.checkpoint is not None:
+                raise ValueError(f"checkpoint={self.checkpoint!r} does not go with {reason}.")
+
+    def _checkpoints(self, fits, data):
+        """What keeps the course of a fit in a file."""
+        networks = [(fit.network.spec, fit.network.flat) for fit in fits]
+        if hasattr(self, "feature_names_in_"):
+            data = data | {"names of columns": self.feature_names_in_}
+        file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks))
+        return train.Checkpoints(fits, self.checkpoint_every, file)
+
     def _members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""
         if self.n_estimators == 1 and (anew or "estimators_" not in vars(self)):
@@ -379,10 +430,10 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             seeds = rng.randint(np.iinfo(np.int32).max, size=self.n_estimators)
             twins = [clone(self) for _ in seeds]
             for twin, seed in zip(twins, seeds, strict=True):
-                twin.set_params(n_estimators=1, random_state=int(seed))
+                twin.set_params(n_estimators=1, random_state=int(seed), checkpoint=None)
         elif len(getattr(self, "estimators_", [])) == self.n_estimators:
             twins = [copy.copy(member) for member in self.estimators_]  # a failed fit loses nothing
-            changed = self.get_params(deep=False) | {"n_estimators": 1}
+            changed = self.get_params(deep=False) | {"n_estimators": 1, "checkpoint": None}
             del changed["random_state"]
             for twin in twins:
                 twin.set_params(**changed)
@@ -410,6 +461,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _hidden_layer_sizes(self):
         sizes = self.hidden_layer_sizes
+        if isinstance(sizes, str | bytes | dict):  # one could go through them, too
+            raise ValueError(f"hidden_layer_sizes must be integers, got {sizes!r}.")
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
         if any(not isinstance(size, Integral) for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")

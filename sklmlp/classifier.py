@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sklmlp.base import BaseMLP, undone_on_failure
-from sklmlp.data import ClassTargets, class_weighted
+from sklmlp.data import ClassTargets, class_weighted, unsorted_is_told
 from sklmlp.losses import softmax
 
 
@@ -158,6 +158,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     callbacks : list, default=None
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
         `set_callbacks`, from scikit-learn 1.9 on.
+    checkpoint : str or path, default=None
+        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
+        on from there and ends as if it had never stopped; a finished one is back at once. It takes
+        a `random_state`. A file of another fit is a ValueError that says what differs.
+    checkpoint_every : int, default=10
+        Epochs from one checkpoint to the next.
 
     Attributes
     ----------
@@ -300,6 +306,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         dtype="auto",
         matmul_precision="highest",
         callbacks=None,
+        checkpoint=None,
+        checkpoint_every=10,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
@@ -344,6 +352,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.dtype = dtype
         self.matmul_precision = matmul_precision
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def _validate(self, X, y, anew, incremental):
         X, y = self._validate_X_y(X, y, anew)
@@ -357,7 +367,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _check_labels(self, y, incremental):
         """Refuse labels that training so far does not know."""
         self._class_targets.check_form(y)
-        labels = unique_labels(y)
+        with unsorted_is_told():
+            labels = unique_labels(y)
         if not incremental and set(labels) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous "

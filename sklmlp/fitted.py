@@ -1,8 +1,8 @@
 """What a fitted estimator can do: answer, show its network, and travel."""
 
 import copy
-import inspect
 import operator
+import os
 import threading
 from dataclasses import asdict
 from weakref import WeakKeyDictionary
@@ -15,11 +15,27 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import io, runtime, train
 from sklmlp.architecture import html_beside
-from sklmlp.data import ConvertedRows, as_tensor
+from sklmlp.data import (
+    ConvertedRows,
+    as_tensor,
+    refuse_text_and_dates,
+    too_large_is_a_value_error,
+    warn_of_rounding,
+)
 from sklmlp.nn import assemble, make_predictor
 
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
 _built_lock = threading.Lock()
+
+
+def _begin_forked():
+    """In a forked child: a lock that nobody holds; what was built while forking may be half."""
+    global _built, _built_lock
+    _built, _built_lock = WeakKeyDictionary(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 OF_ONE_NETWORK = (
     "coefs_",
@@ -53,7 +69,16 @@ class Fitted(BaseEstimator):
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
-        return validate_data(self, X, accept_sparse=["csr", "csc"], dtype="numeric", reset=False)
+        refuse_text_and_dates(X)
+        with too_large_is_a_value_error("X"):
+            # lists may hold integers that no dtype does
+            dtype = "numeric" if hasattr(X, "dtype") or hasattr(X, "dtypes") else np.float64
+            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
+        if X.dtype.itemsize > 8:  # torch has no extended precision
+            X = X.astype(np.float64)
+        one = vars(self).get("estimators_", [self])[0]
+        warn_of_rounding(X, one._weights_dtype)
+        return X
 
     def _is_plainly_valid(self, X):
         """Whether X is what most rows in production are, so that scikit-learn need not look."""
@@ -81,13 +106,24 @@ class Fitted(BaseEstimator):
         products = min(size, X.shape[0]) * predictor.n_products
         is_small = products < runtime.SMALL_STEP
         with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
-            if len(range(0, X.shape[0], size)) == 1:
-                return predictor(take(slice(None))).cpu().numpy().astype(dtype, copy=False)
-            logits = np.empty((X.shape[0], predictor.n_outputs), dtype)
-            for start in range(0, len(logits), size):
-                part = slice(start, start + size)
-                logits[part] = predictor(take(part)).cpu().numpy()
+            logits = train.in_chunks(
+                lambda part: predictor(take(part)).cpu().numpy().astype(dtype, copy=False),
+                X.shape[0],
+                size,
+            )
+        if not _sum_is_finite(logits):
+            self._refuse_overflow(logits, predictor.dtype)
         return logits
+
+    def _refuse_overflow(self, logits, dtype):
+        """Raise if there are logits that are no numbers: no answer can be made of them."""
+        lost = np.flatnonzero(~np.isfinite(logits).all(axis=1))
+        if len(lost):
+            raise ValueError(
+                f"The answer for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
+                f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
+                "with. Scale X as in training."
+            )
 
     def _averaged(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""
@@ -194,14 +230,15 @@ class Fitted(BaseEstimator):
         return io.stamped(state)
 
     def __setstate__(self, state):
-        state = io.unstamped(state, type(self).__name__)
-        if "_spec" in state:
-            state["_spec"] = io.spec_from_portable(state["_spec"])
-            state["history_"] = io.records(state["history_"])
+        state = io.checked(io.unstamped(state, type(self).__name__), self)
         if "_optimizer" in state:
-            state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
-        defaults = inspect.signature(type(self)).parameters  # older states have fewer parameters
-        vars(self).update({name: p.default for name, p in defaults.items()} | state)
+            try:
+                state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
+            except TypeError as error:
+                raise ValueError(
+                    f"The _optimizer of this state has other entries: {error}"
+                ) from error
+        vars(self).update(state)
 
     def __deepcopy__(self, memo):
         twin = type(self).__new__(type(self))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import d2_pinball_score, r2_score
+from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
@@ -149,6 +150,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     callbacks : list, default=None
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
         `set_callbacks`, from scikit-learn 1.9 on.
+    checkpoint : str or path, default=None
+        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
+        on from there and ends as if it had never stopped; a finished one is back at once. It takes
+        a `random_state`. A file of another fit is a ValueError that says what differs.
+    checkpoint_every : int, default=10
+        Epochs from one checkpoint to the next.
 
     Attributes
     ----------
@@ -295,6 +302,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         dtype="auto",
         matmul_precision="highest",
         callbacks=None,
+        checkpoint=None,
+        checkpoint_every=10,
     ):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
@@ -338,11 +347,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.dtype = dtype
         self.matmul_precision = matmul_precision
         self.callbacks = callbacks
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
 
     def _validate(self, X, y, anew, incremental):
         X, y = self._validate_X_y(X, y, anew, y_numeric=True)
         if y.dtype.kind in "US":  # numbers written as text, or text that numpy refuses
             y = y.astype(np.float64)
+        assert_all_finite(y, input_name="y")  # None has become NaN
         if (self.loss == "poisson" and y.min() < 0) or (self.loss == "gamma" and y.min() <= 0):
             raise ValueError(
                 f"Some value(s) of y are out of the valid range of the loss {self.loss!r}, which "

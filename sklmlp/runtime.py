@@ -5,6 +5,7 @@ settings run side by side; one that wants others waits its turn. A fit gives way
 those who wait, so that nobody waits for long.
 """
 
+import os
 import threading
 from collections import deque
 from contextlib import contextmanager
@@ -88,3 +89,21 @@ def _apply(precision, threads):
         torch.set_float32_matmul_precision(precision)
     if torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
+
+
+def _begin_forked():
+    """In a forked child: nobody works yet, and torch's pool of threads stayed with the parent.
+
+    The first operation that asked the pool for help would wait for it for ever. So a child whose
+    parent has computed here has one thread.
+    """
+    global _changed, _mine, _users, _current
+    _changed, _mine = threading.Condition(), threading.local()
+    _waiting.clear()
+    _users, _current = 0, None
+    if _found is not None:
+        _apply(_found[0], 1)
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)

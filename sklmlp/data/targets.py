@@ -4,6 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import LabelBinarizer
 
+from sklmlp.data.checks import unsorted_is_told
+
 
 class ClassTargets:
     """Labels to numbers and back.
@@ -24,7 +26,8 @@ class ClassTargets:
     @classmethod
     def learn(cls, y):
         """The targets that labels `y` call for; unfit ones raise scikit-learn's ValueError."""
-        binarizer = LabelBinarizer().fit(y)
+        with unsorted_is_told():
+            binarizer = LabelBinarizer().fit(y)
         return cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
 
     @property

@@ -1,21 +1,28 @@
 """Fitted estimators to files and back."""
 
+from sklmlp.io.checkpoint import CheckpointFile, identity
+from sklmlp.io.onnx import to_onnx
+from sklmlp.io.onnx_pipeline import register_onnx_converter
+from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     columns,
     portable_activation,
     portable_spec,
-    records,
-    spec_from_portable,
     stamped,
     unstamped,
 )
+from sklmlp.io.validation import checked
 
 __all__ = [
+    "CheckpointFile",
+    "checked",
     "columns",
+    "identity",
+    "load_skops",
     "portable_activation",
     "portable_spec",
-    "records",
-    "spec_from_portable",
+    "register_onnx_converter",
     "stamped",
+    "to_onnx",
     "unstamped",
 ]

@@ -10,15 +10,17 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import nn
 
 from sklmlp._version import __version__
+from sklmlp.io.checksum import checksum
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
 
 FORMAT = 2
-"""The layout of the state; a reader knows this one and all before it."""
+"""The layout of the state; a reader knows this one and all before it. Format 1 has no checksum."""
 
 
 def stamped(state):
-    """A state with the versions that wrote it."""
+    """A state with a checksum and the versions that wrote it."""
     return state | {
+        "_checksum": checksum(state),
         "_format": FORMAT,
         "_sklmlp_version": __version__,
         "_sklearn_version": sklearn.__version__,
@@ -32,17 +34,31 @@ def unstamped(state, estimator_name):
     Raises
     ------
     ValueError
-        If the state has no stamp, or one of a newer format than this version knows.
+        If the state has no stamp, one of a newer format than this version knows, or another
+        checksum than its spec and arrays have.
     """
+    if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
+        raise ValueError(
+            f"This is no state of {estimator_name}: it takes a dict with names as keys, got "
+            f"{type(state).__name__}."
+        )
     state = dict(state)
     written = state.pop("_format", None)
-    if not isinstance(written, int):
-        raise ValueError(f"This is no state of {estimator_name}: it has no format number.")
+    if type(written) is not int or written < 1:
+        raise ValueError(
+            f"This is no state of {estimator_name}: it has no format number, got {written!r:.80}."
+        )
     writer = state.pop("_sklmlp_version", "unknown")
     if written > FORMAT:
         raise ValueError(
             f"This {estimator_name} was written by sklmlp {writer} in format {written}; sklmlp "
             f"{__version__} reads formats up to {FORMAT}. Install sklmlp {writer} to load it."
+        )
+    expected = state.pop("_checksum", None)
+    if written > 1 and expected != checksum(state):
+        raise ValueError(
+            f"This state of {estimator_name} is damaged: its checksum is {expected!r:.80}, and "
+            f"that of its description and arrays is {checksum(state)!r}."
         )
     sklearn_writer = state.pop("_sklearn_version", "unknown")
     state.pop("_torch_version", None)

@@ -1,14 +1,15 @@
 """Networks: their plain description, their weights and their torch modules."""
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
-from sklmlp.nn.layers import dropout_rates
+from sklmlp.nn.layers import EPSILON, dropout_rates
 from sklmlp.nn.network import Network, is_turned
 from sklmlp.nn.options import check_options, check_same_layers, check_trainable
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
-from sklmlp.nn.stack import assemble
+from sklmlp.nn.stack import assemble, learned_shapes
 
 __all__ = [
+    "EPSILON",
     "Choice",
     "Network",
     "Predictor",
@@ -22,6 +23,7 @@ __all__ = [
     "dropout_rates",
     "initial_weights",
     "is_turned",
+    "learned_shapes",
     "make_predictor",
     "output_rule",
     "resolve",

@@ -1,11 +1,22 @@
 """Random numbers of torch's that leave torch's global generators as they were."""
 
+import os
 import threading
 from contextlib import contextmanager
 
 import torch
 
 _LOCK = threading.Lock()  # torch's global generators are the process's, not ours
+
+
+def _begin_forked():
+    """In a forked child: a lock that nobody holds."""
+    global _LOCK
+    _LOCK = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 @contextmanager

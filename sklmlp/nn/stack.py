@@ -125,6 +125,27 @@ def projection_modules(spec, dtype):
     ]
 
 
+def learned_shapes(spec):
+    """What each entry of `Weights.extras` holds: names to shapes, or None for a user's own module.
+
+    Takes no memory for them, and raises ValueError for arguments that a module does not take.
+    """
+    if spec.module is not None:
+        return [None, {own.SEED: ()}]
+    built = [
+        None if choice.own is not None else choice.build(width, "meta")
+        for choice, width in zip(spec.activations, spec.hidden, strict=True)
+    ]
+    if spec.normalization is not None:
+        with torch.device("meta"):
+            built += normalization_modules(spec, torch.float32)
+    built += projection_modules(spec, torch.float32)
+    return [
+        module and {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        for module in built
+    ]
+
+
 def initial_extras(spec, rng, dtype, seed):
     """What a stack learns beside coefs and intercepts, as it starts.
 

@@ -1,10 +1,12 @@
 """Training: a network and a table to weights and a history."""
 
 from sklmlp.train.batches import Table
+from sklmlp.train.checkpoints import Checkpoints
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
 from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
+from sklmlp.train.memory import explained_memory, in_chunks
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
@@ -16,6 +18,7 @@ __all__ = [
     "BOOKKEEPING",
     "AllEvents",
     "CallbackSupportMixin",
+    "Checkpoints",
     "Events",
     "Fit",
     "FitTasks",
@@ -26,6 +29,8 @@ __all__ = [
     "Validation",
     "check_solver",
     "computing_dtype",
+    "explained_memory",
+    "in_chunks",
     "is_available",
     "lower_rate",
     "make_optimizer",

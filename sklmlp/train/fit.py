@@ -81,6 +81,10 @@ class Fit:
 
     reached: float = np.nan
     """The training loss of the last epoch, or what L-BFGS reached."""
+    is_resumed: bool = False
+    """Whether it was taken up from a checkpoint."""
+    has_finished: bool = False
+    """Whether that checkpoint was taken after its last epoch."""
 
     @property
     def loss(self):
@@ -123,7 +127,8 @@ class Fit:
         """Begin; a fit may continue an earlier one."""
         if self.progress.loss_curve:
             self.reached = self.progress.loss_curve[-1]
-        self.progress.start(self.validation is not None, self.network)
+        if not self.is_resumed:
+            self.progress.start(self.validation is not None, self.network)
 
     def end_epoch(self, loss, n_rows, started):
         """Take note of an epoch, and of the validation rows after it."""

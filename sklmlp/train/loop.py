@@ -10,7 +10,7 @@ from sklmlp.train.batches import Batches
 from sklmlp.train.meter import LossMeter
 
 
-def train_stack(fits, step, interrupted, one_epoch, one_thread):
+def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None):
     """Train networks side by side, each until it has ended or the user stops.
 
     Parameters
@@ -24,6 +24,8 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread):
         Whether a single pass is asked for.
     one_thread : bool
         Whether each step is to stay on the thread of the caller.
+    checkpoints : StackCheckpoints, default=None
+        Told of every epoch.
     """
     params = fits[0].params
     for fit in fits:
@@ -39,7 +41,12 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread):
         while running and not interrupted.is_set():
             with runtime.settings(params.matmul_precision, one_thread) as others_wait:
                 going = _train_epochs(
-                    running, step, batches, one_epoch, lambda: others_wait() or interrupted.is_set()
+                    running,
+                    step,
+                    batches,
+                    one_epoch,
+                    lambda: others_wait() or interrupted.is_set(),
+                    checkpoints,
                 )
             running = [running[k] for k in going]
             step.keep(going)
@@ -50,13 +57,15 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread):
         fit.finish()
 
 
-def _train_epochs(fits, step, batches, one_epoch, pause):
+def _train_epochs(fits, step, batches, one_epoch, pause, checkpoints):
     """Epochs until a network has ended or it is time to pause; gives which ones go on."""
     meter, everybody = LossMeter(fits, batches.n), list(range(len(fits)))
     while True:
         _train_epoch(fits, step, batches, meter)
         going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
         going = [k for k in going if not _out_of_epochs_or_time(fits[k])]
+        if checkpoints is not None:
+            checkpoints.after_epoch(fits, batches.order, going)
         if going != everybody or pause():
             return going
 

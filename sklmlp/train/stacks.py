@@ -15,7 +15,7 @@ STACK_BYTES = 2**23
 """Weights and activations of the networks of a stack take about this much of a CPU's cache."""
 
 
-def train(fits, one_epoch=False):
+def train(fits, one_epoch=False, checkpoints=None):
     """Train networks, each until it has converged, `max_iter` epochs are done or the user stops.
 
     Networks that can share their steps are trained side by side, and each ends as if it had been
@@ -27,24 +27,35 @@ def train(fits, one_epoch=False):
         Of networks of one spec, on tables of one table's rows.
     one_epoch : bool, default=False
         Whether a single pass is asked for, as `partial_fit` does.
+    checkpoints : Checkpoints, default=None
+        Of these networks; training goes on from what they hold.
 
     Returns
     -------
     ended : bool
         Whether they ended by themselves.
     """
+    if checkpoints is not None:
+        checkpoints.resume()
     by_hand = can_step_by_hand(fits[0].network.spec)
     stay_put = any(fit.stays_put for fit in fits)
     stacks, n_threads = _cut(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
     interrupted = threading.Event()
 
     def work(stack):
+        one_thread = n_threads > 1 or _products(stack) < runtime.SMALL_STEP
+        finished = [fit for fit in stack if fit.has_finished]
+        stack = [fit for fit in stack if not fit.has_finished]
+        for fit in finished:
+            fit.finish()
+        if not stack:
+            return
         # tensors of inference mode cost a third less of a small operation; callbacks and torch's
         # optimizers get others
         with torch.inference_mode(by_hand and not stay_put):
             step = (DenseStep if by_hand else AutogradStep)(stack)
-            one_thread = n_threads > 1 or _products(stack) < runtime.SMALL_STEP
-            train_stack(stack, step, interrupted, one_epoch, one_thread)
+            mine = None if checkpoints is None else checkpoints.of_stack()
+            train_stack(stack, step, interrupted, one_epoch, one_thread, mine)
 
     if n_threads == 1:
         for stack in stacks:

@@ -1,0 +1,82 @@
+"""What a device's memory is needed for: a fit that lacks it says so, a prediction takes less."""
+
+from contextlib import contextmanager
+from itertools import pairwise
+
+import numpy as np
+import torch
+
+
+def in_chunks(compute, n, size):
+    """Rows computed a chunk at a time, in ever smaller chunks where a card's memory ends.
+
+    Parameters
+    ----------
+    compute : callable
+        A slice of rows to an ndarray of as many rows.
+    n, size : int
+        Rows, and rows of a chunk.
+
+    Returns
+    -------
+    values : ndarray of shape (n, ...)
+    """
+    size, start, values = min(size, n), 0, None
+    while start < n:
+        try:
+            part = compute(slice(start, min(start + size, n)))
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            size //= 2
+            continue
+        if len(part) == n:
+            return part
+        if values is None:
+            values = np.empty((n, *part.shape[1:]), part.dtype)
+        values[start : start + len(part)] = part
+        start += len(part)
+    return values
+
+
+@contextmanager
+def explained_memory(params):
+    """Let a fit that runs out of a card's memory say what needed how much, and what to lower.
+
+    Parameters
+    ----------
+    params : namespace
+        The estimator's parameters.
+
+    Yields
+    ------
+    sizes : dict
+        To be filled once they are known: `n_rows`, `layers` (units, from features to outputs) and
+        `itemsize` (bytes of a number).
+    """
+    sizes = {}
+    try:
+        yield sizes
+    except torch.OutOfMemoryError as error:
+        if not sizes:
+            raise
+        n_rows, layers, itemsize = sizes["n_rows"], sizes["layers"], sizes["itemsize"]
+        weights = sum((i + 1) * o for i, o in pairwise(layers))
+        batch = min(n_rows, 200 if params.batch_size == "auto" else params.batch_size)
+        needs = {
+            "the rows of X": n_rows * layers[0],
+            "weights, gradients and moments": 4 * weights * params.n_estimators,
+            "a step on one batch": 3 * batch * sum(layers) * params.n_estimators,
+        }
+        told = ", ".join(f"{what} {_mebibytes(n * itemsize)}" for what, n in needs.items())
+        raise torch.OutOfMemoryError(
+            f"device={params.device!r} ran out of memory in fit. Needed are about: {told}. Lower "
+            f"batch_size={params.batch_size!r}, "
+            f"hidden_layer_sizes={params.hidden_layer_sizes!r} or "
+            f"n_estimators={params.n_estimators}, choose dtype='float32', or fit on device='cpu'. "
+            f"({error})"
+        ) from error
+
+
+def _mebibytes(n):
+    return f"{n / 2**20:,.1f} MiB"
