@@ -78,6 +78,14 @@ FITS = {
     "learned slope": {"activation": "prelu"},
     "random slope": {"activation": "rrelu"},
     "float32": {"dtype": "float32"},
+    "layers": {"dropout": 0.2, "normalization": "batch", "residual": True},
+    "best layers": {"dropout": 0.2, "normalization": "batch", "early_stopping": True},
+    "adamw": {"solver": "adamw", "solver_params": {"weight_decay": 0.01}},
+    "muon": {"solver": "muon"},
+    "schedule": {"learning_rate": "one_cycle", "max_grad_norm": 0.5},
+    "sgd by schedule": {"solver": "sgd", "learning_rate": "cosine", "warmup_fraction": 0.2},
+    "weights of classes": {"class_weight": "balanced", "loss": "focal"},
+    "scorer": {"early_stopping": True, "scoring": "neg_log_loss"},
 }
 
 
@@ -302,7 +310,7 @@ def test_other_data_are_refused(kept, what):
         ({"callbacks": [PassthroughScoring("dur")]}, "callbacks"),
         ({"random_state": None}, "random_state=None"),
     ],
-    ids=str,
+    ids=["lbfgs", "callbacks", "random_state"],
 )
 def test_what_cannot_be_kept_is_refused(params, message, path):
     """Fits that could not go on are refused before they start."""

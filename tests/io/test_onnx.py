@@ -74,6 +74,68 @@ def fitted(kind, **params):
         return make(kind, **params).fit(X, y), 2 * X, y
 
 
+REGRESSIONS = {
+    "absolute_error": {},
+    "huber": {"huber_delta": 0.5},
+    "gamma": {},
+    "poisson": {},
+    "quantile": {"quantile": 0.3},
+    "quantiles": {"loss": "quantile", "quantile": [0.9, 0.1, 0.5]},
+    "gaussian": {},
+}
+
+
+@pytest.mark.parametrize("n_estimators", [1, 3])
+@pytest.mark.parametrize("loss", REGRESSIONS)
+def test_losses_of_values(loss, n_estimators):
+    """Each loss of a regressor has the answers of `predict`."""
+    X, y = make_table("regression")
+    params = {"loss": loss, **REGRESSIONS[loss], "n_estimators": n_estimators}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = make("regression", **params).fit(X, np.exp(y / 3))
+    assert_agrees(model, X)
+
+
+@pytest.mark.parametrize("n_estimators", [1, 3])
+@pytest.mark.parametrize("loss", ["focal", "hinge"])
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
+def test_losses_of_classes(kind, loss, n_estimators):
+    """Each loss of a classifier has its labels, and probabilities or decision values."""
+    estimator, X, _ = fitted(kind, loss=loss, n_estimators=n_estimators)
+    if loss == "focal":
+        assert_agrees(estimator, X)
+        return
+    label, decision = run(to_onnx(estimator, dtype=X.dtype), X)
+    assert_array_equal(label, estimator.predict(X))
+    expected = estimator.decision_function(X)
+    assert_allclose(decision[:, 1] if kind == "binary" else decision, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("residual", [False, True])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer", "rms"])
+def test_layers(normalization, residual, dtype):
+    """Normalizations, skips and dropout are those of prediction."""
+    params = {"normalization": normalization, "residual": residual, "dropout": 0.2}
+    estimator, X, _ = fitted("multiclass", hidden_layer_sizes=(8, 8, 6), **params)
+    assert_agrees(estimator, X.astype(dtype))
+
+
+class Line(nn.Linear):
+    """A network of one's own."""
+
+    def __init__(self, n_features_in, n_outputs):
+        super().__init__(n_features_in, n_outputs)
+
+
+def test_an_own_module_is_refused():
+    """A user's module is named as what ONNX has no operators for."""
+    estimator, _, _ = fitted("regression", module=Line)
+    with pytest.raises(ValueError, match=r"module=.*Line"):
+        to_onnx(estimator)
+
+
 @pytest.mark.parametrize("activation", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_activation_and_output(kind, activation):
