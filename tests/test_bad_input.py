@@ -190,12 +190,14 @@ def test_bad_targets(bad, data, kind):
 @examples
 @given(data=st.data(), value=st.floats(-1e6, -1e-6))
 def test_negative_counts(data, value):
-    """The Poisson loss takes no negative targets."""
+    """The Poisson loss takes no negative targets, and the gamma loss none of zero either."""
     model, X, y = fitted("counts")
-    bad = _put(y, data.draw, value)
-    message = "out of the valid range of the loss 'poisson'"
-    refused(lambda: model.fit(X, bad), message, model)
-    refused(lambda: model.partial_fit(X, bad), message, model)
+    for loss, least in (("poisson", value), ("gamma", value), ("gamma", 0.0)):
+        model.set_params(loss=loss)
+        bad = _put(y + 1.0, data.draw, least)
+        message = f"out of the valid range of the loss '{loss}'"
+        refused(lambda bad=bad: model.fit(X, bad), message, model)
+        refused(lambda bad=bad: model.partial_fit(X, bad), message, model)
 
 
 @examples
@@ -307,6 +309,18 @@ WELCOME = {
     "matmul_precision": (),
     "activation": ([], object),
     "checkpoint_every": (),
+    "dropout": (0,),
+    "normalization": (None,),
+    "residual": (),
+    "weight_init": (),
+    "module": (None,),
+    "module_params": (None, {}),
+    "solver": (),
+    "solver_params": (None, {}),
+    "learning_rate": (),
+    "warmup_fraction": (0,),
+    "max_grad_norm": (None, 2.5),
+    "max_time": (None, 0, 2.5),
 }
 
 

@@ -28,7 +28,8 @@ def load(state, of=MLPClassifier, **changes):
     return twin
 
 
-DROPPED = object()
+class DROPPED:
+    """Stands for an entry that is not there."""
 
 
 def changed(value, *path, to):
