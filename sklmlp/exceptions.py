@@ -11,14 +11,14 @@ __all__ = [
 ]
 
 
-class TrainingWarning(UserWarning):
+class TrainingWarning(ConvergenceWarning):
     """A fit failed to learn, and this is why.
 
     The base of the warnings below, each of which is raised at most once a fit.
     """
 
 
-class DivergenceWarning(TrainingWarning, ConvergenceWarning):
+class DivergenceWarning(TrainingWarning):
     """Loss or score became NaN or infinite, or the loss rose."""
 
 

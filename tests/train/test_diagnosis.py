@@ -152,8 +152,8 @@ def test_each_is_a_class_of_its_own():
     X, y = make_table("binary", n_samples=400)
     model = make("binary", activation=dead, max_iter=60, learning_rate_init=0.01)
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
         warnings.simplefilter("ignore", ConvergenceWarning)
+        warnings.simplefilter("error", TrainingWarning)
         warnings.simplefilter("ignore", DeadUnitsWarning)
         with pytest.raises(UnscaledFeaturesWarning):
             model.fit(100 * X, y)
