@@ -153,7 +153,7 @@ def _check_extras(extras, spec):
         isinstance(extras, list | tuple) and all(isinstance(each, dict) for each in extras),
         f"_extras is no list of dicts but {type(extras).__name__}.",
     )
-    for i, learned in enumerate(extras):
+    for i, learned in enumerate(extras if spec.module is None else ()):  # buffers may be anything
         for name, array in learned.items():
             _check_numbers(f"_extras[{i}][{name!r:.80}]", array)
     try:
@@ -236,7 +236,9 @@ def _check_facts(state):
             are_names and names.shape == (state["n_features_in_"],),
             f"feature_names_in_ has not one name for each of {state['n_features_in_']} features.",
         )
-    for name in ("n_layers_", "n_outputs_", "n_iter_", "t_"):
+    spec = state["_spec"] if "_spec" in state else vars(state["estimators_"][0])["_spec"]
+    layers = ["n_layers_"] if spec.module is None else []
+    for name in (*layers, "n_outputs_", "n_iter_", "t_"):
         _demand(_is_count(state.get(name)), f"{name} is {state.get(name)!r:.80}.")
     for name in ("loss_curve_", "validation_scores_"):
         _check_numbers(name, state.get(name))
