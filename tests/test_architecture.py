@@ -3,7 +3,6 @@
 import re
 from html.parser import HTMLParser
 
-import numpy as np
 import pytest
 import sklearn
 import sklearn.neural_network
@@ -98,7 +97,7 @@ def test_a_changed_parameter_does_not_change_what_was_fitted(iris):
 
 
 @pytest.mark.parametrize("activation", ["<b>&", ["relu"], ("relu", 3), 7, None])
-@pytest.mark.parametrize("sizes", [-3, (), None, ("<i>", "&"), np.array([3, 4])])
+@pytest.mark.parametrize("sizes", [-3, (), None, ("<i>", "&"), [3, "4"]])
 def test_parameters_that_make_no_sense_are_shown_as_they_are(sizes, activation):
     """Showing never fails, and what users wrote is no HTML."""
     shown = Table(MLPClassifier(sizes, activation)._repr_html_())

@@ -213,8 +213,7 @@ def test_sparse_rows():
     """Sparse rows train and predict as dense ones, with every kind of layer."""
     import scipy.sparse as sp
 
-    rng = np.random.default_rng(0)
-    X = sp.random_array((50, 40), density=0.05, rng=rng, format="csr")
+    X = sp.random(50, 40, density=0.05, random_state=0, format="csr")
     y = np.asarray(X.sum(1)).ravel()
     for options in ({"normalization": "batch"}, {"normalization": "rms"}, {"residual": True}):
         sizes = {"hidden_layer_sizes": (40,)}

@@ -30,6 +30,7 @@ def axes_for(display, ax=None):
 
 def legend_below(ax, handles, lines=4):
     """A legend under the axes, where it hides nothing, so many lines of text below them."""
+    handles = [handle for handle in handles if not handle.get_label().startswith("_")]  # unnamed
     ax.legend(
         handles=handles, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0),
         borderaxespad=lines,
