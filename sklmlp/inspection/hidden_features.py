@@ -165,6 +165,7 @@ class HiddenFeatures(
         routing : MetadataRouter
         """
         mapping = MethodMapping().add(caller="fit", callee="fit")
+        mapping.add(caller="fit_transform", callee="fit")
         router = MetadataRouter(owner=type(self).__name__)
         return router.add(estimator=self.estimator, method_mapping=mapping)
 
