@@ -117,7 +117,7 @@ class Run:
         rows = logits.ndim - 2
         parts = zip(y.split(size, rows), logits.split(size, rows), squared_coefs, strict=True)
         self.batches = [
-            Batch(*pair, y, z.new_tensor(1 / z.shape[rows]), float(z.shape[rows]), z, squared)
+            Batch(*pair, y, z.new_full((), 1 / z.shape[rows]), float(z.shape[rows]), z, squared)
             for pair, (y, z, squared) in zip(x, parts, strict=True)
         ]
 
@@ -256,7 +256,8 @@ class Batches:
         by_mean = np.divide(sizes, total, out=np.zeros_like(total), where=total > 0)
         share = weight * np.repeat(by_mean, sizes, axis=-1)
         to = {"dtype": self.table.dtype, "device": self.table.y.device}
-        return torch.as_tensor(share, **to), torch.as_tensor(by_mean.T, **to), total
+        sums = torch.as_tensor(total.T, **to).unsqueeze(-1) if self.stack else total
+        return torch.as_tensor(share, **to), torch.as_tensor(by_mean.T, **to), sums
 
     def _weigh(self, run, rows, share, by_mean, total):
         """Give the batches of a run the weights of its rows."""
@@ -267,6 +268,6 @@ class Batches:
         for number, (batch, part) in enumerate(zip(run.batches, shares, strict=True), first):
             batch.scale = part / part.shape[-2]
             if self.stack:
-                batch.weight_sum = part.new_tensor(total[:, number]).unsqueeze(-1)
+                batch.weight_sum = total[number]
             else:
                 batch.weight_sum = float(total[number]) or None
