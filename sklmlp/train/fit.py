@@ -2,15 +2,14 @@
 
 import math
 import time
-import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp.losses import LOSSES
-from sklmlp.train.batches import Table
+from sklmlp.train.batches import Table, rows_of_a_batch
 from sklmlp.train.net import Events
 from sklmlp.train.progress import Progress
 
@@ -71,6 +70,10 @@ class Fit:
     events: Events
     reached: float = np.nan
     """The training loss of the last epoch, or what L-BFGS reached."""
+    warnings: list = field(default_factory=list)
+    """(message, category) of what the estimator's own thread is to warn of."""
+    error: Exception | None = None
+    """What ended this network's training alone."""
 
     @property
     def loss(self):
@@ -84,8 +87,12 @@ class Fit:
     @property
     def can_share_steps(self):
         """Whether no callback listens and no batch can be without weight."""
-        weight = self.table.weight
-        return not self.is_watched and (weight is None or weight.min() > 0)
+        weight = self.table.weights()
+        if self.is_watched or weight is None:
+            return not self.is_watched
+        n = len(self.table)
+        size = rows_of_a_batch(self.params.batch_size, n)
+        return np.count_nonzero(weight) > n - (n % size or size)
 
     def start(self):
         """Begin; a fit may continue an earlier one."""
@@ -145,13 +152,12 @@ class Fit:
             return not math.isfinite(loss) and not self.network.flat.isfinite().all()
         if not np.isnan(self.progress.validation_scores[-1]):  # -inf is a score, if a bad one
             return False
-        warnings.warn(
+        message = (
             f"Training diverged: the validation score became NaN in epoch {self.progress.n_iter}. "
             "The weights of the best validation score are kept. Scale the features, or lower "
-            f"learning_rate_init={self.params.learning_rate_init}.",
-            ConvergenceWarning,
-            stacklevel=5,
+            f"learning_rate_init={self.params.learning_rate_init}."
         )
+        self.warnings.append((message, ConvergenceWarning))
         return True
 
     def finish(self):

@@ -10,6 +10,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from sklmlp import runtime
 from sklmlp.train.batches import ROWS_AT_A_TIME
+from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 
 
@@ -21,8 +22,14 @@ def train_lbfgs(fits):
     fits : list of Fit
         Their networks are in float64 where the device has it: line searches need the digits.
     """
-    for fit in fits:
-        _minimise(fit)
+    train_job(Job(fits, _train_jobs))
+
+
+def _train_jobs(jobs, interrupted, ended):
+    """Train the networks of jobs; see `Job`."""
+    for job in jobs:
+        for fit in job.fits:
+            _minimise(fit)
 
 
 def _minimise(fit):
