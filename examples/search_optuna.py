@@ -39,7 +39,7 @@ study = optuna.create_study(
     direction="maximize", sampler=optuna.samplers.TPESampler(seed=0, constant_liar=True)
 )
 with joblib.parallel_config(backend="sklmlp"):
-    for _ in range(3):
+    for _ in range(2):
         trials = [study.ask() for _ in range(16)]
         params = [suggest(trial, model) for trial in trials]
         scores = joblib.Parallel()(joblib.delayed(evaluate)(each) for each in params)

@@ -310,8 +310,8 @@ def test_three_levels(monkeypatch):
     voting = VotingClassifier([(str(a), MLPClassifier(**SMALL, alpha=a)) for a in (0, 1)])
     search = GridSearchCV(voting, {"0__alpha": [0, 1e-2, 1e-1, 1]}, cv=3)
     expected = cross_validate(search, X, Y, cv=3)["test_score"]
-    with together(n_jobs=6):
-        assert_array_equal(cross_validate(search, X, Y, cv=3)["test_score"], expected)
+    with together():
+        assert_array_equal(cross_validate(search, X, Y, cv=3, n_jobs=6)["test_score"], expected)
     assert most[0] <= threading.active_count() + 3 * 6
 
 
