@@ -155,6 +155,7 @@ def _cut(fits):
     values = 4 * flat.numel()  # gradient and moments are as large as the weights
     values += 3 * _batch_size(fits[0]) * sum(i + o for i, o in fits[0].network.spec.shapes)
     size = max(1, int(min(size, room // (values * flat.element_size()))))
+    size = -(-len(fits) // -(-len(fits) // size))  # equally large ones
     return [fits[start : start + size] for start in range(0, len(fits), size)], n_threads
 
 
