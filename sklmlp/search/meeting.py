@@ -136,7 +136,8 @@ class Meeting:
         """Train a group of jobs in the thread of one of them."""
         others = [job for job in leader.leads if job is not leader]
         try:
-            leader.train([leader, *others], self.interrupted, self._networks_ended)
+            with attending(None):  # fits within training, a callback's, have nobody to wait for
+                leader.train([leader, *others], self.interrupted, self._networks_ended)
         except Exception as error:
             for job in others:
                 job.fits[0].error = error
@@ -199,12 +200,13 @@ class Meeting:
 
     def _begin(self, pool):
         thread = threading.Thread(
-            target=self._run, args=(pool, *pool.queue.popleft()), name="sklmlp-task", daemon=True
+            target=self._run, args=(pool, *pool.queue[0]), name="sklmlp-task", daemon=True
         )
+        thread.start()  # where the system refuses, nothing has changed
+        pool.queue.popleft()
         pool.n_begun += 1
         self.n_begun += 1
         pool.threads.add(thread)
-        thread.start()
 
     def _run(self, pool, task, callback):
         """A task, in its thread; its callback may submit the next one before it counts as ended."""

@@ -421,6 +421,20 @@ def test_callbacks(groups):
     assert epochs == [*range(1, 9)] * 3
 
 
+def test_fits_within_a_fit(groups):
+    """A callback may fit networks of its own, which wait for nobody."""
+    seen = []
+
+    class Fitting(skorch.callbacks.Callback):
+        def on_train_end(self, net, **kwargs):
+            seen.append(cross_validate(MLPClassifier(**SMALL), X, Y, cv=3)["test_score"])
+
+    expected = cross_validate(MLPClassifier(**SMALL), X, Y, cv=3)["test_score"]
+    with together():
+        cross_validate(MLPClassifier(**SMALL, callbacks=[Fitting()]), X, Y, cv=3)
+    assert_array_equal(seen, [expected] * 3)
+
+
 def test_other_estimators_run_in_their_threads():
     """Tasks without a network of ours are run, several at a time, and give joblib's results."""
     barrier = threading.Barrier(2, timeout=20)
