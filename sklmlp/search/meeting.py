@@ -17,7 +17,7 @@ from sklmlp.train import attending
 RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Tasks that run and do not wait: more would only take turns at Python's lock."""
 
-HELD_BYTES = 2**29
+HELD_BYTES = 2**28
 """No more tasks are started while tables of this size wait."""
 
 SECONDS_TO_LEAVE = 5

@@ -42,7 +42,7 @@ from sklearn.preprocessing import StandardScaler
 import sklmlp
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.data import rows_of
-from sklmlp.search.meeting import Meeting
+from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
 from sklmlp.train.batches import Table
 from sklmlp.train.joint import Joint, share_memory
 from tests.tables import make_table
@@ -274,6 +274,34 @@ def test_large_tables_are_not_copied_together(monkeypatch, groups):
     with together():
         assert_same_search(search.fit(X, Y), expected)
     assert max(groups) > 1
+
+
+def test_few_large_tables_wait(monkeypatch, groups):
+    """While large tables wait no more tasks start, and the search finds the same."""
+    search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": np.logspace(-4, 0, 5)}, cv=3)
+    expected = sklearn.clone(search).fit(X, Y)
+    monkeypatch.setattr("sklmlp.search.meeting.HELD_BYTES", 2 * X[:60].nbytes)
+    with together():
+        assert_same_search(search.fit(X, Y), expected)
+    assert max(groups) <= 2 + RUNNING_AT_ONCE
+
+
+def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
+    """What goes wrong in a stack as a whole is an error of its fits, and of no other stack's."""
+    train_stack = sklmlp.train.stacks.train_stack
+
+    def failing(fits, *args):
+        if fits[0].params.alpha == 1:
+            raise MemoryError("no room")
+        train_stack(fits, *args)
+
+    monkeypatch.setattr("sklmlp.train.stacks.train_stack", failing)
+    monkeypatch.setattr("sklmlp.train.stacks.STACK_BYTES", 1)  # one network a stack
+    search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
+    with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
+        search.fit(X, Y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, False, True]
+    assert max(groups) > 3
 
 
 def test_equal_rows_lie_in_memory_once():
