@@ -83,7 +83,7 @@ class StackBackend(ParallelBackendBase):
             pool.meeting.step_out()
         try:
             if not self.parallel.return_generator and self.parallel.timeout is None:
-                pool.meeting.wait_for(pool)  # joblib would look every 10 ms
+                pool.wait()  # joblib would look every 10 ms
             yield
         finally:
             if counts:

@@ -40,6 +40,23 @@ class Pool:
         self.meeting, self.n_jobs, self.parent = meeting, n_jobs, parent
         self.queue, self.threads = deque(), set()
         self.n_begun, self.has_failed, self.is_closed = 0, False, False
+        self._ends = threading.Lock()  # released when there is nothing more to wait for
+        self._ends.acquire()
+
+    @property
+    def has_ended(self):
+        """Whether there are no more tasks, or one of them has failed."""
+        return self.has_failed or self.is_closed or not (self.queue or self.n_begun)
+
+    def tell(self):
+        """Wake the caller up, if it is time."""
+        if self.has_ended and self._ends.locked():
+            self._ends.release()
+
+    def wait(self):
+        """Wait until it has ended; without Python's Event, which Ctrl-C may leave locked."""
+        while not self.has_ended:
+            self._ends.acquire(timeout=0.1)
 
     def train(self, job):
         """Train a job of one of these tasks; what `sklmlp.train` asks of a meeting."""
@@ -61,8 +78,8 @@ class Meeting:
 
     def __init__(self, n_places):
         self.n_places = n_places
-        self._changed = threading.Condition()  # guards all that follows
-        self.pools = []
+        self._lock = threading.Lock()  # guards all that follows; Ctrl-C cannot leave it locked
+        self.pools, self.jobs = [], set()
         self.n_running = self.n_begun = self.held = 0
         self.waiting, self.turns, self.resuming = [], deque(), deque()
         self.training, self.interrupted = None, None  # the jobs in training and what ends them
@@ -70,65 +87,62 @@ class Meeting:
     def open(self, n_jobs, parent=None):
         """A pool for a call of `joblib.Parallel`."""
         pool = Pool(self, n_jobs, parent)
-        with self._changed:
+        with self._lock:
             self.pools.append(pool)
         return pool
 
     def submit(self, pool, task, callback):
         """Start a task when there is a place; `callback` is given (result, error)."""
-        with self._changed:
+        with self._lock:
             pool.queue.append((task, callback))
             self._advance()
 
     def step_in(self):
         """Count the calling thread as one that runs."""
-        with self._changed:
+        with self._lock:
             self.n_running += 1
 
     def step_out(self):
         """Count the calling thread no more: it is about to wait."""
-        with self._changed:
+        with self._lock:
             self.n_running -= 1
             self._advance()
 
-    def wait_for(self, pool):
-        """Wait until a pool has no more tasks, or one of them has failed."""
-        with self._changed:
-            while (pool.queue or pool.n_begun) and not (pool.has_failed or pool.is_closed):
-                self._changed.wait(0.1)  # Ctrl-C does not end an endless wait on Windows
-
     def close(self, pool):
         """End a pool and those within; fits that wait or train there end with KeyboardInterrupt."""
-        with self._changed:
+        with self._lock:
             closed = [each for each in self.pools if each.is_within(pool)]
             self.pools = [each for each in self.pools if each not in closed]
             left = [entry for each in closed for entry in each.queue]
             for each in closed:
                 each.is_closed = True
                 each.queue.clear()
+                each.tell()
             self._cancel(closed)
-            self._changed.notify_all()
             threads = list(pool.threads)
         for _, callback in left:
             callback((None, KeyboardInterrupt()))
         for thread in threads:
-            if thread is not threading.current_thread():
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(SECONDS_TO_LEAVE)
 
     def train(self, job, pool):
         """Wait until a job is trained, perhaps by leading it and those like it."""
         job.go, job.leads, job.is_cancelled, job.pool = threading.Event(), None, False, pool
         job.n_left, job.held = len(job.fits), job.nbytes
-        with self._changed:
+        with self._lock:
             if pool.is_closed:
                 raise KeyboardInterrupt
             self.n_running -= 1
             self.held += job.held
+            self.jobs.add(job)
             self.waiting.append(job)
             self._advance()
         job.go.wait()
         if job.leads:
             self._lead(job)
+        with self._lock:
+            self.jobs.discard(job)
         if job.is_cancelled:
             raise KeyboardInterrupt
 
@@ -143,7 +157,7 @@ class Meeting:
                 job.fits[0].error = error
             raise
         finally:
-            with self._changed:
+            with self._lock:
                 self.training = None
                 for job in others:
                     self._resume(job)
@@ -154,7 +168,7 @@ class Meeting:
     def _networks_ended(self, fits):
         """Let jobs go on that have no network left in training."""
         ended = set(map(id, fits))
-        with self._changed:
+        with self._lock:
             for job in self.training[1:]:
                 job.n_left -= sum(id(fit) in ended for fit in job.fits)
                 if not job.n_left:
@@ -162,14 +176,9 @@ class Meeting:
             self._advance()
 
     def _resume(self, job):
-        """Let the thread of a job go on when there is a place; at once if it is cancelled."""
-        if job.go.is_set() or job in self.resuming:
-            return
-        self.held -= job.held
-        if job.is_cancelled:
-            self.n_running += 1
-            job.go.set()
-        else:
+        """Let the thread of a job go on when there is a place."""
+        if not job.go.is_set() and job not in self.resuming:
+            self.held -= job.held
             self.resuming.append(job)
 
     def _advance(self):
@@ -202,11 +211,11 @@ class Meeting:
         thread = threading.Thread(
             target=self._run, args=(pool, *pool.queue[0]), name="sklmlp-task", daemon=True
         )
-        thread.start()  # where the system refuses, nothing has changed
-        pool.queue.popleft()
+        pool.threads.add(thread)
+        thread.start()  # where the system refuses, the task stays in the queue
         pool.n_begun += 1
         self.n_begun += 1
-        pool.threads.add(thread)
+        pool.queue.popleft()
 
     def _run(self, pool, task, callback):
         """A task, in its thread; its callback may submit the next one before it counts as ended."""
@@ -218,34 +227,35 @@ class Meeting:
         try:
             callback(outcome)
         finally:
-            with self._changed:
+            with self._lock:
                 pool.has_failed |= outcome[1] is not None
                 pool.n_begun -= 1
                 self.n_begun -= 1
                 self.n_running -= 1
                 pool.threads.discard(threading.current_thread())
                 self._advance()
-                self._changed.notify_all()
+                pool.tell()
 
     def _cancel(self, pools):
-        """End the jobs of some pools."""
-        groups = [self.waiting, *self.turns, self.training or []]
-        for job in (job for group in groups for job in group if job.pool in pools):
-            job.is_cancelled = True
-            for fit in job.fits:
-                fit.events.stopped = True  # training leaves it out from the next epoch on
-        for group in (self.waiting, *self.turns):
-            for job in group:
-                if job.is_cancelled:
-                    self._resume(job)
-            group[:] = [job for job in group if not job.is_cancelled]
-        for job in [job for job in self.resuming if job.pool in pools]:
-            self.resuming.remove(job)
-            self.n_running += 1
-            job.go.set()
-        self.turns = deque(group for group in self.turns if group)
-        if self.training and all(job.is_cancelled for job in self.training):
+        """End the jobs of some pools, wherever they are: Ctrl-C may have come between two lines."""
+        for job in self.jobs:
+            if job.pool in pools:
+                job.is_cancelled = True
+                for fit in job.fits:
+                    fit.events.stopped = True  # training leaves it out from the next epoch on
+                if not job.go.is_set():
+                    self.held -= 0 if job in self.resuming else job.held
+                    self.n_running += 1
+                    job.go.set()
+        self.waiting = _without_cancelled(self.waiting)
+        self.resuming = deque(_without_cancelled(self.resuming))
+        self.turns = deque(filter(None, map(_without_cancelled, self.turns)))
+        if self.training and not _without_cancelled(self.training):
             self.interrupted.set()
+
+
+def _without_cancelled(jobs):
+    return [job for job in jobs if not job.is_cancelled]
 
 
 def _groups(jobs):
