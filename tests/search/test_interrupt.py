@@ -17,6 +17,8 @@ from sklmlp.search.meeting import Meeting
 from tests.tables import make_table
 
 X, Y = make_table("multiclass", n_samples=90)
+RNG = np.random.default_rng(0)
+NOISE = RNG.normal(size=(5000, 20)), RNG.integers(3, size=5000)  # takes L-BFGS long to learn
 LONG = {"hidden_layer_sizes": (6,), "max_iter": 10**9, "tol": 0, "n_iter_no_change": np.inf}
 
 
@@ -56,8 +58,8 @@ CASES = {
         MLPClassifier(**LONG, activation="prelu")
     ).fit(X, Y),
     "lbfgs": lambda: OneVsRestClassifier(
-        MLPClassifier(**{**LONG, "alpha": 0}, solver="lbfgs", activation="tanh", max_fun=10**9)
-    ).fit(np.tile(X, (20, 1)), np.tile(np.random.default_rng(0).permutation(Y), 20)),
+        MLPClassifier((50,), "tanh", solver="lbfgs", tol=0, max_iter=10**9, max_fun=10**9)
+    ).fit(*NOISE),
 }
 
 
