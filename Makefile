@@ -1,5 +1,6 @@
 # make demo         the quickstart, on scikit-learn's digits (ARGS="--csv FILE --target COLUMN" for your table)
 # make test         ruff, then the tests
+# make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-oldest  the tests with the oldest versions that are supported
 # make bench        time and memory beside scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
@@ -18,13 +19,16 @@ JOBS ?= auto
 PACKAGING = pyproject.toml setup.py
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format test-oldest bench clean
+.PHONY: demo test test-cluster lint format test-oldest bench clean
 
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
 
 test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(ARGS)
+
+test-cluster: $(VENV)/installed-test $(VENV)/installed-dask
+	$(VENV)/bin/python -m pytest -m cluster $(ARGS)
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

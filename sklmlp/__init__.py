@@ -1,7 +1,8 @@
 """Multilayer perceptrons with scikit-learn's contract and torch's reach."""
 
+from sklmlp import search
 from sklmlp._version import __version__
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__"]
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "search"]

@@ -1,4 +1,4 @@
-"""What every test file shares: tests that need a card, kinds of targets, short fits."""
+"""What every test file shares: tests for a card or a cluster, kinds of targets, short fits."""
 
 import warnings
 
@@ -10,7 +10,14 @@ _left_out = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs a card where there is none, and count it."""
+    """Leave out what needs a card where there is none, or a cluster unless asked; count the first.
+
+    `make test-cluster` installs what a cluster needs and asks for it by `-m cluster`.
+    """
+    if "cluster" not in config.option.markexpr:
+        on_a_cluster = [item for item in items if item.get_closest_marker("cluster")]
+        config.hook.pytest_deselected(items=on_a_cluster)
+        items[:] = [item for item in items if item not in on_a_cluster]
     needs_a_card = [item for item in items if item.get_closest_marker("cuda")]
     if needs_a_card and not torch.cuda.is_available():
         config.hook.pytest_deselected(items=needs_a_card)

@@ -15,7 +15,7 @@ DOORS = [path.parent for path in FILES if path.name == "__init__.py" and path.pa
 
 # Each room (or file beside the rooms) and those that it may import from.
 MAY_IMPORT = {
-    "__init__": {"_version", "classifier", "regressor"},
+    "__init__": {"_version", "classifier", "regressor", "search"},
     "_version": set(),
     "runtime": set(),
     "kernels": set(),
@@ -38,6 +38,7 @@ MAY_IMPORT = {
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "losses"},
     "inspection": {"architecture", "data", "fitted", "losses", "nn", "runtime", "train"},
+    "search": {"train"},
 }
 
 EXTRAS = {"matplotlib", "rich", "onnx", "skl2onnx", "skops", "dask", "optuna", "pandas", "polars"}

@@ -1,5 +1,6 @@
 """Rows of a table as tensors: all of it on the device, or a batch at a time."""
 
+import copy
 import functools
 import warnings
 
@@ -42,7 +43,27 @@ class TensorRows:
         self.tensor = as_tensor(X).to(device, dtype)
         self.dtype, self.device, self.shape = dtype, self.tensor.device, X.shape
 
-    is_multiplied_sparse = False
+    is_multiplied_sparse, is_tensor = False, True
+
+    @property
+    def nbytes(self):
+        """The memory that they take."""
+        return self.tensor.nbytes
+
+    def share_memory(self, other):
+        """Lie in the memory of other rows, if they are equal to these; whether they are."""
+        is_equal = self.shape == other.shape and torch.equal(self.tensor, other.tensor)
+        if is_equal:
+            self.tensor = other.tensor
+        return is_equal
+
+    @staticmethod
+    def joined(parts):
+        """The rows of several tables, one after the other."""
+        tensor = torch.cat([part.tensor for part in parts])
+        both = copy.copy(parts[0])
+        both.tensor, both.shape = tensor, tuple(tensor.shape)
+        return both
 
     def index(self, order):
         """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
@@ -64,6 +85,15 @@ class ConvertedRows:
     def __init__(self, X, dtype, device):
         self.X = X.tocsr() if sp.issparse(X) else X
         self.dtype, self.device, self.shape = dtype, torch.device(device), X.shape
+
+    is_tensor = False
+
+    @property
+    def nbytes(self):
+        """The memory that the table takes of the process."""
+        if sp.issparse(self.X):
+            return self.X.data.nbytes + self.X.indices.nbytes
+        return 0 if _is_memory_mapped(self.X) else self.X.nbytes
 
     @property
     def is_multiplied_sparse(self):

@@ -6,6 +6,7 @@ from sklmlp.train.device import computing_dtype, is_available, resolve_device, r
 from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
+from sklmlp.train.meeting import attended, attending
 from sklmlp.train.memory import explained_memory, in_chunks
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
@@ -27,6 +28,8 @@ __all__ = [
     "SkorchEvents",
     "Table",
     "Validation",
+    "attended",
+    "attending",
     "check_solver",
     "computing_dtype",
     "explained_memory",

@@ -1,10 +1,11 @@
 """The rows of an epoch, batch by batch, in scikit-learn's order; for one network or a stack."""
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+
+from sklmlp.train.joint import Joint
 
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
 """Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
@@ -127,13 +128,18 @@ def _parts(x, size):
     return [(part, part.mT) for part in x.split(size, -2)]
 
 
+def rows_of_a_batch(batch_size, n):
+    """How many of n rows a full batch has, for the `batch_size` parameter."""
+    return int(min(200 if batch_size == "auto" else batch_size, n))
+
+
 class Batches:
     """Endless epochs over a table, for one network or for a stack of them.
 
     Parameters
     ----------
     tables : list of Table
-        One a network, of the same rows and equally many of them.
+        One a network, of equally many rows.
     batch_size : int or "auto"
     rngs : list of numpy.random.RandomState, or None
         Shuffle the rows before each epoch, the order of the epoch before, as scikit-learn does;
@@ -147,15 +153,8 @@ class Batches:
     def __init__(self, tables, batch_size, rngs, n_outputs, sparse=False):
         self.table, self.n, self.n_outputs = tables[0], len(tables[0]), n_outputs
         self.sparse = sparse
-        if batch_size == "auto":
-            batch_size = min(200, self.n)
-        elif batch_size > self.n:
-            warnings.warn(
-                "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-                f"clipped: batch_size={batch_size} for {self.n} samples.",
-                stacklevel=2,
-            )
-        self.size, self.rngs = int(min(batch_size, self.n)), rngs
+        self.size, self.rngs = rows_of_a_batch(batch_size, self.n), rngs
+        self.joint = Joint(tables)
         self.weight = None if self.table.weight is None else [table.weight for table in tables]
         self.order = [table.index for table in tables]
         if rngs is not None or len(tables) > 1:
@@ -183,6 +182,7 @@ class Batches:
         self.rngs = self.rngs and [self.rngs[k] for k in which]
         self.weight = self.weight and [self.weight[k] for k in which]
         if which:
+            self.joint.keep(which)
             self._lay_out()
 
     def epoch(self):
@@ -194,9 +194,10 @@ class Batches:
         weights = None if self.weight is None else self._weights()
         order = np.stack(self.order) if self.stack else self.order[0]
         if order is not None:
-            order = index = self.table.rows.index(order)
-            if isinstance(order, np.ndarray):  # rows that stay with the host
-                index = torch.from_numpy(order).to(self.table.y.device)
+            rows, targets = self.joint.places(order)
+            order = index = self.table.rows.index(rows)
+            if targets is not rows or isinstance(order, np.ndarray):  # rows that stay with the host
+                index = torch.from_numpy(targets).to(self.table.y.device)
         for start in range(0, self.n, self.run_rows):
             rows = slice(start, min(start + self.run_rows, self.n))
             run = self._in_place(rows) if order is None else self._gathered(rows, order, index)
@@ -210,11 +211,13 @@ class Batches:
         if self.sparse:
             y = torch.index_select(self.table.y, 0, index, out=self.y[:n])
             return Run(self._sparse_parts(order, n), y, *self._results(n))
-        if self.stack:
-            order, index = order.reshape(-1), index.reshape(-1)
         run, x, y = self._run(n)
-        self.table.rows.take(order, out=x)
-        torch.index_select(self.table.y, 0, index, out=y)
+        for source, networks in self.joint.sources:
+            part = order[networks] if self.stack else order
+            start = (networks.start or 0) * n
+            into = x[start : start + part.shape[0] * n] if self.stack else x
+            source.take(part.reshape(-1), out=into)
+        torch.index_select(self.joint.y, 0, index.reshape(-1), out=y)
         return run
 
     def _sparse_parts(self, order, n):

@@ -1,11 +1,18 @@
 """Which device and dtype a fit computes on."""
 
+import multiprocessing
+import re
+import sys
+import zlib
+
 import numpy as np
 import torch
 
 
 def resolve_device(device):
     """The torch device that the `device` parameter asks for.
+
+    Worker processes of joblib and Dask that are asked for "cuda" take a machine's cards in turn.
 
     Raises
     ------
@@ -24,7 +31,33 @@ def resolve_device(device):
         raise ValueError(
             f"device={device!r} is not available on this machine; choose 'auto' or 'cpu'."
         )
+    if resolved == torch.device("cuda") and torch.cuda.device_count() > 1:
+        rank = worker_rank()
+        if rank is not None:
+            return torch.device("cuda", rank % torch.cuda.device_count())
     return resolved
+
+
+def worker_rank():
+    """The number of this process among the workers of joblib or Dask; None in other processes.
+
+    Workers of Dask-CUDA have cards of their own already.
+    """
+    if "dask_cuda" in sys.modules:
+        return None
+    if "distributed" in sys.modules:
+        try:
+            name = str(sys.modules["distributed"].get_worker().name)
+        except ValueError:  # not in a task
+            pass
+        else:
+            return int(name) if name.isdecimal() else zlib.crc32(name.encode())
+    found = re.fullmatch(r"(?:LokyProcess|\w+PoolWorker)-(?:\d+:)*(\d+)", _process_name())
+    return None if found is None else int(found[1]) - 1
+
+
+def _process_name():
+    return multiprocessing.current_process().name
 
 
 def is_available(device):

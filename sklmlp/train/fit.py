@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from sklmlp.train.batches import Table
+from sklmlp.train.batches import Table, rows_of_a_batch
 from sklmlp.train.net import Events
 from sklmlp.train.progress import Progress
 
@@ -85,6 +85,12 @@ class Fit:
     """Whether it was taken up from a checkpoint."""
     has_finished: bool = False
     """Whether that checkpoint was taken after its last epoch."""
+    is_cancelled: bool = False
+    """Whether nobody waits for it any more."""
+    warnings: list = field(default_factory=list)
+    """(message, category) of what the estimator's own thread is to warn of."""
+    error: Exception | None = None
+    """What ended this network's training alone."""
 
     @property
     def loss(self):
@@ -109,8 +115,12 @@ class Fit:
     @property
     def can_share_steps(self):
         """Whether nobody holds on to its weights and no batch can be without weight."""
-        weight = self.table.weight
-        return not self.stays_put and (weight is None or weight.min() > 0)
+        weight = self.table.weights()
+        if self.stays_put or weight is None:
+            return not self.stays_put
+        n = len(self.table)
+        size = rows_of_a_batch(self.params.batch_size, n)
+        return np.count_nonzero(weight) > n - (n % size or size)
 
     @property
     def epoch(self):
@@ -120,8 +130,12 @@ class Fit:
     @property
     def n_batches(self):
         """Batches of an epoch."""
-        size = 200 if self.params.batch_size == "auto" else self.params.batch_size
-        return -(-len(self.table) // size)
+        return -(-len(self.table) // rows_of_a_batch(self.params.batch_size, len(self.table)))
+
+    @property
+    def is_stopped(self):
+        """Whether somebody wants it to end, and not to be judged by how far it came."""
+        return self.is_cancelled or self.events.stopped
 
     def start(self):
         """Begin; a fit may continue an earlier one."""
@@ -156,7 +170,7 @@ class Fit:
         params, progress, optimizer = self.params, self.progress, self.optimizer
         if optimizer.solver == "sgd" and params.learning_rate == "invscaling":
             optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** params.power_t
-        if self.events.stopped or self._has_diverged():
+        if self.is_stopped or self._has_diverged():
             return True
         if progress.no_improvement <= params.n_iter_no_change:
             return False

@@ -11,6 +11,7 @@ from sklearn.utils.optimize import _check_optimize_result
 
 from sklmlp import runtime
 from sklmlp.train.batches import ROWS_AT_A_TIME
+from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 
 
@@ -27,7 +28,14 @@ def train_lbfgs(fits):
     ended : bool
         Whether they ended by themselves.
     """
-    return all([_minimise(fit) for fit in fits])
+    return train_job(Job(fits, _train_jobs))
+
+
+def _train_jobs(jobs, interrupted, ended):
+    """Train the networks of jobs; see `Job`."""
+    for fit in (fit for job in jobs for fit in job.fits):
+        if not interrupted.is_set():
+            _minimise(fit, interrupted)
 
 
 def _warn_of_time(max_time, n_iter):
@@ -39,7 +47,7 @@ def _warn_of_time(max_time, n_iter):
     )
 
 
-def _minimise(fit):
+def _minimise(fit, interrupted):
     network, table, params = fit.network, fit.table, fit.params
     progress, events = fit.progress, fit.events
     step = AutogradStep([fit])
@@ -89,11 +97,11 @@ def _minimise(fit):
         if params.verbose:
             print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
         progress.n_iter += 1
-        if events.stopped or fit.is_out_of_time:
+        if fit.is_stopped or fit.is_out_of_time:
             halted = True
             raise StopIteration
 
-    progress.n_iter, halted, interrupted = 0, False, False
+    progress.n_iter, halted = 0, False
     events.begin_training()
     try:
         result = scipy.optimize.minimize(
@@ -105,14 +113,12 @@ def _minimise(fit):
             options={"maxfun": params.max_fun, "maxiter": params.max_iter, "gtol": params.tol},
         )
         best, loss_reached = result.x, float(result.fun)
-        if halted and not events.stopped:
+        if halted and not fit.is_stopped:
             _warn_of_time(params.max_time, progress.n_iter)
         elif not halted:
             progress.n_iter = _check_optimize_result("lbfgs", result, params.max_iter)
     except KeyboardInterrupt:
-        interrupted = True
-        warnings.warn("Training interrupted by user.", stacklevel=2)
+        interrupted.set()
     network.flat.detach().copy_(torch.from_numpy(best))
     events.end_training()
     fit.reached = loss_reached
-    return not interrupted

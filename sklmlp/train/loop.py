@@ -1,7 +1,6 @@
 """The one training loop, for one network or for a stack of them."""
 
 import time
-import warnings
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -37,16 +36,11 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
     running = list(fits)
     try:
         for fit in fits:
-            fit.events.begin_training()
+            _alone(fit, fit.events.begin_training)
         while running and not interrupted.is_set():
             with runtime.settings(params.matmul_precision, one_thread) as others_wait:
                 going = _train_epochs(
-                    running,
-                    step,
-                    batches,
-                    one_epoch,
-                    lambda: others_wait() or interrupted.is_set(),
-                    checkpoints,
+                    running, step, batches, one_epoch, interrupted, others_wait, checkpoints
                 )
             running = [running[k] for k in going]
             step.keep(going)
@@ -54,30 +48,41 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
     except KeyboardInterrupt:
         interrupted.set()
     for fit in fits:
-        fit.finish()
+        if fit.error is None:
+            _alone(fit, fit.finish)
 
 
-def _train_epochs(fits, step, batches, one_epoch, pause, checkpoints):
+def _train_epochs(fits, step, batches, one_epoch, interrupted, others_wait, checkpoints):
     """Epochs until a network has ended or it is time to pause; gives which ones go on."""
     meter, everybody = LossMeter(fits, batches.n), list(range(len(fits)))
     while True:
-        _train_epoch(fits, step, batches, meter)
-        going = [k for k, fit in enumerate(fits) if not (fit.has_ended() or one_epoch)]
-        going = [k for k in going if not _out_of_epochs_or_time(fits[k])]
+        _train_epoch(fits, step, batches, meter, interrupted)
+        going = [k for k, fit in enumerate(fits) if not (_alone(fit, fit.has_ended) or one_epoch)]
+        going = [k for k in going if not (fits[k].error or _out_of_epochs_or_time(fits[k]))]
         if checkpoints is not None:
             checkpoints.after_epoch(fits, batches.order, going)
-        if going != everybody or pause():
+        if going != everybody or others_wait() or interrupted.is_set():
             return going
 
 
-def _train_epoch(fits, step, batches, meter):
+def _alone(fit, act, *args):
+    """What a network does for itself: an error there ends no other network."""
+    try:
+        return act(*args)
+    except Exception as error:
+        fit.error = fit.error or error
+
+
+def _train_epoch(fits, step, batches, meter, interrupted):
     """One pass over the rows, and what every network learns from it about its progress."""
     started = time.perf_counter()
     for fit in fits:
-        fit.events.begin_epoch()
+        _alone(fit, fit.events.begin_epoch)
     listening = [fit.events for fit in fits if fit.is_watched]
     step.begin_epoch()
     for run in batches.epoch():
+        if interrupted.is_set():
+            raise KeyboardInterrupt
         for batch in run.batches:
             for events in listening:
                 events.begin_batch(batch)
@@ -89,7 +94,7 @@ def _train_epoch(fits, step, batches, meter):
                 events.end_batch(batch)
         meter.add(run)
     for fit, loss in zip(fits, meter.losses(), strict=True):
-        fit.end_epoch(loss, batches.n, started)
+        _alone(fit, fit.end_epoch, loss, batches.n, started)
 
 
 def _out_of_epochs_or_time(fit):
@@ -99,9 +104,6 @@ def _out_of_epochs_or_time(fit):
         limit = f"Maximum time (max_time={fit.params.max_time} seconds)"
     else:
         return False
-    warnings.warn(
-        f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet.",
-        ConvergenceWarning,
-        stacklevel=3,
-    )
+    message = f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet."
+    fit.warnings.append((message, ConvergenceWarning))
     return True

@@ -1,14 +1,18 @@
 """Which networks take their steps together, and on which threads."""
 
-import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 
 import torch
 
 from sklmlp import runtime
+from sklmlp.train.batches import rows_of_a_batch
 from sklmlp.train.dense import DenseStep, can_step_by_hand
+from sklmlp.train.joint import share_memory
 from sklmlp.train.loop import train_stack
+from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 
 STACK_BYTES = 2**23
@@ -37,10 +41,26 @@ def train(fits, one_epoch=False, checkpoints=None):
     """
     if checkpoints is not None:
         checkpoints.resume()
+    batch_size, n = fits[0].params.batch_size, len(fits[0].table)
+    if batch_size != "auto" and batch_size > n:
+        warnings.warn(
+            "Got `batch_size` less than 1 or larger than sample size. It is going to be "
+            f"clipped: batch_size={batch_size} for {n} samples.",
+            stacklevel=2,
+        )
+    how = partial(_train_jobs, one_epoch=one_epoch, checkpoints=checkpoints)
+    return train_job(Job(fits, how, _key(fits, one_epoch) if checkpoints is None else None))
+
+
+def _train_jobs(jobs, interrupted, ended, one_epoch, checkpoints):
+    """Train the networks of jobs of one key; see `Job`."""
+    fits = [fit for job in jobs for fit in job.fits]
+    if len(jobs) > 1:
+        share_memory([fit.table for fit in fits])
+        fits.sort(key=lambda fit: str(fit.optimizer.group))  # those that agree share an update
     by_hand = can_step_by_hand(fits[0].network.spec)
     stay_put = any(fit.stays_put for fit in fits)
     stacks, n_threads = _cut(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
-    interrupted = threading.Event()
 
     def work(stack):
         one_thread = n_threads > 1 or _products(stack) < runtime.SMALL_STEP
@@ -57,14 +77,55 @@ def train(fits, one_epoch=False, checkpoints=None):
             mine = None if checkpoints is None else checkpoints.of_stack()
             train_stack(stack, step, interrupted, one_epoch, one_thread, mine)
 
+    def work_alone(stack):
+        """An error ends this stack, and no job that has no network in it."""
+        try:
+            work(stack)
+        except Exception as error:
+            for fit in stack:
+                fit.error = fit.error or error
+        ended(stack)
+
+    each = work if len(jobs) == 1 else work_alone
     if n_threads == 1:
         for stack in stacks:
-            work(stack)
+            each(stack)
     else:
-        _on_threads(work, stacks, n_threads, interrupted)
-    if interrupted.is_set():
-        warnings.warn("Training interrupted by user.", stacklevel=2)
-    return not interrupted.is_set()
+        _on_threads(each, stacks, n_threads, interrupted)
+
+
+def _key(fits, one_epoch):
+    """What jobs have to agree on to be trained together, or None for a job that trains alone."""
+    first = fits[0]
+    table, spec, optimizer, params = first.table, first.network.spec, first.optimizer, first.params
+    if not (can_step_by_hand(spec) and _can_stack(fits) and _can_meet(first)):
+        return None
+    layers = [(c.name, _mark(c.arguments), id(c.own) if c.own else None) for c in spec.activations]
+    return (
+        repr(replace(spec, activations=())),
+        tuple(layers),
+        (len(table), table.dtype, table.weight is None, first.network.flat.device),
+        (table.y.dtype, table.y.shape[1:]),
+        (type(optimizer), *optimizer.moments),
+        (_batch_size(first), params.shuffle, params.matmul_precision),
+        one_epoch,
+    )
+
+
+def _mark(value):
+    """Something hashable that is equal for equal plain values, and for others if they are one."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (list, tuple)):
+        return type(value), *map(_mark, value)
+    if isinstance(value, dict):
+        return frozenset((_mark(key), _mark(each)) for key, each in value.items())
+    return type(value), id(value)
+
+
+def _can_meet(fit):
+    """Whether it may wait for others: with `max_time` it would share its time with them."""
+    return fit.can_share_steps and fit.table.rows.is_tensor and fit.params.max_time is None
 
 
 def _can_stack(fits):
@@ -74,8 +135,7 @@ def _can_stack(fits):
 
 
 def _batch_size(fit):
-    size = 200 if fit.params.batch_size == "auto" else fit.params.batch_size
-    return min(size, len(fit.table))
+    return rows_of_a_batch(fit.params.batch_size, len(fit.table))
 
 
 def _products(fits):
@@ -91,16 +151,18 @@ def _cut(fits):
     A thread that has steps of its own is quicker than a share of every operation, if these are
     long enough for Python to hand over in between.
     """
-    network = fits[0].network
-    if network.flat.device.type != "cpu":
-        return [fits], 1
+    flat = fits[0].network.flat
+    room = {"cpu": STACK_BYTES}.get(flat.device.type, float("inf"))
     n_threads = min(torch.get_num_threads(), len(fits))
     size = -(-len(fits) // n_threads)
-    if _products(fits[:size]) < runtime.SMALL_STEP:
+    if _products(fits[:size]) < runtime.SMALL_STEP or flat.device.type != "cpu":
         n_threads, size = 1, len(fits)
-    values = 4 * network.flat.numel()  # gradient and moments are as large as the weights
-    values += 3 * _batch_size(fits[0]) * sum(i + o for i, o in network.spec.shapes)
-    size = max(1, min(size, STACK_BYTES // (values * network.flat.element_size())))
+    if flat.device.type == "cuda":
+        room = torch.cuda.mem_get_info(flat.device)[0] // 2
+    values = 4 * flat.numel()  # gradient and moments are as large as the weights
+    values += 3 * _batch_size(fits[0]) * sum(i + o for i, o in fits[0].network.spec.shapes)
+    size = max(1, int(min(size, room // (values * flat.element_size()))))
+    size = -(-len(fits) // -(-len(fits) // size))  # equally large ones
     return [fits[start : start + size] for start in range(0, len(fits), size)], n_threads
 
 

@@ -1,0 +1,123 @@
+"""A joblib backend in which the networks of waiting fits are trained together."""
+
+import warnings
+from contextlib import contextmanager
+
+from joblib import register_parallel_backend
+from joblib.parallel import ParallelBackendBase
+
+from sklmlp import train
+from sklmlp.search.meeting import Meeting, Pool
+
+FITS_AT_ONCE = 64
+"""Fits that wait for each other unless `n_jobs` says otherwise."""
+
+
+class StackBackend(ParallelBackendBase):
+    """Runs joblib's tasks in threads whose fits meet before they train.
+
+    Whatever runs its fits by joblib - `GridSearchCV`, `cross_validate`, `BaggingClassifier` and so
+    on - trains networks of one shape side by side in a
+
+    >>> import joblib, sklmlp
+    >>> with joblib.parallel_config(backend="sklmlp"):
+    ...     pass  # search.fit(X, y)
+
+    block. They may differ in learning rate, penalty, momentum, seed, rows, weights and rule of
+    stopping; where they differ in more, those that are alike train together and the others in turn.
+    Each comes out as if it had been trained alone. `n_jobs` is how many fits may wait at once; by
+    default, and if it is negative, 64.
+
+    Calls of joblib inside of a task go through the same backend, and their fits meet too.
+    Estimators that are not of this library run in their thread.
+    """
+
+    default_n_jobs = FITS_AT_ONCE
+    uses_threads = supports_sharedmem = supports_retrieve_callback = True
+
+    def __init__(self, nesting_level=None, inner_max_num_threads=None, **backend_kwargs):
+        super().__init__(nesting_level, inner_max_num_threads, **backend_kwargs)
+        self._pool = self._filters = None
+        self._steps_in = False
+
+    def effective_n_jobs(self, n_jobs):
+        """How many fits may wait at once."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs=0 has no meaning; use a positive number, -1 or None.")
+        return self.default_n_jobs if n_jobs is None or n_jobs < 0 else n_jobs
+
+    def configure(self, n_jobs=1, parallel=None, **kwargs):
+        """Open a pool of threads, in the meeting that the calling thread attends if there is one.
+
+        With one job there is nobody to meet, and joblib runs the tasks itself.
+        """
+        self.parallel, n_jobs = parallel, self.effective_n_jobs(n_jobs)
+        if n_jobs > 1:
+            parent = train.attended()
+            parent = parent if isinstance(parent, Pool) else None
+            meeting = Meeting(n_jobs) if parent is None else parent.meeting
+            self._pool = meeting.open(n_jobs, parent)
+        return n_jobs
+
+    def start_call(self):
+        """Hold the meeting until all tasks are handed over."""
+        self._steps_in = self._pool.parent is None and not self.parallel.return_generator
+        if self._steps_in:
+            # tasks set and put back filters of warnings, which are the process's, in any order
+            self._filters = warnings.catch_warnings()
+            self._filters.__enter__()
+            self._pool.meeting.step_in()
+
+    def stop_call(self):
+        """Put the filters of warnings back."""
+        if self._steps_in:
+            self._steps_in = False
+            self._pool.meeting.step_out()
+            self._filters.__exit__(None, None, None)
+
+    @contextmanager
+    def retrieval_context(self):
+        """Wait for the tasks: from here on the calling thread holds nobody up."""
+        pool, counts = self._pool, self._steps_in or self._pool.parent is not None
+        if counts:
+            pool.meeting.step_out()
+        try:
+            if not self.parallel.return_generator and self.parallel.timeout is None:
+                pool.wait()  # joblib would look every 10 ms
+            yield
+        finally:
+            if counts:
+                pool.meeting.step_in()
+
+    def submit(self, func, callback=None):
+        """Run a task of joblib's when there is a place."""
+        self._pool.meeting.submit(self._pool, func, callback)
+
+    apply_async = submit  # its name before joblib 1.5
+
+    def retrieve_result_callback(self, outcome):
+        """What a task gave; raises what it raised."""
+        result, error = outcome
+        if error is not None:
+            raise error
+        return result
+
+    def terminate(self):
+        """Close the pool."""
+        if self._pool is not None:
+            self._pool.meeting.close(self._pool)
+
+    def abort_everything(self, ensure_ready=True):
+        """End the fits, and open another pool if there are more calls to come."""
+        self.terminate()
+        if ensure_ready:
+            self.configure(self.parallel.n_jobs, self.parallel)
+
+    def get_nested_backend(self):
+        """The backend for calls of joblib inside of a task, and its n_jobs."""
+        nested = StackBackend(nesting_level=(self.nesting_level or 0) + 1)
+        nested.default_n_jobs = self._pool.n_jobs
+        return nested, None
+
+
+register_parallel_backend("sklmlp", StackBackend)

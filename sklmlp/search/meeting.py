@@ -1,0 +1,269 @@
+"""Threads whose fits wait for each other, so that they can be trained together.
+
+Tasks run in threads, few of them at a time. One whose fit is ready to train hands its networks over
+and waits; its place goes to the next task. When nobody runs and nobody more may start, those that
+wait are trained: jobs of one key together, in the thread of one of them, the others in turn. A
+thread whose job is trained goes on as soon as there is a place.
+
+The networks of a stack do not see each other, so that what comes out does not depend on who met.
+"""
+
+import os
+import threading
+import time
+from collections import deque
+
+from sklmlp.train import attending
+
+RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
+"""Tasks that run and do not wait: more would only take turns at Python's lock."""
+
+HELD_BYTES = 2**28
+"""No more tasks are started while tables of this size wait."""
+
+SECONDS_TO_LEAVE = 5
+"""How long an end waits for threads: our own leave at once, others perhaps not."""
+
+
+class Pool:
+    """The tasks of one call of `joblib.Parallel`.
+
+    Parameters
+    ----------
+    meeting : Meeting
+    n_jobs : int
+        Tasks that may have begun at once.
+    parent : Pool or None
+        Of the task that made the call.
+    """
+
+    def __init__(self, meeting, n_jobs, parent=None):
+        self.meeting, self.n_jobs, self.parent = meeting, n_jobs, parent
+        self.queue, self.threads = deque(), set()
+        self.n_begun, self.has_failed, self.is_closed = 0, False, False
+        self._ends = threading.Lock()  # released when there is nothing more to wait for
+        self._ends.acquire()
+
+    @property
+    def has_ended(self):
+        """Whether there are no more tasks, or one of them has failed."""
+        return self.has_failed or self.is_closed or not (self.queue or self.n_begun)
+
+    def tell(self):
+        """Wake the caller up, if it is time."""
+        if self.has_ended and self._ends.locked():
+            self._ends.release()
+
+    def wait(self):
+        """Wait until it has ended; without Python's Event, which Ctrl-C may leave locked."""
+        while not self.has_ended:
+            self._ends.acquire(timeout=0.1)
+
+    def train(self, job):
+        """Train a job of one of these tasks; what `sklmlp.train` asks of a meeting."""
+        self.meeting.train(job, self)
+
+    def is_within(self, other):
+        """Whether it is another pool or the pool of a task of it, at any depth."""
+        return self is other or (self.parent is not None and self.parent.is_within(other))
+
+
+class Meeting:
+    """Who runs, who waits and who is trained, for a call of `joblib.Parallel` and those in it.
+
+    Parameters
+    ----------
+    n_places : int
+        Threads, but for one that each pool may always have.
+    """
+
+    def __init__(self, n_places):
+        self.n_places = n_places
+        self._lock = threading.Lock()  # guards all that follows; Ctrl-C cannot leave it locked
+        self.pools, self.jobs = [], set()
+        self.n_running = self.n_begun = self.held = 0
+        self.waiting, self.turns, self.resuming = [], deque(), deque()
+        self.training, self.interrupted = None, None  # the jobs in training and what ends them
+
+    def open(self, n_jobs, parent=None):
+        """A pool for a call of `joblib.Parallel`."""
+        pool = Pool(self, n_jobs, parent)
+        with self._lock:
+            self.pools.append(pool)
+        return pool
+
+    def submit(self, pool, task, callback):
+        """Start a task when there is a place; `callback` is given (result, error)."""
+        with self._lock:
+            pool.queue.append((task, callback))
+            self._advance()
+
+    def step_in(self):
+        """Count the calling thread as one that runs."""
+        with self._lock:
+            self.n_running += 1
+
+    def step_out(self):
+        """Count the calling thread no more: it is about to wait."""
+        with self._lock:
+            self.n_running -= 1
+            self._advance()
+
+    def close(self, pool):
+        """End a pool and those within; fits that wait or train there end with KeyboardInterrupt."""
+        with self._lock:
+            closed = [each for each in self.pools if each.is_within(pool)]
+            self.pools = [each for each in self.pools if each not in closed]
+            left = [entry for each in closed for entry in each.queue]
+            for each in closed:
+                each.is_closed = True
+                each.queue.clear()
+                each.tell()
+            self._cancel(closed)
+            threads = list(pool.threads)
+        for _, callback in left:
+            callback((None, KeyboardInterrupt()))
+        for thread in threads:
+            if thread.is_alive() and thread is not threading.current_thread():
+                thread.join(SECONDS_TO_LEAVE)
+
+    def train(self, job, pool):
+        """Wait until a job is trained, perhaps by leading it and those like it."""
+        job.go, job.leads, job.is_cancelled, job.pool = threading.Event(), None, False, pool
+        job.n_left, job.held, job.came = len(job.fits), job.nbytes, time.monotonic()
+        with self._lock:
+            if pool.is_closed:
+                raise KeyboardInterrupt
+            self.n_running -= 1
+            self.held += job.held
+            self.jobs.add(job)
+            self.waiting.append(job)
+            self._advance()
+        job.go.wait()
+        if job.leads:
+            self._lead(job)
+        with self._lock:
+            self.jobs.discard(job)
+        if job.is_cancelled:
+            raise KeyboardInterrupt
+
+    def _lead(self, leader):
+        """Train a group of jobs in the thread of one of them."""
+        others = [job for job in leader.leads if job is not leader]
+        for fit in leader.fits:
+            fit.began += time.monotonic() - leader.came  # `max_time` is not for waiting
+        try:
+            with attending(None):  # fits within training, a callback's, have nobody to wait for
+                leader.train([leader, *others], self.interrupted, self._networks_ended)
+        except Exception as error:
+            for job in others:
+                job.fits[0].error = error
+            raise
+        finally:
+            with self._lock:
+                self.training = None
+                for job in others:
+                    self._resume(job)
+                self.held -= leader.held
+                self.n_running += 1
+                self._advance()
+
+    def _networks_ended(self, fits):
+        """Let jobs go on that have no network left in training."""
+        ended = set(map(id, fits))
+        with self._lock:
+            for job in self.training[1:]:
+                job.n_left -= sum(id(fit) in ended for fit in job.fits)
+                if not job.n_left:
+                    self._resume(job)
+            self._advance()
+
+    def _resume(self, job):
+        """Let the thread of a job go on when there is a place."""
+        if not job.go.is_set() and job not in self.resuming:
+            self.held -= job.held
+            self.resuming.append(job)
+
+    def _advance(self):
+        """Give free places away, then begin to train if nobody is left who could come."""
+        while self.n_running < RUNNING_AT_ONCE:
+            if self.resuming:
+                self.resuming.popleft().go.set()
+            elif (pool := self._next_pool()) is not None:
+                self._begin(pool)
+            else:
+                break
+            self.n_running += 1
+        if self.training is None and not self.turns and not self.n_running:
+            self.turns.extend(_groups(self.waiting))
+            self.waiting = []
+        if self.training is None and self.turns:
+            self.training, self.interrupted = self.turns.popleft(), threading.Event()
+            self.training[0].leads = self.training
+            self.training[0].go.set()
+
+    def _next_pool(self):
+        """The pool whose next task may begin: each may have one, whatever else there is."""
+        is_full = self.n_begun >= self.n_places or self.held > HELD_BYTES
+        for pool in self.pools:
+            if pool.queue and (not pool.n_begun or (pool.n_begun < pool.n_jobs and not is_full)):
+                return pool
+        return None
+
+    def _begin(self, pool):
+        thread = threading.Thread(
+            target=self._run, args=(pool, *pool.queue[0]), name="sklmlp-task", daemon=True
+        )
+        pool.threads.add(thread)
+        thread.start()  # where the system refuses, the task stays in the queue
+        pool.n_begun += 1
+        self.n_begun += 1
+        pool.queue.popleft()
+
+    def _run(self, pool, task, callback):
+        """A task, in its thread; its callback may submit the next one before it counts as ended."""
+        try:
+            with attending(pool):
+                outcome = task(), None
+        except BaseException as error:
+            outcome = None, error
+        try:
+            callback(outcome)
+        finally:
+            with self._lock:
+                pool.has_failed |= outcome[1] is not None
+                pool.n_begun -= 1
+                self.n_begun -= 1
+                self.n_running -= 1
+                pool.threads.discard(threading.current_thread())
+                self._advance()
+                pool.tell()
+
+    def _cancel(self, pools):
+        """End the jobs of some pools, wherever they are: Ctrl-C may have come between two lines."""
+        for job in self.jobs:
+            if job.pool in pools:
+                job.is_cancelled = True
+                for fit in job.fits:
+                    fit.is_cancelled = True  # training leaves it out from the next epoch on
+                if not job.go.is_set():
+                    self.held -= 0 if job in self.resuming else job.held
+                    self.n_running += 1
+                    job.go.set()
+        self.waiting = _without_cancelled(self.waiting)
+        self.resuming = deque(_without_cancelled(self.resuming))
+        self.turns = deque(filter(None, map(_without_cancelled, self.turns)))
+        if self.training and not _without_cancelled(self.training):
+            self.interrupted.set()
+
+
+def _without_cancelled(jobs):
+    return [job for job in jobs if not job.is_cancelled]
+
+
+def _groups(jobs):
+    """Jobs that train together, in the order in which the first of each came."""
+    groups = {}
+    for job in jobs:
+        groups.setdefault(job if job.key is None else job.key, []).append(job)
+    return groups.values()

@@ -1,0 +1,530 @@
+"""The "sklmlp" backend: searches in it give what they give without it."""
+
+import contextlib
+import threading
+import time
+import warnings
+
+import joblib
+import numpy as np
+import pytest
+import sklearn
+import skorch
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    RandomizedSearchCV,
+    cross_val_predict,
+    cross_validate,
+    learning_curve,
+    permutation_test_score,
+    validation_curve,
+)
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+import sklmlp
+from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp.data import rows_of
+from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
+from sklmlp.train.batches import Table
+from sklmlp.train.joint import Joint, share_memory
+from tests.tables import make_table
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite"),
+]
+
+SMALL = {"hidden_layer_sizes": (6,), "max_iter": 8, "learning_rate_init": 0.02, "random_state": 0}
+ALPHAS = {"alpha": [1e-4, 1e-2, 1.0]}
+X, Y = make_table("multiclass", n_samples=91)
+
+
+@contextlib.contextmanager
+def together(n_jobs=None):
+    """In the backend; no thread is left behind, and filters of warnings are as they were."""
+    threads, filters = set(threading.enumerate()), list(warnings.filters)
+    with joblib.parallel_config(backend="sklmlp", n_jobs=n_jobs):
+        yield
+    assert set(threading.enumerate()) <= threads
+    assert list(warnings.filters) == filters
+
+
+@pytest.fixture
+def groups(monkeypatch):
+    """How many jobs were trained together, each time that some were."""
+    sizes, lead = [], Meeting._lead
+
+    def counted(self, leader):
+        sizes.append(len(leader.leads))
+        lead(self, leader)
+
+    monkeypatch.setattr(Meeting, "_lead", counted)
+    return sizes
+
+
+def results(search):
+    """What a search found, without times."""
+    return {
+        name: values
+        for name, values in search.cv_results_.items()
+        if not name.endswith("_time") and not name.startswith("param")
+    }
+
+
+def assert_same_search(got, expected):
+    """Scores, ranks, parameters and the refitted model agree."""
+    assert got.cv_results_["params"] == expected.cv_results_["params"]
+    assert results(got).keys() == results(expected).keys()
+    for name, values in results(expected).items():
+        assert_allclose(results(got)[name], values, rtol=1e-6, atol=1e-9, err_msg=name)
+    assert got.best_params_ == expected.best_params_
+    assert_allclose(got.predict_proba(X), expected.predict_proba(X), rtol=1e-6, atol=1e-9)
+
+
+GRIDS = {
+    "optimizer": {
+        "alpha": [0, 0.1],
+        "learning_rate_init": [1e-3, 1e-2],
+        "beta_1": [0.5, 0.9],
+        "random_state": [0, 1],
+    },
+    "sgd": {
+        "solver": ["sgd"],
+        "momentum": [0, 0.5, 0.9],
+        "nesterovs_momentum": [False, True],
+        "learning_rate": ["constant", "invscaling", "adaptive"],
+    },
+    "stopping": {
+        "early_stopping": [False, True],
+        "max_iter": [3, 7],
+        "tol": [1e-4, 0.1],
+        "n_iter_no_change": [1, 10],
+    },
+    "shapes": {
+        "hidden_layer_sizes": [(), (4,), (5, 3)],
+        "activation": ["relu", "tanh", ("leaky_relu", {"negative_slope": 0.2})],
+        "batch_size": ["auto", 16],
+    },
+    "alone": {
+        "solver": ["lbfgs", "adam"],
+        "activation": ["prelu", "relu", np.tanh.__name__],
+        "n_estimators": [1, 2],
+    },
+    "arithmetic": {"dtype": ["float32", "float64"], "shuffle": [False, True]},
+}
+
+
+@pytest.mark.parametrize("name", GRIDS)
+def test_grid_search(name, groups):
+    """A grid search finds in the backend what it finds without it, training scores included."""
+    pipeline = make_pipeline(StandardScaler(), MLPClassifier(**SMALL))
+    grid = {f"mlpclassifier__{parameter}": values for parameter, values in GRIDS[name].items()}
+    search = GridSearchCV(
+        pipeline, grid, cv=3, return_train_score=True, scoring="neg_log_loss", error_score="raise"
+    )
+    expected = sklearn.clone(search).fit(X, Y)
+    with together():
+        got = search.fit(X, Y)
+    if name == "arithmetic":  # float32 sums in another order
+        assert_allclose(
+            got.cv_results_["mean_test_score"], expected.cv_results_["mean_test_score"], rtol=1e-4
+        )
+    else:
+        assert_same_search(got, expected)
+    assert sum(groups) == 3 * len(expected.cv_results_["params"])
+    assert max(groups) > 1
+
+
+SEARCHES = {
+    "random": lambda mlp: RandomizedSearchCV(mlp, ALPHAS, n_iter=2, cv=3, random_state=0),
+    "halving": lambda mlp: HalvingGridSearchCV(mlp, ALPHAS, cv=3, random_state=0, min_resources=20),
+    "halving over epochs": lambda mlp: HalvingGridSearchCV(
+        mlp, ALPHAS, cv=3, resource="max_iter", max_resources=9
+    ),
+    "pre_dispatch": lambda mlp: GridSearchCV(mlp, ALPHAS, cv=3, pre_dispatch=4),
+    "two at once": lambda mlp: GridSearchCV(mlp, ALPHAS, cv=3, n_jobs=2),
+    "one by one": lambda mlp: GridSearchCV(mlp, ALPHAS, cv=3, n_jobs=1),
+}
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_searches(name):
+    """Other searches find in the backend what they find without it."""
+    search = SEARCHES[name](MLPClassifier(**SMALL))
+    expected = sklearn.clone(search).set_params(n_jobs=None).fit(X, Y)
+    with together():
+        assert_same_search(search.fit(X, Y), expected)
+
+
+VALIDATIONS = {
+    "cross_validate": lambda mlp: cross_validate(mlp, X, Y, cv=4, scoring="neg_log_loss")[
+        "test_score"
+    ],
+    "cross_val_predict": lambda mlp: cross_val_predict(mlp, X, Y, cv=4, method="predict_proba"),
+    "learning_curve": lambda mlp: learning_curve(
+        mlp, X, Y, cv=3, train_sizes=[0.5, 1.0], scoring="neg_log_loss"
+    )[2],
+    "incremental": lambda mlp: learning_curve(
+        mlp,
+        *(X, Y),
+        cv=3,
+        train_sizes=[0.5, 1.0],
+        scoring="neg_log_loss",
+        exploit_incremental_learning=True,
+    )[2],
+    "validation_curve": lambda mlp: validation_curve(
+        mlp, X, Y, cv=3, param_name="alpha", param_range=[0.1, 1], scoring="neg_log_loss"
+    )[1],
+    "permutation_test_score": lambda mlp: permutation_test_score(
+        mlp, X, Y, cv=3, n_permutations=5, random_state=0
+    )[1],
+}
+
+
+@pytest.mark.parametrize("name", VALIDATIONS)
+def test_validations(name, groups):
+    """Functions of `sklearn.model_selection` answer in the backend as without it."""
+    mlp = MLPClassifier(**SMALL)
+    expected = VALIDATIONS[name](mlp)
+    assert not groups
+    with together():
+        assert_allclose(VALIDATIONS[name](mlp), expected, rtol=1e-6, atol=1e-9)
+    assert max(groups) > 1
+
+
+ENSEMBLES = {
+    "bagging": lambda mlp: BaggingClassifier(mlp, n_estimators=5, random_state=0),
+    "one against the rest": OneVsRestClassifier,
+    "voting": lambda mlp: VotingClassifier(
+        [
+            ("a", mlp),
+            ("b", sklearn.clone(mlp).set_params(alpha=1.0)),
+            ("linear", LogisticRegression()),
+        ],
+        voting="soft",
+    ),
+    "stacking": lambda mlp: StackingClassifier(
+        [("a", mlp), ("b", sklearn.clone(mlp).set_params(alpha=1.0))], LogisticRegression(), cv=3
+    ),
+    "columns": lambda mlp: make_pipeline(
+        make_column_transformer((StandardScaler(), [0, 1, 2]), ("passthrough", [3, 4])), mlp
+    ),
+    "forest": lambda mlp: RandomForestClassifier(5, random_state=0),
+}
+
+
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_meta_estimators(name):
+    """Meta-estimators learn in the backend what they learn without it."""
+    ensemble = ENSEMBLES[name](MLPClassifier(**SMALL))
+    expected = sklearn.clone(ensemble).fit(X, Y).predict_proba(X)
+    with together():
+        got = ensemble.fit(X, Y).predict_proba(X)
+    assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
+
+
+def test_several_labels(groups):
+    """The classifiers of `MultiOutputClassifier` train as one stack on the same rows."""
+    labels = make_table("multilabel", n_samples=91)[1]
+    wrapper = MultiOutputClassifier(MLPClassifier(**SMALL))
+    expected = sklearn.clone(wrapper).fit(X, labels).predict_proba(X)
+    with together():
+        got = wrapper.fit(X, labels).predict_proba(X)
+    assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
+    assert groups == [3]
+
+
+def test_bagging_by_weights(groups):
+    """Bags whose rows have weights, zeros among them, share a stack where no batch is empty."""
+    y = make_table("regression", n_samples=91)[1]
+    bags = BaggingRegressor(MLPRegressor(**SMALL), n_estimators=6, random_state=0)
+    weight = np.random.default_rng(0).uniform(0.5, 2, size=91)
+    expected = sklearn.clone(bags).fit(X, y, sample_weight=weight).predict(X)
+    with together():
+        got = bags.fit(X, y, sample_weight=weight).predict(X)
+    assert_allclose(got, expected, rtol=1e-6, atol=1e-9)
+    assert max(groups) > 1
+
+
+def test_large_tables_are_not_copied_together(monkeypatch, groups):
+    """Different tables that are too large to be joined are gathered from one by one."""
+    monkeypatch.setattr("sklmlp.train.joint.JOIN_BYTES", 0)
+    search = GridSearchCV(
+        MLPClassifier(**{**SMALL, "early_stopping": True, "n_iter_no_change": 1}), ALPHAS, cv=3
+    )
+    expected = sklearn.clone(search).fit(X, Y)
+    with together():
+        assert_same_search(search.fit(X, Y), expected)
+    assert max(groups) > 1
+
+
+def test_few_large_tables_wait(monkeypatch, groups):
+    """While large tables wait no more tasks start, and the search finds the same."""
+    search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": np.logspace(-4, 0, 5)}, cv=3)
+    expected = sklearn.clone(search).fit(X, Y)
+    monkeypatch.setattr("sklmlp.search.meeting.HELD_BYTES", 2 * X[:60].nbytes)
+    with together():
+        assert_same_search(search.fit(X, Y), expected)
+    assert max(groups) <= 2 + RUNNING_AT_ONCE
+
+
+def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
+    """What goes wrong in a stack as a whole is an error of its fits, and of no other stack's."""
+    train_stack = sklmlp.train.stacks.train_stack
+
+    def failing(fits, *args):
+        if fits[0].params.alpha == 1:
+            raise MemoryError("no room")
+        train_stack(fits, *args)
+
+    monkeypatch.setattr("sklmlp.train.stacks.train_stack", failing)
+    monkeypatch.setattr("sklmlp.train.stacks.STACK_BYTES", 1)  # one network a stack
+    search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
+    with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
+        search.fit(X, Y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, False, True]
+    assert max(groups) > 3
+
+
+def test_equal_rows_lie_in_memory_once():
+    """The folds that a search cuts for each candidate are one table to its stack."""
+    rows = [rows_of(part.copy(), torch.float64, "cpu") for part in (X[:60], X[:60], X[30:90])]
+    tables = [Table(each, torch.from_numpy(Y[:60])) for each in rows]
+    share_memory(tables)
+    assert rows[0].tensor.data_ptr() == rows[1].tensor.data_ptr()
+    joint = Joint(tables)
+    assert joint.sources[0][0].shape == (120, X.shape[1])
+    assert joint.first_row.tolist() == [[0], [0], [60]]
+
+
+def test_a_nested_search(groups):
+    """The fits of a search inside of `cross_validate` meet across the outer folds."""
+    search = GridSearchCV(MLPClassifier(**SMALL), ALPHAS, cv=3)
+    expected = cross_validate(search, X, Y, cv=4)["test_score"]
+    with together():
+        got = cross_validate(search, X, Y, cv=4)["test_score"]
+    assert_array_equal(got, expected)
+    assert sum(groups) == 4 * (9 + 1)
+    assert max(groups) > 9
+
+
+def test_three_levels(monkeypatch):
+    """Threads do not multiply with the depth of nesting."""
+    most, run = [0], Meeting._run
+
+    def counted(self, *args):
+        most[0] = max(most[0], threading.active_count())
+        run(self, *args)
+
+    monkeypatch.setattr(Meeting, "_run", counted)
+    voting = VotingClassifier([(str(a), MLPClassifier(**SMALL, alpha=a)) for a in (0, 1)])
+    search = GridSearchCV(voting, {"0__alpha": [0, 1e-2, 1e-1, 1]}, cv=3)
+    expected = cross_validate(search, X, Y, cv=3)["test_score"]
+    with together():
+        assert_array_equal(cross_validate(search, X, Y, cv=3, n_jobs=6)["test_score"], expected)
+    assert most[0] <= threading.active_count() + 3 * 6
+
+
+class Failing(ClassifierMixin, BaseEstimator):
+    """Raises in `fit` where `fails` says so, before or after the network is trained."""
+
+    def __init__(self, fails=None):
+        self.fails = fails
+
+    def fit(self, X, y):
+        if self.fails == "before":
+            raise ValueError("before training")
+        self.mlp_ = MLPClassifier(**SMALL).fit(X, y)
+        if self.fails == "after":
+            raise ValueError("after training")
+        self.classes_ = self.mlp_.classes_
+        return self
+
+    def predict(self, X):
+        return self.mlp_.predict(X)
+
+
+def test_an_exception_is_one_fit_s_alone(groups):
+    """A fit that raises gets `error_score`, and the others their scores."""
+    search = GridSearchCV(Failing(), {"fails": [None, "before", "after"]}, cv=3, refit=False)
+    with together(), pytest.warns(FitFailedWarning, match="6 fits failed"):
+        search.fit(X, Y)
+    scores = search.cv_results_["mean_test_score"]
+    assert np.isfinite(scores[0])
+    assert np.isnan(scores[1:]).all()
+    assert sum(groups) == 6
+
+
+def test_a_network_that_diverges_harms_no_other():
+    """A network whose weights become infinite fails alone in its stack."""
+    mlp = MLPRegressor(
+        hidden_layer_sizes=(6,), solver="sgd", momentum=0, max_iter=30, random_state=0
+    )
+    y = make_table("regression", n_samples=91)[1]
+    search = GridSearchCV(mlp, {"learning_rate_init": [1e-3, 1e30]}, cv=3, refit=False)
+    with pytest.warns(FitFailedWarning, match="3 fits failed"):
+        expected = sklearn.clone(search).fit(X, y)
+    with together(), pytest.warns(FitFailedWarning, match="3 fits failed"):
+        search.fit(X, y)
+    for got, wanted in zip(results(search).values(), results(expected).values(), strict=True):
+        assert_allclose(got, wanted, rtol=1e-6)
+
+
+def test_warnings_are_errors_of_their_own_fit():
+    """With warnings as errors, the fits that warn of their end fail and the others do not."""
+    mlp = MLPClassifier(**{**SMALL, "n_iter_no_change": 1, "tol": 10.0})
+    search = GridSearchCV(mlp, {"max_iter": [2, 8]}, cv=3, refit=False)
+    with together(), pytest.warns(FitFailedWarning, match="3 fits failed"):
+        warnings.simplefilter("error", ConvergenceWarning)
+        search.fit(X, Y)
+    assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [True, False]
+
+
+def test_an_error_that_is_to_be_raised_ends_the_search(groups):
+    """With error_score="raise" the first error ends the other fits and reaches the caller."""
+    search = GridSearchCV(Failing(), {"fails": [None, "after"]}, cv=3, error_score="raise")
+    with together(), pytest.raises(ValueError, match="after training"):
+        search.fit(X, Y)
+
+
+def test_a_failing_search_among_others():
+    """A nested search that raises ends alone; its neighbours' fits go on."""
+    inner, failing = (
+        GridSearchCV(Failing(), {"fails": fails}, cv=3, error_score="raise")
+        for fails in ([None], [None, "after"])
+    )
+    outer = GridSearchCV(
+        VotingClassifier([("inner", inner)]), {"inner": [inner, failing]}, cv=3, refit=False
+    )
+    with together(), pytest.warns(FitFailedWarning, match="3 fits failed"):
+        outer.fit(X, Y)
+    assert np.isnan(outer.cv_results_["mean_test_score"]).tolist() == [False, True]
+
+
+def test_config_and_verbosity(capfd):
+    """scikit-learn's configuration reaches the tasks, and `verbose` prints what threads print."""
+
+    class Configured(LogisticRegression):
+        def fit(self, X, y):
+            self.seen_ = sklearn.get_config()["assume_finite"]
+            return super().fit(X, y)
+
+    with sklearn.config_context(assume_finite=True), together():
+        found = cross_validate(Configured(), X, Y, cv=3, return_estimator=True, verbose=1)
+    assert all(estimator.seen_ for estimator in found["estimator"])
+    assert "Done   3 out of   3" in capfd.readouterr().err
+
+
+def test_callbacks(groups):
+    """Networks that somebody listens to train by themselves, with all events."""
+
+    epochs = []
+
+    class Counting(skorch.callbacks.Callback):
+        def on_epoch_end(self, net, **kwargs):
+            epochs.append(len(net.history))
+
+    mlp = MLPClassifier(**SMALL, callbacks=[("count", Counting())])
+    with together():
+        cross_validate(mlp, X, Y, cv=3)
+    assert groups == [1, 1, 1]
+    assert epochs == [*range(1, 9)] * 3
+
+
+def test_fits_within_a_fit(groups):
+    """A callback may fit networks of its own, which wait for nobody."""
+    seen = []
+
+    class Fitting(skorch.callbacks.Callback):
+        def on_train_end(self, net, **kwargs):
+            seen.append(cross_validate(MLPClassifier(**SMALL), X, Y, cv=3)["test_score"])
+
+    expected = cross_validate(MLPClassifier(**SMALL), X, Y, cv=3)["test_score"]
+    with together():
+        cross_validate(MLPClassifier(**SMALL, callbacks=[Fitting()]), X, Y, cv=3)
+    assert_array_equal(seen, [expected] * 3)
+
+
+def test_other_estimators_run_in_their_threads():
+    """Tasks without a network of ours are run, several at a time, and give joblib's results."""
+    barrier = threading.Barrier(2, timeout=20)
+
+    def task(i):
+        barrier.wait()
+        return i, threading.current_thread() is threading.main_thread()
+
+    with together():
+        found = joblib.Parallel()(joblib.delayed(task)(i) for i in range(6))
+    assert found == [(i, False) for i in range(6)]
+
+
+def test_generators():
+    """`return_as="generator"` gives results one by one."""
+    fit = joblib.delayed(MLPClassifier(**SMALL).fit)
+    with together():
+        models = list(joblib.Parallel(return_as="generator")(fit(X, Y) for _ in range(5)))
+    assert len({model.loss_ for model in models}) == 1
+
+
+@pytest.mark.parametrize("n_jobs", [-1, 3])
+def test_n_jobs(n_jobs):
+    """`n_jobs` is how many fits may wait; negative is the default number."""
+    with joblib.parallel_config(backend="sklmlp", n_jobs=n_jobs):
+        assert joblib.effective_n_jobs(None) == (64 if n_jobs < 0 else 3)
+
+
+def test_no_jobs():
+    """`n_jobs=0` is refused as joblib's own backends do."""
+    with (
+        joblib.parallel_config(backend="sklmlp"),
+        pytest.raises(ValueError, match="n_jobs=0 has no meaning"),
+    ):
+        joblib.Parallel(n_jobs=0)(joblib.delayed(len)([]) for _ in range(2))
+
+
+def test_many_searches_end():
+    """Two hundred tiny searches, three in threads of their own at a time, all come to an end."""
+    grid = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(2,), (3,)]}
+    mlp, small = MLPClassifier(max_iter=1, random_state=0), slice(None, None, 3)
+    expected = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
+
+    def search():
+        for _ in range(67):
+            with joblib.parallel_config(backend="sklmlp"):
+                got = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
+            found.append(got.cv_results_["mean_test_score"])
+
+    found, threads = [], [threading.Thread(target=search, daemon=True) for _ in range(3)]
+    end = time.monotonic() + 120
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # threads put the filters back in any order
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(end - time.monotonic())
+    assert len(found) == 201
+    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 201)
+
+
+def test_the_backend_is_there_after_import():
+    """Importing the package registers the backend."""
+    assert "sklmlp" in joblib.parallel.BACKENDS
+    assert sklmlp.search.StackBackend is joblib.parallel.BACKENDS["sklmlp"]

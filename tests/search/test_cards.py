@@ -1,0 +1,54 @@
+"""Worker processes take the cards of a machine in turn."""
+
+import multiprocessing
+
+import joblib
+import pytest
+import torch
+
+from sklmlp import train
+
+
+def card_of(device, n_cards):
+    """The card that a process takes for a device, on a machine that says it has several."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: True)
+        patch.setattr(torch.cuda, "device_count", lambda: n_cards)
+        name = multiprocessing.current_process().name
+        return name, str(train.resolve_device(device))
+
+
+def test_processes_of_loky_take_cards_in_turn():
+    """Two worker processes that are asked for "cuda" compute on two cards."""
+    with joblib.parallel_config(backend="loky", n_jobs=2):
+        found = dict(joblib.Parallel()(joblib.delayed(card_of)("cuda", 2) for _ in range(20)))
+    for name, card in found.items():
+        assert card == f"cuda:{(int(name.rpartition('-')[2]) - 1) % 2}"
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("LokyProcess-1", "cuda:0"),
+        ("LokyProcess-4", "cuda:0"),
+        ("LokyProcess-2:6", "cuda:2"),
+        ("ForkPoolWorker-3", "cuda:2"),
+        ("MainProcess", "cuda"),
+        ("Process-2", "cuda"),
+    ],
+)
+def test_names_of_workers(monkeypatch, name, expected):
+    """The number of a worker is the last of its process's name; other processes take the first."""
+    monkeypatch.setattr(multiprocessing.current_process(), "name", name)
+    assert card_of("cuda", 3)[1] == expected
+    assert card_of(torch.device("cuda"), 3)[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("device", "n_cards", "expected"),
+    [("cuda", 1, "cuda"), ("cuda:1", 2, "cuda:1"), ("auto", 2, "cuda"), ("cpu", 2, "cpu")],
+)
+def test_what_is_not_spread(monkeypatch, device, n_cards, expected):
+    """A single card, a card by its number, "auto" and the CPU are what they are everywhere."""
+    monkeypatch.setattr(multiprocessing.current_process(), "name", "LokyProcess-2")
+    assert card_of(device, n_cards)[1] == expected
