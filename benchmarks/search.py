@@ -30,12 +30,13 @@ SEARCHES = {  # data, hidden widths, rates times penalties, epochs, how many tim
 }
 
 
-def make_search(library, name, n_candidates=None, **params):
+def make_search(library, name, dtype=np.float32, n_candidates=None, **params):
     """A grid search with five folds, its table and its targets."""
     load, hidden, (n_rates, n_penalties), epochs, _ = SEARCHES[name]
     if n_candidates is not None:
         n_rates, n_penalties = n_candidates // 10, 10
     X, y = load(return_X_y=True)
+    X = X.astype(dtype)
     network = mlp(library, hidden, len(np.unique(y)), epochs, **params)
     pipeline = make_pipeline(StandardScaler(), network)
     step = pipeline.steps[-1][0]
@@ -69,11 +70,11 @@ class Clock:
         return seconds
 
 
-def compare(name, repeats, clock, device):
+def compare(name, dtype, repeats, clock, device):
     """Seconds of a search in each way, and how often ours is as fast."""
     found, runs, on_a_card = {}, {}, device != "cpu"
-    ours = make_search(sklmlp, name, 100 if on_a_card else None, device=device)
-    theirs = make_search(sklearn.neural_network, name)
+    ours = make_search(sklmlp, name, dtype, 100 if on_a_card else None, device=device)
+    theirs = make_search(sklearn.neural_network, name, dtype)
     ways = {
         "sklmlp": (ours, {"backend": "sklmlp"}),
         "scikit-learn, loky": (theirs, {"backend": "loky", "n_jobs": 2}),
@@ -99,13 +100,14 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"some of {sorted(SEARCHES)}; all by default")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--dtype", default="float32", help="of the table, for both libraries")
     parser.add_argument("--device", default="cpu")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     clock = Clock()
     print("| search | way | seconds | times as long as in the backend |\n|---|---|---|---|")
     for name in arguments.names or SEARCHES:
-        compare(name, arguments.repeats, clock, arguments.device)
+        compare(name, arguments.dtype, arguments.repeats, clock, arguments.device)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,12 @@
 """What the two estimators share: a fit, a partial fit and a predict."""
 
 import copy
+import functools
 import os
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
@@ -106,6 +106,11 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         "checkpoint": [str, os.PathLike, None],
         "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
     }
+
+    @classmethod
+    @functools.cache  # a search asks for each fit of its clones several times
+    def _get_param_names(cls):
+        return super()._get_param_names()
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -209,7 +214,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         n_epochs = 1 if incremental else self.max_iter
         tasks = train.FitTasks(self, len(fits), n_epochs, rows(table))
         for number, fit in enumerate(fits):
-            fitted = partial(self._attributes_of_the_moment, fit, dtype)
+            fitted = functools.partial(self._attributes_of_the_moment, fit, dtype)
             events = tasks.events_of(number, rows(fit.table), fitted)
             fit.events = train.AllEvents([fit.events, events]) if fit.is_watched else events
         return tasks

@@ -1,6 +1,7 @@
 """What a user wrote for `activation`, resolved: a name, arguments, arrays."""
 
 import copy
+import functools
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Choice:
         if self.name == "prelu" and arguments.get("num_parameters") == "per_unit":
             arguments["num_parameters"] = width
         self._check_width(width, arguments)
-        if {"device", "dtype"} <= set(inspect.signature(self.entry.module).parameters):
+        if {"device", "dtype"} <= set(_signature(self.entry.module)):
             arguments |= {"device": device, "dtype": dtype}
         return self._construct(self.entry.module, arguments)
 
@@ -240,10 +241,15 @@ def _check_arguments(name, arguments):
     return name
 
 
+@functools.cache  # a fit builds its activations several times
+def _signature(module_class):
+    return inspect.signature(module_class).parameters
+
+
 def _constructor_parameters(module_class):
     """The parameters of a module class that shape what it computes, by name."""
     ignored = _IGNORED | _DEPRECATED.get(module_class, set())
-    parameters = inspect.signature(module_class).parameters.items()
+    parameters = _signature(module_class).items()
     return {name: parameter for name, parameter in parameters if name not in ignored}
 
 

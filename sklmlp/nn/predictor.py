@@ -2,7 +2,7 @@
 
 import torch
 
-from sklmlp.nn.stack import assemble, load_parts
+from sklmlp.nn.stack import assemble, loaded_activations, loaded_normalizations
 
 
 def make_predictor(spec, coefs, intercepts, extras, dtype, device):
@@ -40,9 +40,9 @@ class Predictor:
         self.n_outputs = coefs[-1].shape[1]
         self.widest = max(coef.shape[1] for coef in coefs)
         self.n_products = sum(coef.numel() for coef in coefs)
-        parts = load_parts(spec, coefs, intercepts, extras)
-        self.normalizations = parts.normalizations
-        chosen = zip(spec.activations, parts.activations, strict=True)
+        to = self.dtype, self.device
+        self.normalizations = loaded_normalizations(spec, extras, *to)
+        chosen = zip(spec.activations, loaded_activations(spec, extras, *to), strict=True)
         functions = [_in_place(choice, module) for choice, module in chosen]
         self.layers = list(zip(intercepts, coefs, [*functions, None], strict=True))
 

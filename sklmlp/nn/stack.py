@@ -1,6 +1,7 @@
 """The torch modules of a stack of layers, and what they are joined to."""
 
 from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,26 +81,32 @@ def assemble(spec, coefs, intercepts, extras, dtype=None, device=None):
 def load_parts(spec, coefs, intercepts, extras):
     """The parts of a stack over given tensors, which they share; see `assemble`."""
     dtype, device, n_hidden = coefs[0].dtype, coefs[0].device, len(spec.hidden)
-    linears = []
-    for coef, intercept in zip(coefs, intercepts, strict=True):
-        linear = nn.Linear(*coef.shape, device="meta", dtype=dtype)
-        linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
-        linears.append(linear)
+    linears = [_linear(*pair) for pair in zip(coefs, intercepts, strict=True)]
     activations = loaded_activations(spec, extras, dtype, device)
-    parts = Parts(linears, activations, [], [], spec.dropout)
-    states = iter(extras[n_hidden:])
-    for modules, fresh in (
-        (parts.normalizations, normalization_modules(spec, dtype)),
-        (parts.projections, projection_modules(spec, dtype)),
-    ):
-        for module, state in zip(fresh, states, strict=False):
-            modules.append(_loaded(module, state, dtype, device))
-    return parts
+    normalizations = loaded_normalizations(spec, extras, dtype, device)
+    projections = projection_modules(spec, dtype)
+    states = extras[n_hidden + len(normalizations) :]
+    for module, state in zip(projections, states, strict=True):
+        _loaded(module, state, dtype, device)
+    return Parts(linears, activations, normalizations, projections, spec.dropout)
+
+
+class _Undrawn(nn.Linear):
+    def reset_parameters(self):
+        """Draw nothing: weights follow, and even without memory a draw takes its time."""
+
+
+def _linear(coef, intercept):
+    linear = _Undrawn(*coef.shape, device="meta", dtype=coef.dtype)
+    linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
+    linear.__class__ = nn.Linear
+    return linear
 
 
 def activation_modules(spec, dtype, seed=None):
     """A module for each hidden activation, made without touching torch's global generators."""
-    with seeded(seed):
+    draws = any(c.own is not None or c.entry.kernel is None for c in spec.activations)
+    with seeded(seed) if draws else nullcontext():
         return [
             choice.build(width, dtype=dtype)
             for choice, width in zip(spec.activations, spec.hidden, strict=True)
@@ -197,6 +204,13 @@ def loaded_activations(spec, extras, dtype, device):
             )
         _loaded(module, state, dtype, device)
     return [module.to(device).eval() for module in modules]
+
+
+def loaded_normalizations(spec, extras, dtype, device):
+    """A module for each hidden layer's normalization over what was learned, or none."""
+    modules = normalization_modules(spec, dtype)
+    states = extras[len(spec.hidden) :]
+    return [_loaded(*pair, dtype, device) for pair in zip(modules, states, strict=False)]
 
 
 def _loaded(module, state, dtype, device):

@@ -1,9 +1,10 @@
 """Threads whose fits wait for each other, so that they can be trained together.
 
 Tasks run in threads, few of them at a time. One whose fit is ready to train hands its networks over
-and waits; its place goes to the next task. When nobody runs and nobody more may start, those that
-wait are trained: jobs of one key together, in the thread of one of them, the others in turn. A
-thread whose job is trained goes on as soon as there is a place.
+and waits; its place goes to the next task. When nobody runs and nobody more may start, the largest
+group of jobs of one key is trained together, in the thread of one of them; the others wait on, for
+more of their kind. Threads whose jobs are trained go on as soon as there is a place. No training
+begins before these are through: its many short operations would stand in line for Python's lock.
 
 The networks of a stack do not see each other, so that what comes out does not depend on who met.
 """
@@ -12,6 +13,8 @@ import os
 import threading
 import time
 from collections import deque
+
+import torch
 
 from sklmlp.train import attending
 
@@ -78,11 +81,11 @@ class Meeting:
     """
 
     def __init__(self, n_places):
-        self.n_places = n_places
+        self.n_places, self.torch_threads = n_places, torch.get_num_threads()
         self._lock = threading.Lock()  # guards all that follows; Ctrl-C cannot leave it locked
         self.pools, self.jobs = [], set()
         self.n_running = self.n_begun = self.held = 0
-        self.waiting, self.turns, self.resuming = [], deque(), deque()
+        self.waiting, self.resuming = [], deque()
         self.training, self.interrupted = None, None  # the jobs in training and what ends them
 
     def open(self, n_jobs, parent=None):
@@ -130,7 +133,7 @@ class Meeting:
     def train(self, job, pool):
         """Wait until a job is trained, perhaps by leading it and those like it."""
         job.go, job.leads, job.is_cancelled, job.pool = threading.Event(), None, False, pool
-        job.n_left, job.held, job.came = len(job.fits), job.nbytes, time.monotonic()
+        job.held, job.came = job.nbytes, time.monotonic()
         with self._lock:
             if pool.is_closed:
                 raise KeyboardInterrupt
@@ -154,7 +157,7 @@ class Meeting:
             fit.began += time.monotonic() - leader.came  # `max_time` is not for waiting
         try:
             with attending(None):  # fits within training, a callback's, have nobody to wait for
-                leader.train([leader, *others], self.interrupted, self._networks_ended)
+                leader.train([leader, *others], self.interrupted)
         except Exception as error:
             for job in others:
                 job.fits[0].error = error
@@ -167,16 +170,6 @@ class Meeting:
                 self.held -= leader.held
                 self.n_running += 1
                 self._advance()
-
-    def _networks_ended(self, fits):
-        """Let jobs go on that have no network left in training."""
-        ended = set(map(id, fits))
-        with self._lock:
-            for job in self.training[1:]:
-                job.n_left -= sum(id(fit) in ended for fit in job.fits)
-                if not job.n_left:
-                    self._resume(job)
-            self._advance()
 
     def _resume(self, job):
         """Let the thread of a job go on when there is a place."""
@@ -194,11 +187,9 @@ class Meeting:
             else:
                 break
             self.n_running += 1
-        if self.training is None and not self.turns and not self.n_running:
-            self.turns.extend(_groups(self.waiting))
-            self.waiting = []
-        if self.training is None and self.turns:
-            self.training, self.interrupted = self.turns.popleft(), threading.Event()
+        if self.training is None and self.waiting and not self.n_running:
+            self.training, self.interrupted = _largest_group(self.waiting), threading.Event()
+            self.waiting = [job for job in self.waiting if job not in self.training]
             self.training[0].leads = self.training
             self.training[0].go.set()
 
@@ -222,6 +213,7 @@ class Meeting:
 
     def _run(self, pool, task, callback):
         """A task, in its thread; its callback may submit the next one before it counts as ended."""
+        torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
         try:
             with attending(pool):
                 outcome = task(), None
@@ -252,7 +244,6 @@ class Meeting:
                     job.go.set()
         self.waiting = _without_cancelled(self.waiting)
         self.resuming = deque(_without_cancelled(self.resuming))
-        self.turns = deque(filter(None, map(_without_cancelled, self.turns)))
         if self.training and not _without_cancelled(self.training):
             self.interrupted.set()
 
@@ -261,9 +252,9 @@ def _without_cancelled(jobs):
     return [job for job in jobs if not job.is_cancelled]
 
 
-def _groups(jobs):
-    """Jobs that train together, in the order in which the first of each came."""
+def _largest_group(jobs):
+    """The most jobs that can train together, and those that came first of as many."""
     groups = {}
     for job in jobs:
         groups.setdefault(job if job.key is None else job.key, []).append(job)
-    return groups.values()
+    return max(groups.values(), key=len)

@@ -133,13 +133,44 @@ def rows_of_a_batch(batch_size, n):
     return int(min(200 if batch_size == "auto" else batch_size, n))
 
 
+@dataclass(frozen=True)
+class EpochShape:
+    """What networks have to agree on for their batches to lie side by side.
+
+    Parameters
+    ----------
+    n_batches, size : int
+    last : int
+        Rows of the last batch, rounded up to eights: folds differ by a row or two, and so the rows
+        of all networks begin at full lines of the cache, see `side_by_side`.
+    """
+
+    n_batches: int
+    size: int
+    last: int
+
+    @classmethod
+    def of(cls, n, batch_size):
+        """The shape of an epoch of n rows, for the `batch_size` parameter."""
+        size = rows_of_a_batch(batch_size, n)
+        n_batches = -(-n // size)
+        last = -(-(n - (n_batches - 1) * size) // 8) * 8
+        return cls(1, last, last) if n_batches == 1 else cls(n_batches, size, min(last, size))
+
+    @property
+    def n_rows(self):
+        """Rows of an epoch, those without weight included."""
+        return (self.n_batches - 1) * self.size + self.last
+
+
 class Batches:
     """Endless epochs over a table, for one network or for a stack of them.
 
     Parameters
     ----------
     tables : list of Table
-        One a network, of equally many rows.
+        One a network, of `EpochShape`s that are equal. The last batches of several are filled up
+        with rows of no weight.
     batch_size : int or "auto"
     rngs : list of numpy.random.RandomState, or None
         Shuffle the rows before each epoch, the order of the epoch before, as scikit-learn does;
@@ -151,19 +182,25 @@ class Batches:
     """
 
     def __init__(self, tables, batch_size, rngs, n_outputs, sparse=False):
-        self.table, self.n, self.n_outputs = tables[0], len(tables[0]), n_outputs
+        self.table, self.n_outputs = tables[0], n_outputs
+        self.counts, self.batch_size = [len(table) for table in tables], batch_size
         self.sparse = sparse
-        self.size, self.rngs = rows_of_a_batch(batch_size, self.n), rngs
-        self.joint = Joint(tables)
+        self.rngs, self.joint = rngs, Joint(tables)
         self.weight = None if self.table.weight is None else [table.weight for table in tables]
         self.order = [table.index for table in tables]
         if rngs is not None or len(tables) > 1:
-            self.order = [np.arange(self.n) if o is None else o for o in self.order]
+            pairs = zip(self.order, self.counts, strict=True)
+            self.order = [np.arange(n) if o is None else o for o, n in pairs]
         self._lay_out()
 
     def _lay_out(self):
         """Memory for a run of batches."""
         self.stack = () if len(self.order) == 1 else (len(self.order),)
+        self.n = self.counts[0]
+        self.size = rows_of_a_batch(self.batch_size, self.n)
+        if self.stack:
+            shape = EpochShape.of(self.n, self.batch_size)
+            self.n, self.size = shape.n_rows, shape.size
         k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
         width = max(self.table.rows.values_a_row if self.sparse else d, n_outputs)
         together = max(1, int(RUN_VALUES / (k * self.size * width)))
@@ -179,6 +216,7 @@ class Batches:
     def keep(self, which):
         """Go on with some of the networks."""
         self.order = [self.order[k] for k in which]
+        self.counts = [self.counts[k] for k in which]
         self.rngs = self.rngs and [self.rngs[k] for k in which]
         self.weight = self.weight and [self.weight[k] for k in which]
         if which:
@@ -188,11 +226,12 @@ class Batches:
     def epoch(self):
         """The next epoch, an iterator of Run: each is to be used before the next is asked for."""
         for k, rng in enumerate(self.rngs or ()):
-            permutation = np.arange(self.n)
+            permutation = np.arange(self.counts[k])
             rng.shuffle(permutation)
             self.order[k] = self.order[k][permutation]
-        weights = None if self.weight is None else self._weights()
-        order = np.stack(self.order) if self.stack else self.order[0]
+        is_even = min(self.counts) == self.n
+        weights = None if self.weight is None and is_even else self._weights()
+        order = self._side_by_side(self.order) if self.stack else self.order[0]
         if order is not None:
             rows, targets = self.joint.places(order)
             order = index = self.table.rows.index(rows)
@@ -204,6 +243,13 @@ class Batches:
             if weights is not None:
                 self._weigh(run, rows, *weights)
             yield run
+
+    def _side_by_side(self, values):
+        """Something of each network's rows as one (K, n), with zeros where it has fewer."""
+        together = np.zeros((len(values), self.n), values[0].dtype)
+        for row, value in zip(together, values, strict=True):
+            row[: len(value)] = value
+        return together
 
     def _gathered(self, rows, order, index):
         """The rows of an order, copied."""
@@ -250,26 +296,32 @@ class Batches:
         return Run(x, self.table.y[rows], *self._results(n))
 
     def _weights(self):
-        """Of each row its weight over its batch's mean weight, of each batch sum and 1 / mean."""
-        each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
-        weight = np.stack(each) if self.stack else each[0]
+        """Of each row its weight over its batch's sum and mean, of each batch 1 / mean and sum."""
+        if self.weight is None:
+            each = [np.ones(n) for n in self.counts]
+        else:
+            each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
+        weight, counts = each[0], self.n
+        if self.stack:
+            weight, counts = self._side_by_side(each), np.array(self.counts)[:, None]
         starts = np.arange(0, self.n, self.size)
         sizes = np.diff(starts, append=self.n)
         total = np.add.reduceat(weight, starts, axis=-1)
-        by_mean = np.divide(sizes, total, out=np.zeros_like(total), where=total > 0)
-        share = weight * np.repeat(by_mean, sizes, axis=-1)
+        by_sum = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
+        by_mean = by_sum * np.minimum(counts - starts, self.size)
+        scale, share = (weight * np.repeat(by, sizes, axis=-1) for by in (by_sum, by_mean))
         to = {"dtype": self.table.dtype, "device": self.table.y.device}
         sums = torch.as_tensor(total.T, **to).unsqueeze(-1) if self.stack else total
-        return torch.as_tensor(share, **to), torch.as_tensor(by_mean.T, **to), sums
+        return *(torch.as_tensor(values, **to) for values in (scale, share, by_mean.T)), sums
 
-    def _weigh(self, run, rows, share, by_mean, total):
+    def _weigh(self, run, rows, scale, share, by_mean, total):
         """Give the batches of a run the weights of its rows."""
         first = rows.start // self.size
         run.share = share[..., rows]
         run.penalty_share = by_mean[first : first + len(run.batches)]
-        shares = run.share.unsqueeze(-1).split(self.size, -2)
-        for number, (batch, part) in enumerate(zip(run.batches, shares, strict=True), first):
-            batch.scale = part / part.shape[-2]
+        scales = scale[..., rows].unsqueeze(-1).split(self.size, -2)
+        for number, (batch, part) in enumerate(zip(run.batches, scales, strict=True), first):
+            batch.scale = part
             if self.stack:
                 batch.weight_sum = total[number]
             else:

@@ -9,6 +9,7 @@ import torch
 
 from sklmlp.kernels import by_autograd
 from sklmlp.nn import is_turned
+from sklmlp.train.optimizers import side_by_side
 from sklmlp.train.step import together
 
 
@@ -48,6 +49,7 @@ class DenseStep:
     def _lay_out(self, flats):
         """Weights, gradients and moments of all networks in one tensor each."""
         self.memory, self.is_watched = {}, self.fits[0].is_watched  # memory by batch size
+        self.size = flats[0].numel()
         networks = [fit.network for fit in self.fits]
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
@@ -56,10 +58,10 @@ class DenseStep:
                 self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
                 networks[0].bind(self.flat, self.gradient)
         else:
-            self.flat = torch.stack(flats)  # (K, P)
+            self.flat = side_by_side(flats)  # (K, at least P)
             self.gradient = torch.zeros_like(self.flat)
             for k, network in enumerate(networks):
-                network.bind(self.flat[k], self.gradient[k])
+                network.bind(self.flat[k, : self.size], self.gradient[k, : self.size])
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
         self.optimizer = together(self.fits, self.flat, self.gradient)
         n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
@@ -71,15 +73,20 @@ class DenseStep:
         if len(flats) > 1:
             self.biases = [intercept.unsqueeze(-2) for intercept in self.intercepts]
         self.affine, self.matmul = torch.addmm, torch.mm
-        if len(flats) > 1:
-            self.affine, self.matmul = torch.baddbmm, torch.bmm
         self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
+        self.products = self.coef_gradients
+        if len(flats) > 1:
+            self.affine, self.matmul = _affine_of_stack, _product_of_stack
+            self.products = [
+                gradient if gradient.shape[-1] == 1 else _apart(gradient)
+                for gradient in self.coef_gradients
+            ]
 
     def _views(self, flat):
         """coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
         stack, shapes = flat.shape[:-1], self.spec.shapes
         sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
-        parts = flat.split(sizes, dim=-1)
+        parts = flat[..., : self.size].split(sizes, dim=-1)
         coefs = [
             part.view(*stack, o, i).mT if is_turned(i, o) else part.view(*stack, i, o)
             for part, (i, o) in zip(parts, shapes, strict=False)
@@ -100,12 +107,12 @@ class DenseStep:
         leaving = set(range(len(self.fits))) - set(which)
         for k in leaving:
             network = self.fits[k].network
-            network.bind(self.flat[k].clone(), self.gradient[k].clone())
+            network.bind(*(each[k, : self.size].clone() for each in (self.flat, self.gradient)))
             self.fits[k].optimizer.leave_stack()
-        flats = [self.flat[k].clone() for k in which]
+        flats = [self.flat[k, : self.size].clone() for k in which]
         self.fits = [self.fits[k] for k in which]
         if len(which) == 1:
-            self.fits[0].network.bind(flats[0], self.gradient[which[0]].clone())
+            self.fits[0].network.bind(flats[0], self.gradient[which[0], : self.size].clone())
             self.fits[0].optimizer.leave_stack()
         self._lay_out(flats)
 
@@ -155,7 +162,9 @@ class DenseStep:
         self.optimizer.step()
 
     def _weight_gradient(self, i, turned, delta):
-        self.matmul(turned, delta, out=self.coef_gradients[i])  # dL/dW = a^T delta
+        self.matmul(turned, delta, out=self.products[i])  # dL/dW = a^T delta
+        if self.products[i] is not self.coef_gradients[i]:
+            self.coef_gradients[i].copy_(self.products[i])
         torch.sum(delta, -2, out=self.intercept_gradients[i])
 
     def _penalise(self, weight_sum, penalty):
@@ -168,6 +177,32 @@ class DenseStep:
         penalty.copy_(torch.linalg.vecdot(coefs, coefs))
         if self.penalised:
             gradients.addcmul_(coefs, self.alpha / weight_sum)
+
+
+def _apart(view):
+    """Memory laid out as a view of each network's, with the networks' parts side by side."""
+    if view.stride(-1) == 1:
+        return view.new_empty(view.shape)
+    return view.new_empty(view.mT.shape).mT
+
+
+def _affine_of_stack(bias, a, coef, out):
+    if out.is_contiguous():
+        torch.baddbmm(bias, a, coef, out=out)
+    else:
+        torch.baddbmm(bias.mT, coef.mT, a.mT, out=out.mT)
+    return out
+
+
+def _product_of_stack(a, b, out):
+    """The products of all networks in one call, where the results lie side by side.
+
+    Otherwise torch takes one after the other, which is quicker for a single column only.
+    """
+    if out.mT.is_contiguous() and not out.is_contiguous():
+        torch.bmm(b.mT, a.mT, out=out.mT)
+    else:
+        torch.bmm(a, b, out=out)
 
 
 def _is_module(own):

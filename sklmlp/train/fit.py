@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from sklmlp.train.batches import Table, rows_of_a_batch
+from sklmlp.train.batches import EpochShape, Table, rows_of_a_batch
 from sklmlp.train.net import Events
 from sklmlp.train.progress import Progress
 
@@ -128,9 +128,9 @@ class Fit:
         return self.epochs_before + self.progress.n_iter
 
     @property
-    def n_batches(self):
-        """Batches of an epoch."""
-        return -(-len(self.table) // rows_of_a_batch(self.params.batch_size, len(self.table)))
+    def epoch_shape(self):
+        """How its rows are dealt into batches."""
+        return EpochShape.of(len(self.table), self.params.batch_size)
 
     @property
     def is_stopped(self):
@@ -144,10 +144,10 @@ class Fit:
         if not self.is_resumed:
             self.progress.start(self.validation is not None, self.network)
 
-    def end_epoch(self, loss, n_rows, started):
+    def end_epoch(self, loss, started):
         """Take note of an epoch, and of the validation rows after it."""
         progress, params, lr = self.progress, self.params, self.optimizer.lr
-        progress.add_epoch(loss, n_rows)
+        progress.add_epoch(loss, len(self.table))
         self.reached = loss
         record = {"epoch": len(progress.loss_curve), "train_loss": loss}
         if self.training_sample is not None:

@@ -31,7 +31,7 @@ def train_lbfgs(fits):
     return train_job(Job(fits, _train_jobs))
 
 
-def _train_jobs(jobs, interrupted, ended):
+def _train_jobs(jobs, interrupted):
     """Train the networks of jobs; see `Job`."""
     for fit in (fit for job in jobs for fit in job.fits):
         if not interrupted.is_set():

@@ -54,7 +54,7 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
 
 def _train_epochs(fits, step, batches, one_epoch, interrupted, others_wait, checkpoints):
     """Epochs until a network has ended or it is time to pause; gives which ones go on."""
-    meter, everybody = LossMeter(fits, batches.n), list(range(len(fits)))
+    meter, everybody = LossMeter(fits), list(range(len(fits)))
     while True:
         _train_epoch(fits, step, batches, meter, interrupted)
         going = [k for k, fit in enumerate(fits) if not (_alone(fit, fit.has_ended) or one_epoch)]
@@ -94,7 +94,7 @@ def _train_epoch(fits, step, batches, meter, interrupted):
                 events.end_batch(batch)
         meter.add(run)
     for fit, loss in zip(fits, meter.losses(), strict=True):
-        _alone(fit, fit.end_epoch, loss, batches.n, started)
+        _alone(fit, fit.end_epoch, loss, started)
 
 
 def _out_of_epochs_or_time(fit):

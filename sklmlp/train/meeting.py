@@ -21,9 +21,8 @@ class Job:
     ----------
     fits : list of Fit
     train : callable
-        `train(jobs, interrupted, ended)` trains the networks of jobs of one key.
-        `interrupted` is a threading.Event that ends all of them; `ended` is called with each list
-        of fits that are through.
+        `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is a
+        threading.Event that ends all of them.
     key : hashable or None
         Jobs of equal keys can be trained together; None is trained alone.
     """
@@ -62,7 +61,7 @@ def train_job(job):
     if meeting is not None:
         meeting.train(job)
     else:
-        job.train([job], interrupted, lambda fits: None)
+        job.train([job], interrupted)
         if interrupted.is_set():
             job.fits[0].warnings.append(("Training interrupted by user.", UserWarning))
     job.conclude()

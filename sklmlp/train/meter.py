@@ -10,14 +10,13 @@ class LossMeter:
     ----------
     fits : list of Fit
         K networks; one does without the axis of K.
-    n : int
-        Rows of an epoch.
     """
 
-    def __init__(self, fits, n):
+    def __init__(self, fits):
         flat = fits[0].network.flat.detach()
         stack = () if len(fits) == 1 else (len(fits),)
-        self.loss, self.per_row = fits[0].loss, flat.new_tensor(1 / n)
+        self.loss = fits[0].loss
+        self.per_row = flat.new_tensor([1 / len(fit.table) for fit in fits]).view(stack)
         self.half_alpha = flat.new_tensor([fit.params.alpha / 2 for fit in fits]).view(stack)
         self.total = flat.new_zeros(stack)
 

@@ -149,6 +149,7 @@ class UpdateTogether:
     optimizers : list of Adam or of SGD
         One a network.
     flat, gradient : tensor of shape (K, P), or (P,) for one network
+        Those of several are `side_by_side`.
     """
 
     def __init__(self, optimizers, flat, gradient):
@@ -162,9 +163,9 @@ class UpdateTogether:
 
     def _together(self, name):
         """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
-        together = torch.stack([optimizer.moments[name] for optimizer in self.optimizers])
+        together = side_by_side([optimizer.moments[name] for optimizer in self.optimizers])
         for optimizer, moment in zip(self.optimizers, together, strict=True):
-            optimizer.moments[name] = moment
+            optimizer.moments[name] = moment[: len(optimizer.moments[name])]
         return together
 
     def begin_epoch(self):
@@ -173,10 +174,7 @@ class UpdateTogether:
         Rates may have changed since the last epoch; within one only by a schedule.
         """
         first = self.optimizers[0].t
-        keys = [
-            {**optimizer.group, "t": optimizer.t - first, "schedule": optimizer.schedule}
-            for optimizer in self.optimizers
-        ]
+        keys = [(o.t - first, o.schedule, *o.group.values()) for o in self.optimizers]
         if keys == self.keys:
             return
         self.groups, self.keys, start = [], keys, 0
@@ -193,6 +191,27 @@ class UpdateTogether:
             one.update_tensors(*tensors, self.steps, one.t + 1, one.group)
         for optimizer in self.optimizers:
             optimizer.t += 1
+
+
+def side_by_side(flats):
+    """Flat tensors of equal size as rows of one, which begin at full lines of the cache.
+
+    BLAS may round differently where its operands lie differently to them; so networks that are the
+    same stay the same.
+
+    Parameters
+    ----------
+    flats : list of tensor of shape (P,)
+
+    Returns
+    -------
+    together : tensor of shape (K, P'), P' >= P
+        Zero from P on.
+    """
+    size, line = flats[0].numel(), 64 // flats[0].element_size()
+    together = flats[0].new_zeros((len(flats), -(-size // line) * line))
+    torch.stack(flats, out=together[:, :size])
+    return together
 
 
 def make_optimizer(network, params):

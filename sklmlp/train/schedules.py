@@ -111,11 +111,9 @@ class ScheduledUpdate:
     def begin_epoch(self):
         """Lay out the rates of an epoch."""
         self.update.begin_epoch()
-        epochs = {(f.optimizer.schedule, f.epoch, f.n_batches): None for f in self.fits}
-        rates = {key: key[0].rates(*key[1:]) for key in epochs}
-        self.rates = zip(
-            *(rates[f.optimizer.schedule, f.epoch, f.n_batches] for f in self.fits), strict=True
-        )
+        keys = [(f.optimizer.schedule, f.epoch, f.epoch_shape.n_batches) for f in self.fits]
+        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
+        self.rates = zip(*(rates[key] for key in keys), strict=True)
 
     def step(self):
         """One step of every network at its rate."""

@@ -15,7 +15,7 @@ from sklmlp.train.loop import train_stack
 from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 
-STACK_BYTES = 2**23
+STACK_BYTES = 2**25
 """Weights and activations of the networks of a stack take about this much of a CPU's cache."""
 
 
@@ -52,7 +52,7 @@ def train(fits, one_epoch=False, checkpoints=None):
     return train_job(Job(fits, how, _key(fits, one_epoch) if checkpoints is None else None))
 
 
-def _train_jobs(jobs, interrupted, ended, one_epoch, checkpoints):
+def _train_jobs(jobs, interrupted, one_epoch, checkpoints):
     """Train the networks of jobs of one key; see `Job`."""
     fits = [fit for job in jobs for fit in job.fits]
     if len(jobs) > 1:
@@ -63,7 +63,7 @@ def _train_jobs(jobs, interrupted, ended, one_epoch, checkpoints):
     stacks, n_threads = _cut(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
 
     def work(stack):
-        one_thread = n_threads > 1 or _products(stack) < runtime.SMALL_STEP
+        one_thread = n_threads > 1 or _is_small(stack)
         finished = [fit for fit in stack if fit.has_finished]
         stack = [fit for fit in stack if not fit.has_finished]
         for fit in finished:
@@ -84,7 +84,6 @@ def _train_jobs(jobs, interrupted, ended, one_epoch, checkpoints):
         except Exception as error:
             for fit in stack:
                 fit.error = fit.error or error
-        ended(stack)
 
     each = work if len(jobs) == 1 else work_alone
     if n_threads == 1:
@@ -104,10 +103,10 @@ def _key(fits, one_epoch):
     return (
         repr(replace(spec, activations=())),
         tuple(layers),
-        (len(table), table.dtype, table.weight is None, first.network.flat.device),
+        (table.dtype, table.weight is None, first.network.flat.device),
         (table.y.dtype, table.y.shape[1:]),
         (type(optimizer), *optimizer.moments),
-        (_batch_size(first), params.shuffle, params.matmul_precision),
+        (first.epoch_shape, params.shuffle, params.matmul_precision),
         one_epoch,
     )
 
@@ -130,7 +129,7 @@ def _can_meet(fit):
 
 def _can_stack(fits):
     return len(fits) == 1 or (
-        all(fit.can_share_steps for fit in fits) and len({len(fit.table) for fit in fits}) == 1
+        all(fit.can_share_steps for fit in fits) and len({fit.epoch_shape for fit in fits}) == 1
     )
 
 
@@ -138,31 +137,44 @@ def _batch_size(fit):
     return rows_of_a_batch(fit.params.batch_size, len(fit.table))
 
 
-def _products(fits):
-    """Multiplications of a step forward; one in float64 counts as two."""
-    network = fits[0].network
-    products = len(fits) * _batch_size(fits[0]) * network.n_coefs
-    return products * network.flat.element_size() / 4
+def _is_small(fits):
+    """Whether the step of a stack is too short for a second thread to be of use.
+
+    It is counted in multiplications; one in float64 counts as two, and in a stack a value that goes
+    through a layer as twelve: there are no calls of Python beside which it would not matter.
+    """
+    network, n = fits[0].network, _batch_size(fits[0])
+    cost = n * network.n_coefs
+    if len(fits) > 1:
+        cost += 12 * n * _values_a_row(network)
+    return len(fits) * cost * network.flat.element_size() / 4 < runtime.SMALL_STEP
+
+
+def _values_a_row(network):
+    return sum(i + o for i, o in network.spec.shapes)
 
 
 def _cut(fits):
     """The stacks that networks are cut into, and the number of threads that take them.
 
     A thread that has steps of its own is quicker than a share of every operation, if these are
-    long enough for Python to hand over in between.
+    long enough for Python to hand over in between; and OpenMP, which would share them out, slows
+    down as soon as several threads of a process have called it.
     """
-    flat = fits[0].network.flat
-    room = {"cpu": STACK_BYTES}.get(flat.device.type, float("inf"))
+    network = fits[0].network
+    device, room = network.flat.device, STACK_BYTES
     n_threads = min(torch.get_num_threads(), len(fits))
     size = -(-len(fits) // n_threads)
-    if _products(fits[:size]) < runtime.SMALL_STEP or flat.device.type != "cpu":
+    if _is_small(fits[:size]) or device.type != "cpu":
         n_threads, size = 1, len(fits)
-    if flat.device.type == "cuda":
-        room = torch.cuda.mem_get_info(flat.device)[0] // 2
-    values = 4 * flat.numel()  # gradient and moments are as large as the weights
-    values += 3 * _batch_size(fits[0]) * sum(i + o for i, o in fits[0].network.spec.shapes)
-    size = max(1, int(min(size, room // (values * flat.element_size()))))
-    size = -(-len(fits) // -(-len(fits) // size))  # equally large ones
+    if device.type != "cpu":
+        room = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else float("inf")
+    values = 4 * network.flat.numel()  # gradient and moments are as large as the weights
+    values += 3 * _batch_size(fits[0]) * _values_a_row(network)
+    size = max(1, int(min(size, room // (values * network.flat.element_size()))))
+    n_stacks = -(-len(fits) // size)
+    n_stacks += -n_stacks % n_threads  # no thread is to wait for another's last stack
+    size = -(-len(fits) // n_stacks)  # equally large ones
     return [fits[start : start + size] for start in range(0, len(fits), size)], n_threads
 
 

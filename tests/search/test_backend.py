@@ -40,7 +40,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
-from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp import MLPClassifier, MLPRegressor, runtime
 from sklmlp.data import rows_of
 from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
 from sklmlp.train.batches import Table
@@ -128,6 +128,18 @@ GRIDS = {
         "activation": ["prelu", "relu", np.tanh.__name__],
         "n_estimators": [1, 2],
     },
+    "rates": {
+        "solver": ["sgd", "adam"],
+        "learning_rate": ["constant", "cosine", "one_cycle"],
+        "warmup_fraction": [0.0, 0.3],
+        "max_grad_norm": [None, 0.5],
+    },
+    "judging": {
+        "class_weight": [None, "balanced", {0: 3}],
+        "early_stopping": [True],
+        "scoring": [None, "loss", "neg_log_loss"],
+        "max_time": [None, 1e6],
+    },
     "arithmetic": {"dtype": ["float32", "float64"], "shuffle": [False, True]},
 }
 
@@ -151,6 +163,21 @@ def test_grid_search(name, groups):
         assert_same_search(got, expected)
     assert sum(groups) == 3 * len(expected.cv_results_["params"])
     assert max(groups) > 1
+
+
+@pytest.mark.parametrize("batch_size", ["auto", 16])
+@pytest.mark.parametrize("is_weighted", [False, True])
+def test_folds_of_different_sizes(batch_size, is_weighted, groups):
+    """They train together; last batches are filled up with rows of no weight."""
+    fit_params = {"sample_weight": np.arange(1.0, 92)} if is_weighted else {}
+    search = GridSearchCV(MLPClassifier(**SMALL, batch_size=batch_size), ALPHAS, cv=4)
+    search.set_params(scoring="neg_log_loss", return_train_score=True)
+    expected = sklearn.clone(search).fit(X, Y, **fit_params)
+    assert len(X) % 4
+    with together():
+        got = search.fit(X, Y, **fit_params)
+    assert_same_search(got, expected)
+    assert groups == [12]
 
 
 SEARCHES = {
@@ -302,6 +329,18 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
         search.fit(X, Y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, False, True]
     assert max(groups) > 3
+
+
+@pytest.mark.parametrize("n_rows", [61, 230])
+@pytest.mark.parametrize(("hidden", "activation"), [((6,), "relu"), ((50, 20), "tanh")])
+def test_equal_networks_stay_equal(hidden, activation, n_rows):
+    """Candidates that tie tie in the backend, too: no digit depends on the place in a stack."""
+    model = MLPClassifier(hidden, activation, max_iter=8, random_state=0)
+    X, y = make_table("multiclass", n_samples=n_rows)
+    with together():
+        fits = joblib.Parallel()([joblib.delayed(sklearn.clone(model).fit)(X, y)] * 9)
+    for other in fits[1:]:
+        assert_array_equal(other.coefs_[0], fits[0].coefs_[0])
 
 
 def test_equal_rows_lie_in_memory_once():
@@ -474,6 +513,28 @@ def test_other_estimators_run_in_their_threads():
     with together():
         found = joblib.Parallel()(joblib.delayed(task)(i) for i in range(6))
     assert found == [(i, False) for i in range(6)]
+
+
+def test_threads_of_torch():
+    """A task has as many of them as its caller, whatever others compute with as it begins."""
+    n_threads, goes_on = torch.get_num_threads(), threading.Event()
+
+    def compute():
+        with runtime.settings("highest", one_thread=True):
+            begun.set()
+            goes_on.wait()
+
+    begun, other = threading.Event(), threading.Thread(target=compute)
+    torch.set_num_threads(2)
+    try:
+        other.start()
+        begun.wait()
+        with together():
+            assert joblib.Parallel()([joblib.delayed(torch.get_num_threads)()] * 3) == [2, 2, 2]
+    finally:
+        goes_on.set()
+        other.join()
+        torch.set_num_threads(n_threads)
 
 
 def test_generators():
