@@ -138,7 +138,6 @@ GRIDS = {
         "class_weight": [None, "balanced", {0: 3}],
         "early_stopping": [True],
         "scoring": [None, "loss", "neg_log_loss"],
-        "max_time": [None, 1e6],
     },
     "arithmetic": {"dtype": ["float32", "float64"], "shuffle": [False, True]},
 }
@@ -329,6 +328,25 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
         search.fit(X, Y)
     assert np.isnan(search.cv_results_["mean_test_score"]).tolist() == [False, False, True]
     assert max(groups) > 3
+
+
+def test_max_time_is_not_for_waiting(monkeypatch, groups):
+    """Fits with a limit train alone, and their clocks stand still until they do."""
+    shifts, lead = [], Meeting._lead
+
+    def watched(self, leader):
+        before, waited = leader.fits[0].began, time.monotonic() - leader.came
+        lead(self, leader)
+        shifts.append(leader.fits[0].began - before >= waited > 0)
+
+    monkeypatch.setattr(Meeting, "_lead", watched)
+    search = GridSearchCV(MLPClassifier(**SMALL, max_time=1e6), ALPHAS, cv=3, refit=False)
+    expected = sklearn.clone(search).fit(X, Y).cv_results_["mean_test_score"]
+    with together():
+        search.fit(X, Y)
+    assert_allclose(search.cv_results_["mean_test_score"], expected)
+    assert groups == [1] * 9
+    assert shifts == [True] * 9
 
 
 @pytest.mark.parametrize("n_rows", [61, 230])
