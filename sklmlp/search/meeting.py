@@ -153,6 +153,7 @@ class Meeting:
     def _lead(self, leader):
         """Train a group of jobs in the thread of one of them."""
         others = [job for job in leader.leads if job is not leader]
+        leader.leads = None  # a circle would keep the tables until the garbage is collected
         for fit in leader.fits:
             fit.began += time.monotonic() - leader.came  # `max_time` is not for waiting
         try:
@@ -205,7 +206,8 @@ class Meeting:
         thread = threading.Thread(
             target=self._run, args=(pool, *pool.queue[0]), name="sklmlp-task", daemon=True
         )
-        pool.threads.add(thread)
+        # one that has handed in its result may still have tables to let go: `close` waits for it
+        pool.threads = {each for each in pool.threads if each.is_alive()} | {thread}
         thread.start()  # where the system refuses, the task stays in the queue
         pool.n_begun += 1
         self.n_begun += 1
@@ -227,7 +229,6 @@ class Meeting:
                 pool.n_begun -= 1
                 self.n_begun -= 1
                 self.n_running -= 1
-                pool.threads.discard(threading.current_thread())
                 self._advance()
                 pool.tell()
 

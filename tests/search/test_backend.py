@@ -1,6 +1,7 @@
 """The "sklmlp" backend: searches in it give what they give without it."""
 
 import contextlib
+import gc
 import threading
 import time
 import warnings
@@ -310,6 +311,19 @@ def test_few_large_tables_wait(monkeypatch, groups):
     with together():
         assert_same_search(search.fit(X, Y), expected)
     assert max(groups) <= 2 + RUNNING_AT_ONCE
+
+
+def test_tables_go_with_their_fits():
+    """Nothing keeps a fold's rows until the collector comes, which may take a whole search."""
+    gc.collect()
+    before = sum(type(each) is Table for each in gc.get_objects())
+    gc.disable()
+    try:
+        with together():
+            cross_validate(MLPClassifier(**SMALL), X, Y, cv=5)
+        assert sum(type(each) is Table for each in gc.get_objects()) == before
+    finally:
+        gc.enable()
 
 
 def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
