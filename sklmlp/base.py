@@ -3,7 +3,6 @@
 import copy
 import functools
 import os
-import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,6 +21,7 @@ from sklearn.utils.validation import (
 )
 
 from sklmlp import io, train
+from sklmlp.caller import warn
 from sklmlp.data import (
     as_tensor,
     check_weights,
@@ -188,7 +188,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 has_ended = train.train(fits, one_epoch=incremental, checkpoints=checkpoints)
             if has_ended and not incremental:
                 names = getattr(self, "feature_names_in_", None)
-                train.warn_of_failed_learning(fits, names, stacklevel=4)
+                train.warn_of_failed_learning(fits, names)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:
@@ -276,10 +276,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         training, held_out = whole, None
         if self.solver == "lbfgs":
             if self.early_stopping:
-                warnings.warn(
-                    "early_stopping=True is ignored by solver='lbfgs', which holds no rows out.",
-                    stacklevel=4,
-                )
+                warn("early_stopping=True is ignored by solver='lbfgs', which holds no rows out.")
         else:
             fit.optimizer = self._make_optimizer(network, incremental)
             fit.epochs_before = len(progress.loss_curve) if incremental else 0

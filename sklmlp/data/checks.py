@@ -1,11 +1,12 @@
 """What scikit-learn's checks let pass and a network must not learn from."""
 
 import datetime
-import warnings
 from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
+
+from sklmlp.caller import warn
 
 _NO_NUMBERS = (str, bytes, datetime.date, datetime.time, datetime.timedelta)
 _NO_NUMBERS += (np.datetime64, np.timedelta64)
@@ -81,11 +82,10 @@ def warn_of_rounding(X, dtype):
     low, high = int(values.min()), int(values.max())
     if -exact <= low and high <= exact:
         return
-    warnings.warn(
+    warn(
         f"X has integers from {low} to {high}; {np.dtype(dtype)} tells them apart up to {exact} "
         "only. Subtract an offset, or encode identifiers.",
         UserWarning,
-        stacklevel=4,
     )
 
 

@@ -1,7 +1,6 @@
 """What an estimator is made of when it travels: plain Python and NumPy arrays, with a stamp."""
 
 import pickle
-import warnings
 from dataclasses import asdict
 
 import sklearn
@@ -10,6 +9,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import nn
 
 from sklmlp._version import __version__
+from sklmlp.caller import warn
 from sklmlp.io.checksum import checksum
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
 
@@ -63,20 +63,18 @@ def unstamped(state, estimator_name):
     sklearn_writer = state.pop("_sklearn_version", "unknown")
     state.pop("_torch_version", None)
     if _minor(writer) != _minor(__version__):
-        warnings.warn(
+        warn(
             f"Trying to unpickle estimator {estimator_name} from sklmlp {writer} when using "
             f"{__version__}. This might lead to breaking code or invalid results. Use at your own "
             "risk.",
-            stacklevel=3,
         )
     if _minor(sklearn_writer) != _minor(sklearn.__version__):
-        warnings.warn(
+        warn(
             InconsistentVersionWarning(
                 estimator_name=estimator_name,
                 current_sklearn_version=sklearn.__version__,
                 original_sklearn_version=sklearn_writer,
             ),
-            stacklevel=3,
         )
     return state
 

@@ -1,13 +1,13 @@
 """Why a fit failed to learn. Looked into only after one that did."""
 
 import math
-import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
+from sklmlp.caller import warn
 from sklmlp.exceptions import (
     ConstantFeaturesWarning,
     DeadUnitsWarning,
@@ -22,7 +22,7 @@ LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
 
 
-def warn_of_failed_learning(fits, feature_names=None, stacklevel=2):
+def warn_of_failed_learning(fits, feature_names=None):
     """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
 
     Parameters
@@ -30,8 +30,6 @@ def warn_of_failed_learning(fits, feature_names=None, stacklevel=2):
     fits : list of Fit
         When they have ended.
     feature_names : array-like of str, default=None
-    stacklevel : int, default=2
-        As `warnings.warn` takes it.
     """
     reasons = {}
     with torch.inference_mode():
@@ -39,7 +37,7 @@ def warn_of_failed_learning(fits, feature_names=None, stacklevel=2):
             for reason in _reasons(fit, feature_names):
                 reasons.setdefault(type(reason), reason)
     for reason in reasons.values():
-        warnings.warn(reason, stacklevel=stacklevel + 1)
+        warn(reason)
 
 
 def lower_rate(params):

@@ -1,15 +1,14 @@
 """L-BFGS: SciPy's optimizer over torch's gradients."""
 
 import time
-import warnings
 
 import scipy
 import scipy.optimize
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.optimize import _check_optimize_result
 
 from sklmlp import runtime
+from sklmlp.caller import warn
 from sklmlp.train.batches import ROWS_AT_A_TIME
 from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
@@ -39,11 +38,27 @@ def _train_jobs(jobs, interrupted):
 
 
 def _warn_of_time(max_time, n_iter):
-    warnings.warn(
+    warn(
         f"lbfgs failed to converge after {n_iter} iteration(s): Maximum time (max_time={max_time} "
         "seconds) reached.",
         ConvergenceWarning,
-        stacklevel=3,
+    )
+
+
+def _warn_of_failure(result, n_iter, max_iter):
+    """Warn of what SciPy could not do, in scikit-learn's words."""
+    if result.status == 0:
+        return
+    advice = (
+        f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
+        if n_iter == max_iter
+        else ""
+    )
+    warn(
+        f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
+        f"{result.message}\n{advice}\nYou might also want to scale the data as shown in:\n"
+        "    https://scikit-learn.org/stable/modules/preprocessing.html",
+        ConvergenceWarning,
     )
 
 
@@ -116,7 +131,8 @@ def _minimise(fit, interrupted):
         if halted and not fit.is_stopped:
             _warn_of_time(params.max_time, progress.n_iter)
         elif not halted:
-            progress.n_iter = _check_optimize_result("lbfgs", result, params.max_iter)
+            progress.n_iter = min(result.nit, params.max_iter)
+            _warn_of_failure(result, progress.n_iter, params.max_iter)
     except KeyboardInterrupt:
         interrupted.set()
     network.flat.detach().copy_(torch.from_numpy(best))

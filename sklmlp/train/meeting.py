@@ -5,10 +5,11 @@ A thread that attends a meeting hands its networks over instead of training them
 """
 
 import threading
-import warnings
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sklmlp.caller import warn
 
 _here = threading.local()  # not a context variable: threads may inherit those of their parents
 
@@ -41,7 +42,7 @@ class Job:
         """Give warnings, and raise what went wrong, in the thread of the estimator."""
         for fit in self.fits:
             for message, category in fit.warnings:
-                warnings.warn(message, category, stacklevel=2)
+                warn(message, category)
             fit.warnings.clear()
         for fit in self.fits:
             if fit.error is not None:

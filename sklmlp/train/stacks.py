@@ -1,6 +1,5 @@
 """Which networks take their steps together, and on which threads."""
 
-import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -8,6 +7,7 @@ from functools import partial
 import torch
 
 from sklmlp import runtime
+from sklmlp.caller import warn
 from sklmlp.train.batches import rows_of_a_batch
 from sklmlp.train.dense import DenseStep, can_step_by_hand
 from sklmlp.train.joint import share_memory
@@ -43,10 +43,9 @@ def train(fits, one_epoch=False, checkpoints=None):
         checkpoints.resume()
     batch_size, n = fits[0].params.batch_size, len(fits[0].table)
     if batch_size != "auto" and batch_size > n:
-        warnings.warn(
+        warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be "
-            f"clipped: batch_size={batch_size} for {n} samples.",
-            stacklevel=2,
+            f"clipped: batch_size={batch_size} for {n} samples."
         )
     how = partial(_train_jobs, one_epoch=one_epoch, checkpoints=checkpoints)
     return train_job(Job(fits, how, _key(fits, one_epoch) if checkpoints is None else None))

@@ -175,7 +175,7 @@ def test_loss_of_a_constant(kind, monkeypatch):
     X, y = make_table(kind, n_samples=80)
     fits = []
     monkeypatch.setattr(
-        "sklmlp.base.train.warn_of_failed_learning", lambda f, names, stacklevel: fits.extend(f)
+        "sklmlp.base.train.warn_of_failed_learning", lambda f, names: fits.extend(f)
     )
     weight = np.linspace(0.5, 2, 80)
     model = make(kind).fit(X, y, weight)
