@@ -14,22 +14,19 @@ from sklearn.base import _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    column_or_1d,
-    validate_data,
-)
 
 from sklmlp import io, train
 from sklmlp.caller import warn
 from sklmlp.data import (
     as_tensor,
-    check_weights,
+    check_limits,
+    check_same_length,
+    check_sample_weight,
+    check_split,
+    check_X,
+    check_y,
     input_dtype,
-    refuse_text_and_dates,
     rows_of,
-    too_large_is_a_value_error,
-    warn_of_rounding,
 )
 from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted
 from sklmlp.losses import make_loss
@@ -158,17 +155,16 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             given = X, y
             X, y = self._validate(X, y, anew, incremental)
-            if sample_weight is not None:
-                sample_weight = _check_sample_weight(
-                    sample_weight, X, ensure_non_negative=True, copy=True
-                )
-                check_weights(sample_weight)
-            weight = self._weigh(y, sample_weight)
+            sample_weight = check_sample_weight(sample_weight, X.shape[0])
             device, dtype = self._device_and_dtype(X, anew)
-            own = check_validation_set(self, y, *own)
-            own = own and (*own[:2], self._weigh(own[1], own[2], (y, sample_weight)))
-            members = self._members(anew)
             computing = train.computing_dtype(dtype, self, device)
+            weight = self._weights(y, sample_weight, computing)
+            own = check_validation_set(self, y, *own)
+            if own is not None:
+                learn_from = y, sample_weight
+                weight_val = self._weights(*own[1:], computing, "sample_weight_val", learn_from)
+                own = *own[:2], weight_val
+            members = self._members(anew)
             whole = Part(self._table(X, y, weight, computing), X, y)
             layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
             sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
@@ -227,21 +223,12 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             return new
         return {"estimators_": [model], **{name: new[name] for name in OF_SHAPE}}
 
-    def _validate_X_y(self, X, y, anew, **options):
-        refuse_text_and_dates(X)
-        warn_of_rounding(X, np.float64 if self.dtype == "auto" else self.dtype)
-        with too_large_is_a_value_error("X or y"):
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                accept_sparse=["csr", "csc"],
-                multi_output=True,
-                dtype=input_dtype(X, self.dtype),
-                reset=anew,
-                **options,
-            )
-        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+    def _validate_X_y(self, X, y, anew, names):
+        computed_in = np.float64 if self.dtype == "auto" else self.dtype
+        X = check_X(self, X, computed_in, input_dtype(X, self.dtype), anew, names[0])
+        y = check_y(self, y, names[1])
+        check_same_length(X, y, names)
+        return X, y
 
     def _device_and_dtype(self, X, anew):
         """Where to compute, and the NumPy dtype of the weights; a continued fit keeps its own."""
@@ -285,6 +272,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                     raise ValueError("partial_fit does not support early_stopping=True")
                 if own is None:
                     training, held_out = map(whole.take, self._split(y, rng))
+                    check_split(training.table.weights(), held_out.table.weights())
                 else:
                     held_out = own
                 fit.table = training.table
@@ -486,8 +474,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         return tags
 
     @abstractmethod
-    def _validate(self, X, y, anew, incremental):
-        """Checked rows and targets; sets what is learnt of them before training."""
+    def _validate(self, X, y, anew, incremental, names=("X", "y")):
+        """Check X and y, which errors call by `names`, and learn from them what precedes training."""  # noqa: E501
 
     @abstractmethod
     def _encode(self, y):
@@ -508,6 +496,15 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
     def _chosen_loss(self):
         """The `Loss` that the parameters ask for."""
         return make_loss(self._loss_name(), self._loss_params())
+
+    def _weights(self, y, sample_weight, dtype, name="sample_weight", learn_from=None):
+        """The weights of samples times those of their classes, checked for the computing dtype."""
+        weight = self._weigh(y, sample_weight, learn_from)
+        if weight is not sample_weight:
+            times = "" if sample_weight is None else f" times {name}"
+            name = f"class_weight={self.class_weight!r}{times}"
+        check_limits(weight, dtype, name)
+        return weight
 
     def _weigh(self, y, sample_weight, learn_from=None):
         """Weights of rows; `learn_from` are the training targets and weights where y is not."""

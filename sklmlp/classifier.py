@@ -14,7 +14,7 @@ from sklearn.utils.multiclass import (
 )
 
 from sklmlp.base import BaseMLP, undone_on_failure
-from sklmlp.data import ClassTargets, class_weighted, unsorted_is_told
+from sklmlp.data import ClassTargets, check_y, class_weighted, errors_of_labels
 from sklmlp.losses import softmax
 
 
@@ -355,29 +355,29 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def _validate(self, X, y, anew, incremental):
-        X, y = self._validate_X_y(X, y, anew)
+    def _validate(self, X, y, anew, incremental, names=("X", "y")):
+        X, y = self._validate_X_y(X, y, anew, names)
         if incremental or (self.warm_start and hasattr(self, "classes_")):
-            self._check_labels(y, incremental)
+            self._check_labels(y, incremental, names[1])
         else:
             targets = ClassTargets.learn(y)
             self.classes_, self._targets = targets.classes_, targets.kind_and_form
         return X, y
 
-    def _check_labels(self, y, incremental):
-        """Refuse labels that training so far does not know."""
-        self._class_targets.check_form(y)
-        with unsorted_is_told():
+    def _check_labels(self, y, incremental, name):
+        """Raise ValueError for labels that training so far does not know."""
+        self._class_targets.check_form(y, name)
+        with errors_of_labels(name):
             labels = unique_labels(y)
         if not incremental and set(labels) != set(self.classes_):
             raise ValueError(
-                "warm_start can only be used where `y` has the same classes as in the previous "
-                f"call to fit. Previously got {self.classes_}, `y` has {labels}"
+                f"warm_start can only be used where `{name}` has the same classes as in the "
+                f"previous call to fit. Previously got {self.classes_}, `{name}` has {labels}"
             )
         if np.setdiff1d(labels, self.classes_).size:
             raise ValueError(
-                "`y` has classes not in `self.classes_`. "
-                f"`self.classes_` has {self.classes_}. 'y' has {labels}."
+                f"`{name}` has classes not in `self.classes_`. "
+                f"`self.classes_` has {self.classes_}. '{name}' has {labels}."
             )
 
     @property
@@ -460,6 +460,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         with undone_on_failure(self):
             if _check_partial_fit_first_call(self, classes):
+                y = check_y(self, y)
                 multilabel = type_of_target(y).startswith("multilabel")
                 targets = ClassTargets.learn(y if multilabel else classes)
                 self._targets = targets.kind_and_form

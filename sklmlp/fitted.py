@@ -11,17 +11,11 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import estimator_html_repr
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import io, runtime, train
 from sklmlp.architecture import html_beside
-from sklmlp.data import (
-    ConvertedRows,
-    as_tensor,
-    refuse_text_and_dates,
-    too_large_is_a_value_error,
-    warn_of_rounding,
-)
+from sklmlp.data import ConvertedRows, as_tensor, check_X
 from sklmlp.nn import assemble, make_predictor
 
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
@@ -69,16 +63,8 @@ class Fitted(BaseEstimator):
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
-        refuse_text_and_dates(X)
-        with too_large_is_a_value_error("X"):
-            # lists may hold integers that no dtype does
-            dtype = "numeric" if hasattr(X, "dtype") or hasattr(X, "dtypes") else np.float64
-            X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=dtype, reset=False)
-        if X.dtype.itemsize > 8:  # torch has no extended precision
-            X = X.astype(np.float64)
         one = vars(self).get("estimators_", [self])[0]
-        warn_of_rounding(X, one._weights_dtype)
-        return X
+        return check_X(self, X, one._weights_dtype)
 
     def _is_plainly_valid(self, X):
         """Whether X is what most rows in production are, so that scikit-learn need not look."""

@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklmlp.base import BaseMLP
+from sklmlp.data import check_numbers
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -350,19 +350,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def _validate(self, X, y, anew, incremental):
-        X, y = self._validate_X_y(X, y, anew, y_numeric=True)
-        if y.dtype.kind in "US":  # numbers written as text, or text that numpy refuses
-            y = y.astype(np.float64)
-        assert_all_finite(y, input_name="y")  # None has become NaN
+    def _validate(self, X, y, anew, incremental, names=("X", "y")):
+        X, y = self._validate_X_y(X, y, anew, names)
+        y = check_numbers(self, y, names[1])
         if (self.loss == "poisson" and y.min() < 0) or (self.loss == "gamma" and y.min() <= 0):
+            sign = ">=" if self.loss == "poisson" else ">"
             raise ValueError(
-                f"Some value(s) of y are out of the valid range of the loss {self.loss!r}, which "
-                f"takes y {'>=' if self.loss == 'poisson' else '>'} 0; the least is {y.min()}."
+                f"Some value(s) of {names[1]} are out of the valid range of the loss "
+                f"{self.loss!r}, which takes y {sign} 0; the least is {y.min()}."
             )
         if self.loss == "quantile" and y.ndim == 2 and np.ndim(self.quantile):
             raise ValueError(
-                f"A list of quantiles is for one target, and y has {y.shape[1]}; got "
+                f"A list of quantiles is for one target, and {names[1]} has {y.shape[1]}; got "
                 f"quantile={self.quantile!r}. A single quantile is predicted for several targets."
             )
         return X, y

@@ -2,17 +2,26 @@
 
 import copy
 import inspect
+import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
-from sklearn.utils.validation import _check_sample_weight
 
 from sklmlp import train
+from sklmlp.data import check_sample_weight
 
 MOST_TRAINING_ROWS = 10_000
 """The training score of an epoch is that of no more rows than this."""
+
+SIGN_OF_RAW_ROWS = r"X_val has (text|dates|\d+ features)|X_val contains NaN|feature names"
+"""Errors of an X_val that perhaps did not go through the steps before the network."""
+
+IN_A_PIPELINE = (
+    "The steps of a Pipeline do not transform X_val as they transform X unless it is told to: "
+    'Pipeline(..., transform_input=["X_val"]), with metadata routing enabled.'
+)
 
 
 @dataclass
@@ -63,20 +72,21 @@ def check_validation_set(estimator, y, X_val, y_val, sample_weight_val):
             "X_val and y_val are passed to fit while at the same time early_stopping is False. "
             "When passing X_val and y_val to fit, early_stopping should be set to True."
         )
+    names = "X_val", "y_val"
     try:
         # as the rows of a partial fit: of the names, width and labels that are known
-        X_val, y_val = estimator._validate(X_val, y_val, anew=False, incremental=True)
-    except ValueError as error:
-        raise ValueError(f"X_val and y_val do not fit X and y: {error}") from error
+        X_val, y_val = estimator._validate(X_val, y_val, False, incremental=True, names=names)
+    except (ValueError, TypeError) as error:
+        message = f"X_val and y_val do not fit X and y: {error}"
+        if re.search(SIGN_OF_RAW_ROWS, str(error)):
+            message += f"\n{IN_A_PIPELINE}"
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from error
     if y_val.shape[1:] != y.shape[1:]:
         raise ValueError(
             f"y_val has the shape {y_val.shape}, which does not go with y of shape {y.shape}."
         )
-    if sample_weight_val is not None:
-        sample_weight_val = _check_sample_weight(
-            sample_weight_val, X_val, ensure_non_negative=True, copy=True
-        )
-    return X_val, y_val, sample_weight_val
+    weight = check_sample_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+    return X_val, y_val, weight
 
 
 def watch(fit, estimator, training, held_out, dtype):
@@ -94,9 +104,12 @@ def watch(fit, estimator, training, held_out, dtype):
     scorer = None
     if estimator.scoring not in (None, "loss"):
         scorer = _told_of_classes(check_scoring(estimator, estimator.scoring), estimator)
-    n, rng = len(training.table), fit.rng
-    if n > MOST_TRAINING_ROWS:
-        training = training.take(np.sort(_twin(rng).choice(n, MOST_TRAINING_ROWS, replace=False)))
+    weight = training.table.weights()
+    rows = np.arange(len(training.table)) if weight is None else np.flatnonzero(weight)
+    if len(rows) > MOST_TRAINING_ROWS:
+        rows = np.sort(_twin(fit.rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
+    if len(training.table) > MOST_TRAINING_ROWS:
+        training = training.take(rows)
     fit.training_sample, fit.validation = (
         train.Validation(part.table, _score_of(part, estimator, scorer, dtype))
         for part in (training, held_out)

@@ -1,26 +1,24 @@
 """Tables to tensors: rows and targets."""
 
-from sklmlp.data.checks import (
-    check_weights,
-    refuse_text_and_dates,
-    too_large_is_a_value_error,
-    unsorted_is_told,
-    warn_of_rounding,
-)
+from sklmlp.data.checks import check_numbers, check_same_length, check_X, check_y
 from sklmlp.data.class_weight import class_weighted
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
-from sklmlp.data.targets import ClassTargets
+from sklmlp.data.targets import ClassTargets, errors_of_labels
+from sklmlp.data.weights import check_limits, check_sample_weight, check_split
 
 __all__ = [
     "ClassTargets",
     "ConvertedRows",
     "as_tensor",
-    "check_weights",
+    "check_X",
+    "check_limits",
+    "check_numbers",
+    "check_same_length",
+    "check_sample_weight",
+    "check_split",
+    "check_y",
     "class_weighted",
+    "errors_of_labels",
     "input_dtype",
-    "refuse_text_and_dates",
     "rows_of",
-    "too_large_is_a_value_error",
-    "unsorted_is_told",
-    "warn_of_rounding",
 ]

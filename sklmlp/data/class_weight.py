@@ -1,4 +1,4 @@
-"""What classes count, as weights of rows."""
+"""Convert class weights to sample weights."""
 
 import numpy as np
 import scipy.sparse as sp
@@ -6,7 +6,7 @@ from sklearn.utils.class_weight import compute_class_weight
 
 
 def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):
-    """Weights of rows times the weights of their classes.
+    """Multiply sample weights by the weights of their classes.
 
     Parameters
     ----------
@@ -23,6 +23,12 @@ def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):
     Returns
     -------
     weight : ndarray of shape (n,)
+        Infinite where the product is too large for a float.
+
+    Raises
+    ------
+    ValueError
+        If class weights do not fit the classes, or if a product is too small for a float.
     """
     known_y, known_weight = learn_from or (y, sample_weight)
     if y.ndim == 2:
@@ -36,7 +42,14 @@ def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):
             by_class = _balanced(len(classes), known, known_weight)
         else:
             by_class = _looked_up(each, classes.tolist())
-        weight = weight * by_class[index]
+        with np.errstate(over="ignore"):
+            product = weight * by_class[index]
+        if ((product == 0) & (weight > 0) & (by_class[index] > 0)).any():
+            raise ValueError(
+                f"class_weight={class_weight!r} times sample_weight is too small for a float. "
+                "Scale them."
+            )
+        weight = product
     return weight
 
 
@@ -88,7 +101,12 @@ def _looked_up(class_weight, labels):
     unweighted = [label for label in labels if label not in class_weight]
     if unweighted and len(labels) - len(unweighted) != len(class_weight):
         raise ValueError(f"The classes, {unweighted}, are not in class_weight")
-    weights = np.array([class_weight.get(label, 1.0) for label in labels], dtype=float)
+    try:
+        weights = np.array([float(class_weight.get(label, 1.0)) for label in labels])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"class_weight must have finite weights >= 0, got {class_weight!s:.200}: {error}."
+        ) from error
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise ValueError(f"class_weight must have finite weights >= 0, got {class_weight}.")
     return weights

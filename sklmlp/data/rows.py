@@ -29,11 +29,19 @@ def as_tensor(array):
     Read-only arrays (memory maps, arrays that joblib shares with its workers) are taken as they
     are: torch would warn of writes, and nothing in sklmlp writes into data.
     """
+    if _is_extended(array.dtype):
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float64)
     if any(stride < 0 for stride in array.strides) or not array.dtype.isnative:
         array = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("="))
     if not array.flags.writeable and array.size:
         array = np.asarray(_Writable(array))
     return torch.from_numpy(np.asarray(array))
+
+
+def _is_extended(dtype):
+    """Whether numbers have more than double precision, which torch does not know."""
+    return dtype.kind == "f" and dtype.itemsize > 8
 
 
 class TensorRows:
@@ -156,10 +164,17 @@ def rows_of(X, dtype, device):
     itemsize = torch.empty(0, dtype=dtype).element_size()
     by_batch = (
         sp.issparse(X)
-        or (_is_memory_mapped(X) and as_tensor(np.empty(0, X.dtype)).dtype != dtype)
+        or (_is_memory_mapped(X) and not _is_computed_in(X.dtype, dtype))
         or X.shape[0] * X.shape[1] * itemsize > room_on(torch.device(device))
     )
     return (ConvertedRows if by_batch else TensorRows)(X, dtype, device)
+
+
+def _is_computed_in(array_dtype, dtype):
+    """Whether a tensor of `dtype` may lie over the memory of an array."""
+    if _is_extended(array_dtype):
+        return False
+    return as_tensor(np.empty(0, array_dtype)).dtype == dtype
 
 
 def room_on(device):

@@ -1,10 +1,24 @@
 """Targets of classifiers as numbers, and answers back as the user's labels."""
 
+from contextlib import contextmanager
+
 import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import LabelBinarizer
+from sklearn.utils.multiclass import check_classification_targets
 
-from sklmlp.data.checks import unsorted_is_told
+from sklmlp.data.checks import errors_that_name
+
+
+@contextmanager
+def errors_of_labels(name):
+    """Let errors about labels name the targets, and say when it is their order that is missing."""
+    try:
+        with errors_that_name(name), np.errstate(all="ignore"):
+            yield
+    except TypeError as error:
+        text = str(error).removeprefix(f"{name}: ")
+        raise TypeError(f"{name} has labels that cannot be put in order: {text}.") from error
 
 
 class ClassTargets:
@@ -25,10 +39,13 @@ class ClassTargets:
 
     @classmethod
     def learn(cls, y):
-        """The targets that labels `y` call for; unfit ones raise scikit-learn's ValueError."""
-        with unsorted_is_told():
+        """Learn which classes labels `y` have; unfit ones raise scikit-learn's ValueError."""
+        with errors_of_labels("y"):
+            check_classification_targets(y)
             binarizer = LabelBinarizer().fit(y)
-        return cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
+        targets = cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
+        targets.check_form(y)
+        return targets
 
     @property
     def kind_and_form(self):
@@ -43,16 +60,26 @@ class ClassTargets:
         """The form of a loss that fits the kind: for classes that exclude each other, or not."""
         return loss if self.kind == "multiclass" else f"binary_{loss}"
 
-    def check_form(self, y):
-        """Refuse targets of another form than those that training began with."""
+    def check_form(self, y, name="y"):
+        """Raise ValueError for targets of another form than those that training began with."""
         if (np.ndim(y) == 2 or sp.issparse(y)) != (self.kind == "multilabel-indicator"):
             raise ValueError(
-                f"Training began with {self.kind} targets, and y of shape {y.shape} has not that "
-                "form."
+                f"Training began with {self.kind} targets, and {name} has shape {np.shape(y)}."
             )
-        if self.kind == "multilabel-indicator" and y.shape[1] != len(self.classes_):
+        if self.kind != "multilabel-indicator":
+            return
+        if y.shape[1] != len(self.classes_):
             raise ValueError(
-                f"y has {y.shape[1]} columns for the {len(self.classes_)} labels {self.classes_}."
+                f"{name} has {y.shape[1]} columns for the {len(self.classes_)} labels "
+                f"{self.classes_}."
+            )
+        values = np.unique(y.data if sp.issparse(y) else y)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(
+                f"{name} has the values {values.tolist()} in several columns, where multilabel "
+                "targets are zeros and ones. Encode sets of labels by "
+                f"sklearn.preprocessing.MultiLabelBinarizer, or two values by {name} == "
+                f"{values.tolist()[-1]!r}."
             )
 
     def encode(self, y):

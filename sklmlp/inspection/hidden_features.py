@@ -23,6 +23,7 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import runtime
+from sklmlp.data import check_X
 from sklmlp.inspection.layers import Layers, one_network
 
 
@@ -128,14 +129,8 @@ class HiddenFeatures(
             In X's dtype where that is float32 or float64.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self,
-            X,
-            accept_sparse=["csr", "csc"],
-            dtype=[np.float64, np.float32],
-            reset=False,
-        )
         network = one_network(self.estimator_)
+        X = check_X(self, X, network._weights_dtype, [np.float64, np.float32])
         layers = Layers(network)
         hidden = layers.layers[: self._index + 1]
         answer = np.empty((X.shape[0], self._n_features_out), X.dtype)
