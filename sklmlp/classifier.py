@@ -5,6 +5,7 @@ from numbers import Real
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.metrics import accuracy_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
@@ -14,7 +15,14 @@ from sklearn.utils.multiclass import (
 )
 
 from sklmlp.base import BaseMLP, undone_on_failure
-from sklmlp.data import ClassTargets, check_y, class_weighted, errors_of_labels
+from sklmlp.data import (
+    ClassTargets,
+    check_weight_of_score,
+    check_y,
+    class_weighted,
+    errors_of_labels,
+    plain,
+)
 from sklmlp.losses import softmax
 
 
@@ -535,6 +543,26 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         with np.errstate(divide="ignore"):
             return np.log(self.predict_proba(X))
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix, dataframe} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each sample; None weighs all the same.
+
+        Returns
+        -------
+        score : float
+            The share of samples that are predicted right, in every label if there are several.
+        """
+        prediction = self.predict(X)
+        weight = check_weight_of_score(sample_weight, prediction.shape[0])
+        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
 
     def _loss_in_use(self):
         """The name of the loss that answers: the fitted one, before a fit the parameter."""

@@ -10,7 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklmlp.base import BaseMLP
-from sklmlp.data import check_numbers
+from sklmlp.data import check_numbers, check_weight_of_score, plain
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -450,7 +450,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
 
     def score(self, X, y, sample_weight=None):
-        """R2 of the predictions; of quantiles the mean of their D2 pinball scores.
+        """Return R2 of the predictions; of quantiles the mean of their D2 pinball scores.
 
         Parameters
         ----------
@@ -465,7 +465,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        return _score(y, self.predict(X), sample_weight, self._loss.quantile)
+        prediction = self.predict(X)
+        weight = check_weight_of_score(sample_weight, len(prediction))
+        return _score(plain(y, "y"), prediction, weight, self._loss.quantile)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
 from sklmlp import train
+from sklmlp.caller import warn
 from sklmlp.data import check_sample_weight
 
 MOST_TRAINING_ROWS = 10_000
@@ -73,6 +74,9 @@ def check_validation_set(estimator, y, X_val, y_val, sample_weight_val):
             "When passing X_val and y_val to fit, early_stopping should be set to True."
         )
     names = "X_val", "y_val"
+    columns = getattr(X_val, "columns", ())
+    if not hasattr(estimator, "feature_names_in_") and any(isinstance(c, str) for c in columns):
+        warn(f"X_val has column names and X has none. {IN_A_PIPELINE}")
     try:
         # as the rows of a partial fit: of the names, width and labels that are known
         X_val, y_val = estimator._validate(X_val, y_val, False, incremental=True, names=names)

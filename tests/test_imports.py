@@ -35,7 +35,7 @@ MAY_IMPORT = {
     },  # of `fitted`, which pickles through it, nothing
     "architecture": {"nn"},
     "fitted": {"architecture", "data", "nn", "train", "io", "runtime"},
-    "watching": {"data", "train"},
+    "watching": {"caller", "data", "train"},
     "base": {
         "activations",
         "caller",

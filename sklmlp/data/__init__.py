@@ -2,9 +2,15 @@
 
 from sklmlp.data.checks import check_numbers, check_same_length, check_X, check_y
 from sklmlp.data.class_weight import class_weighted
+from sklmlp.data.containers import plain
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
 from sklmlp.data.targets import ClassTargets, errors_of_labels
-from sklmlp.data.weights import check_limits, check_sample_weight, check_split
+from sklmlp.data.weights import (
+    check_limits,
+    check_sample_weight,
+    check_split,
+    check_weight_of_score,
+)
 
 __all__ = [
     "ClassTargets",
@@ -16,9 +22,11 @@ __all__ = [
     "check_same_length",
     "check_sample_weight",
     "check_split",
+    "check_weight_of_score",
     "check_y",
     "class_weighted",
     "errors_of_labels",
     "input_dtype",
+    "plain",
     "rows_of",
 ]

@@ -11,7 +11,6 @@ from sklearn.utils.validation import column_or_1d, validate_data
 from sklmlp.caller import warn
 from sklmlp.data.columns import (
     explain_not_finite,
-    has_plain_columns,
     refuse_missing_labels,
     refuse_no_number,
     refuse_what_is_no_number,
@@ -48,12 +47,12 @@ def check_X(estimator, X, computed_in, dtype=None, reset=False, name="X"):
     X = plain(X, name)
     with errors_that_name(name, "X"), np.errstate(all="ignore"):
         if sp.issparse(X):
-            X = with_checked_structure(X, name)
+            X, is_plain = with_checked_structure(X, name), True
         else:
-            X = refuse_what_is_no_number(X, estimator, name)
+            X, is_plain = refuse_what_is_no_number(X, estimator, name)
         warn_of_rounding(X, computed_in, name)
         if dtype is None:
-            dtype = "numeric" if has_plain_columns(X) else FLOATS
+            dtype = "numeric" if is_plain else FLOATS
         options = {"accept_sparse": ["csr", "csc"], "dtype": dtype}
         try:
             return validate_data(estimator, X, reset=reset, **options)

@@ -50,7 +50,7 @@ def _kind_of_type(each):
 
 def _kind_of_array(array):
     if array.dtype.kind == "O":
-        return _kind_of_types(set(map(type, array.ravel().tolist())))
+        return _kind_of_types(set(map(type, array.ravel(order="K").tolist())))
     return _KINDS.get(array.dtype.kind, "number")
 
 
@@ -96,13 +96,6 @@ def _is_plain(dtype):
     return name == "Boolean" or (_asks(dtype, "is_numeric") and not name.startswith("Decimal"))
 
 
-def has_plain_columns(X):
-    """Whether each column of X holds what `check_array` may leave as it is."""
-    if _is_frame(X):
-        return all(map(_is_plain, X.dtypes))
-    return hasattr(X, "dtype") and _is_plain(X.dtype)
-
-
 # Columns without numbers -----------------------------------------------------------------------
 
 
@@ -122,6 +115,8 @@ def refuse_what_is_no_number(X, estimator, name):
     -------
     X : array-like or dataframe
         The same; an array where it was a list.
+    is_plain : bool
+        Whether each column holds what `check_array` may leave as it is.
 
     Raises
     ------
@@ -133,15 +128,17 @@ def refuse_what_is_no_number(X, estimator, name):
     if _is_frame(X):
         columns = enumerate(X.dtypes)
         kinds = [None if _is_plain(t) else _kind_of_column(X, i, t) for i, t in columns]
+        is_plain = not any(kinds)
     else:
         try:
             array = np.asarray(X)
         except (ValueError, TypeError, OverflowError):
-            return X  # scikit-learn has words for it
+            return X, False  # scikit-learn has words for it
         if type(X) in (list, tuple):
             X = array
-        if array.ndim != 2 or _kind_of_array(array) in ("number", "complex"):
-            return X
+        is_plain = hasattr(X, "dtype") and _is_plain(X.dtype)
+        if is_plain or array.ndim != 2 or _kind_of_array(array) in ("number", "complex"):
+            return X, is_plain
         X, kinds = array, _kinds_in_array(array)
     found = {}
     for place, kind in enumerate(kinds):
@@ -159,7 +156,7 @@ def refuse_what_is_no_number(X, estimator, name):
             f"{name} has values that are not numbers in {_in_columns(X, places)}: float() argument "
             f"must be a string or a real number, not {kind!r}."
         )
-    return X
+    return X, is_plain
 
 
 def _kinds_in_array(array):
@@ -210,7 +207,7 @@ def _encoder(X, text, n_columns, estimator):
     if len(text) == n_columns:
         return f"make_pipeline({encoder}, {_as_code(estimator)})"
     columns = [list(X.columns)[place] for place in text] if _is_frame(X) else text
-    if not all(isinstance(column, str) for column in columns):
+    if not all(isinstance(each, str) for each in columns) or len(set(columns)) < len(columns):
         columns = text  # a ColumnTransformer takes integers as places
     others = "StandardScaler()"
     if any(_has_gaps(X, place) for place in range(n_columns) if place not in text):

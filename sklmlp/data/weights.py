@@ -11,7 +11,7 @@ from sklmlp.data.columns import refuse_no_number
 from sklmlp.data.containers import plain
 
 ROOM = 2.0**32
-"""Sums of weights are multiplied by losses, which may be as large as this."""
+"""Weights are multiplied by losses, and penalties divided by weights: both may be this large."""
 
 
 def check_sample_weight(sample_weight, n_samples, name="sample_weight"):
@@ -66,6 +66,7 @@ def check_limits(weight, dtype, name="sample_weight"):
     if weight is None:
         return
     limits = torch.finfo(dtype)
+    least, most = limits.tiny * ROOM, limits.max / ROOM
     positive = weight[weight > 0]
     if not len(positive):
         raise ValueError(
@@ -73,12 +74,19 @@ def check_limits(weight, dtype, name="sample_weight"):
         )
     with np.errstate(over="ignore"):
         total = positive.sum()
-    if positive.min() < limits.tiny or not total <= limits.max / ROOM:
+    if positive.min() < least or not total <= most:
         raise ValueError(
             f"{name} has weights from {positive.min():.3g} to {positive.max():.3g}. In "
             f"{str(dtype).removeprefix('torch.')} those that are not zero must be at least "
-            f"{limits.tiny:.2g}, and their sum at most {limits.max / ROOM:.2g}. Scale them."
+            f"{least:.2g}, and their sum at most {most:.2g}. Scale them."
         )
+
+
+def check_weight_of_score(sample_weight, n_samples):
+    """Check the sample weights of a `score`, which is computed in float64."""
+    weight = check_sample_weight(sample_weight, n_samples)
+    check_limits(weight, torch.float64)
+    return weight
 
 
 def check_split(training, validation):
