@@ -10,6 +10,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
+    check_classification_targets,
     type_of_target,
     unique_labels,
 )
@@ -376,6 +377,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """Raise ValueError for labels that training so far does not know."""
         self._class_targets.check_form(y, name)
         with errors_of_labels(name):
+            check_classification_targets(y)
             labels = unique_labels(y)
         if not incremental and set(labels) != set(self.classes_):
             raise ValueError(

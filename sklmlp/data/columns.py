@@ -150,7 +150,8 @@ def refuse_what_is_no_number(X, estimator, name):
         raise ValueError(_advice(X, found, len(kinds), estimator, name))
     if "missing" in found:
         first = f"Input {name} contains NaN."
-        raise ValueError(_advice_on_gaps(first, X, found["missing"], len(kinds), estimator))
+        advice = _advice_on_gaps(first, X, found["missing"], len(kinds), estimator)
+        raise ValueError(advice.replace("fill them", "make columns of 'Float64' and fill them"))
     for kind, places in found.items():
         raise TypeError(
             f"{name} has values that are not numbers in {_in_columns(X, places)}: float() argument "
