@@ -668,6 +668,20 @@ def test_unseen_labels(kind):
     refused(lambda: model.fit(X, other), words, model)
 
 
+@pytest.mark.parametrize("kind", ["multiclass", "regression"])
+def test_masked_targets_are_not_scored(kind):
+    """`score` refuses what is masked, and takes tensors with a gradient."""
+    model, X, y = fitted(kind)
+    masked = np.ma.masked_array(y, np.arange(60) < 3)
+    words = (
+        "y has 3 masked values, which would be used as if they were not masked. Leave these "
+        "samples out: X[~y.mask], y[~y.mask]."
+    )
+    refused(lambda: model.score(X, masked), words, model)
+    tensors = (torch.tensor(each, dtype=torch.float64, requires_grad=True) for each in (X, y))
+    assert model.score(*tensors) == model.score(X, y)
+
+
 # Weights ---------------------------------------------------------------------------------------
 
 LIMITS = {

@@ -15,7 +15,9 @@ import sklearn
 import sklearn.neural_network
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError
 
 import sklmlp
@@ -284,6 +286,100 @@ def test_negative_sample_weight(library):
         return
     with pytest.raises(ValueError, match="Negative values in data passed to `sample_weight`"):
         model.fit(X, Y, weight)
+
+
+@pytest.mark.parametrize("weight", [1e-307, 1e307])
+def test_limits_of_sample_weight(library, weight):
+    """Weights that cannot be computed with are refused; scikit-learn trains with them first."""
+    model, weights = regressor(library), np.full(len(X), weight)
+    if library is THEIRS:
+        with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
+            quietly(model.fit, X, Y, weights)
+        return
+    with pytest.raises(ValueError, match=r"sample_weight has weights from .* Scale them\.$"):
+        model.fit(X, Y, weights)
+
+
+def test_validation_samples_without_weight(library):
+    """Validation samples without weight are refused; scikit-learn's error is its metric's."""
+    model, weight = classifier(library, early_stopping=True), np.arange(60) < 3
+    if library is THEIRS:
+        with pytest.raises((ValueError, ZeroDivisionError), match="non-zero|sum to zero"):
+            quietly(model.fit, X, LABELS, weight)
+        return
+    with pytest.raises(ValueError, match="The sample weights of all 6 validation samples are zero"):
+        model.fit(X, LABELS, weight)
+
+
+@pytest.mark.parametrize(
+    "rows, message",
+    [
+        (X.astype(str), "X has text in 5 of 5 columns: 0, 1, 2, 3, 4"),
+        ((100 * X).astype("timedelta64[s]"), "X has dates or durations in 5 of 5 columns"),
+    ],
+)
+def test_text_and_dates(library, rows, message):
+    """Text of digits and durations are refused; scikit-learn learns them as numbers."""
+    model = regressor(library)
+    if library is THEIRS:
+        assert quietly(model.fit, rows, Y).n_iter_ == 5
+        return
+    with pytest.raises(ValueError, match=message):
+        model.fit(rows, Y)
+
+
+def test_masked_values(library):
+    """Masked values are refused; scikit-learn learns what is behind the mask."""
+    model, rows = regressor(library), np.ma.masked_array(X, X > 1)
+    if library is THEIRS:
+        expected = quietly(regressor(library).fit, X, Y)
+        assert_array_equal(quietly(model.fit, rows, Y).coefs_[0], expected.coefs_[0])
+        return
+    with pytest.raises(ValueError, match=r"X has \d+ masked values"):
+        model.fit(rows, Y)
+
+
+def test_broken_sparse_matrix(library):
+    """Indices out of range are refused; scikit-learn does not look at them."""
+    model, rows = regressor(library), sparse.csr_matrix(X)
+    quietly(model.fit, rows, Y)
+    rows.indices[:] = -rows.indices - 1  # within the memory of the matrix, at worst
+    if library is THEIRS:
+        check_array(rows, accept_sparse="csr")
+        return
+    with pytest.raises(ValueError, match="its indices go from -5 to -1, and it has 5 columns"):
+        model.predict(rows)
+
+
+def test_multilabel_values(library):
+    """Values of 1 and 2 in several columns are refused; scikit-learn trains towards 2."""
+    model, targets = classifier(library), 1 + np.column_stack([LABELS, 1 - LABELS])
+    if library is THEIRS:
+        assert set(np.unique(quietly(model.fit, X, targets).predict(X))) <= {0, 1}
+        return
+    with pytest.raises(ValueError, match=r"y has the values \[1, 2\] in several columns"):
+        model.fit(X, targets)
+
+
+def test_tensors_with_a_gradient(library):
+    """They are taken as the arrays that they hold; scikit-learn ends in torch's error."""
+    model, rows = regressor(library), torch.tensor(X, requires_grad=True)
+    if library is THEIRS:
+        with pytest.raises(RuntimeError, match="requires grad"):
+            model.fit(rows, Y)
+        return
+    expected = quietly(regressor(library).fit, X, Y)
+    assert_array_equal(quietly(model.fit, rows, Y).coefs_[0], expected.coefs_[0])
+
+
+def test_large_integers(library):
+    """Integers beyond 2**53 are warned of; scikit-learn rounds them in silence."""
+    rows = (100 * X).astype(np.int64)
+    rows[0, 0] = 2**60
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        regressor(library).fit(rows, Y)
+    assert any("X has integers from" in str(w.message) for w in caught) == (library is OURS)
 
 
 def test_negative_targets_of_poisson(library):

@@ -7,10 +7,12 @@ import pandas as pd
 import pytest
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import make_column_transformer
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import get_scorer, log_loss, make_scorer, mean_pinball_loss
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skorch.callbacks import Callback
 
 from tests.tables import CLASSIFICATION, make, make_pair, make_table
@@ -70,25 +72,118 @@ def test_validation_rows_without_early_stopping(kind):
         make(kind).fit(*training, X_val=X_val, y_val=y_val)
 
 
+NAMES = "X_val: The feature names should match those that were passed during fit.\n"
+HINT = (
+    "\nThe steps of a Pipeline do not transform X_val as they transform X unless it is told to: "
+    'Pipeline(..., transform_input=["X_val"]), with metadata routing enabled.'
+)
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda X, y: (X[["a", "b", "c"]], y), "feature names should match"),
-        (lambda X, y: (X[:-1], y), "inconsistent numbers of samples"),
-        (lambda X, y: (X * np.nan, y), "contains NaN"),
-        (lambda X, y: (X.rename(columns={"e": "f"}), y), "feature names should match"),
+        (
+            lambda X, y: (X[["a", "b", "c"]], y),
+            f"{NAMES}Feature names seen at fit time, yet now missing:\n- d\n- e\n{HINT}",
+        ),
+        (
+            lambda X, y: (X.rename(columns={"e": "f"}), y),
+            f"{NAMES}Feature names unseen at fit time:\n- f\n"
+            f"Feature names seen at fit time, yet now missing:\n- e\n{HINT}",
+        ),
+        (
+            lambda X, y: (np.asarray(X)[:, :3], y),
+            f"X_val has 3 features, but {{name}} is expecting 5 features as input.{HINT}",
+        ),
+        (
+            lambda X, y: (X.assign(c="x", d="1"), y),
+            "X_val has text in 2 of 5 columns: 'c', 'd'. {name} takes numbers only. If they are "
+            f"numbers written as text, convert those in column 'd' to float.{HINT}",
+        ),
+        (
+            lambda X, y: (X.assign(c=pd.Timestamp("2024")), y),
+            "X_val has dates or durations in 1 of 5 columns: 'c'. {name} takes numbers only. Make "
+            f"numbers of dates first, such as the days since a fixed date.{HINT}",
+        ),
+        (
+            lambda X, y: (X.assign(c=np.nan), y),
+            "Input X_val contains NaN.\nMissing values are in 1 of 5 columns: 'c'. {name} takes "
+            "none; fill them before it, for example:\nmake_pipeline(SimpleImputer("
+            f"add_indicator=True), StandardScaler(), {{name}}()){HINT}",
+        ),
+        (
+            lambda X, y: (X[:-1], y),
+            "Found input variables with inconsistent numbers of samples: [29, 30]: X_val has 29 "
+            "rows, and y_val has 30.",
+        ),
+        (
+            lambda X, y: (X[:0], y),
+            "X_val: Found array with 0 sample(s) (shape=(0, 5)) while a minimum of 1 is required "
+            "by {name}.",
+        ),
+        (
+            lambda X, y: (np.ma.masked_array(X, np.arange(150).reshape(30, 5) < 3), y),
+            "X_val has 3 masked values, which would be used as if they were not masked. Fill them, "
+            "or let an imputer do it: make_pipeline(SimpleImputer(add_indicator=True), "
+            "StandardScaler(), ...) with X_val.filled(np.nan).",
+        ),
+        (
+            lambda X, y: (X, y[:0]),
+            "y_val: Found array with 0 sample(s) (shape={shape}) while a minimum of 1 is required "
+            "by {name}.",
+        ),
+        (
+            lambda X, y: (X, np.where(np.arange(30) > 3, y.T.astype(object), None).T),
+            "Input y_val contains NaN.\nThe targets of {n_missing} samples are missing. Leave "
+            "these samples out.",
+        ),
+        (
+            lambda X, y: (X, np.ma.masked_array(y, np.arange(y.size).reshape(y.shape) < 3)),
+            "y_val has 3 masked values, which would be used as if they were not masked. Leave "
+            "these samples out: X[~y_val.mask], y_val[~y_val.mask].",
+        ),
     ],
 )
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regressions"])
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 def test_validation_rows_that_do_not_fit(change, message, kind):
-    """Validation rows are checked as training rows are, names and width included."""
+    """Validation rows are checked as training rows are, and are named in what is said."""
     (X, y), (X_val, y_val) = halves(kind)
     X, X_val = (pd.DataFrame(rows, columns=list("abcde")) for rows in (X, X_val))
     X_val, y_val = change(X_val, y_val)
     model = make(kind, early_stopping=True)
-    with pytest.raises(ValueError, match=f"(?s)X_val and y_val do not fit X and y: .*{message}"):
+    with pytest.raises((ValueError, TypeError)) as caught:
         model.fit(X, y, X_val=X_val, y_val=y_val)
+    for name, value in {
+        "{name}()": code if len(code := repr(model)) < 80 else f"{type(model).__name__}()",
+        "{name}": type(model).__name__,
+        "{shape}": f"{np.shape(y_val)}",
+        "{n_missing}": f"{4 * (1 if y.ndim == 1 else y.shape[1])}",
+    }.items():
+        message = message.replace(name, value)
+    got = str(caught.value)
+    assert got.startswith("X_val and y_val do not fit X and y: ")
+    assert got.removeprefix("X_val and y_val do not fit X and y: ") == message
     assert not hasattr(model, "n_features_in_")
+
+
+def test_untransformed_validation_rows_in_a_pipeline(short_fits):
+    """Raw rows behind steps that change names, widths or text are told how to be transformed."""
+    (X, y), (X_val, y_val) = halves("regression")
+    X, X_val = (pd.DataFrame(rows, columns=list("abcde")) for rows in (X, X_val))
+    with sklearn.config_context(enable_metadata_routing=True):
+        asking = make("regression", early_stopping=True).set_fit_request(X_val=True, y_val=True)
+        pipeline = make_pipeline(StandardScaler(), asking)
+        with pytest.warns(UserWarning) as caught:
+            pipeline.fit(X, y, X_val=X_val, y_val=y_val)
+        words = f"X_val has column names and X has none. {HINT.strip()}"
+        assert words in [str(each.message) for each in caught]
+        steps = [make_column_transformer((OneHotEncoder(), ["a", "b"])), PCA(3)]
+        for step, rows in zip(steps, (X_val.round(), X_val), strict=True):
+            pipeline = make_pipeline(step, asking)
+            with pytest.raises(ValueError) as caught:
+                pipeline.fit(X.round(), y, X_val=np.asarray(rows), y_val=y_val)
+            assert str(caught.value).endswith(HINT)
 
 
 @pytest.mark.parametrize("kind", CLASSIFICATION[:2])
