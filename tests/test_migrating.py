@@ -288,10 +288,9 @@ def test_negative_sample_weight(library):
         model.fit(X, Y, weight)
 
 
-@pytest.mark.parametrize("weight", [1e-307, 1e307])
-def test_limits_of_sample_weight(library, weight):
+def test_limits_of_sample_weight(library):
     """Weights that cannot be computed with are refused; scikit-learn trains with them first."""
-    model, weights = regressor(library), np.full(len(X), weight)
+    model, weights = regressor(library), np.full(len(X), 1e307)
     if library is THEIRS:
         with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
             quietly(model.fit, X, Y, weights)
@@ -304,7 +303,7 @@ def test_validation_samples_without_weight(library):
     """Validation samples without weight are refused; scikit-learn's error is its metric's."""
     model, weight = classifier(library, early_stopping=True), np.arange(60) < 3
     if library is THEIRS:
-        with pytest.raises((ValueError, ZeroDivisionError), match="non-zero|sum to zero"):
+        with pytest.raises((ValueError, ZeroDivisionError), match=r"non-zero|sum to zero"):
             quietly(model.fit, X, LABELS, weight)
         return
     with pytest.raises(ValueError, match="The sample weights of all 6 validation samples are zero"):
