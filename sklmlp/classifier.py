@@ -394,11 +394,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_targets.variant(self.loss)
 
     def _loss_params(self):
-        if self.label_smoothing and self.loss != "log_loss":
-            raise ValueError(
-                "label_smoothing is for loss='log_loss'; got "
-                f"label_smoothing={self.label_smoothing} with loss={self.loss!r}."
-            )
         return {
             "log_loss": {"label_smoothing": float(self.label_smoothing)},
             "focal": {"focal_gamma": float(self.focal_gamma)},

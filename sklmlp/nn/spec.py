@@ -74,6 +74,12 @@ class Spec:
         return self.module is None and not (self.hidden and beside)
 
     @property
+    def is_plain_in_training(self):
+        """Whether nothing in it can be random or depend on the batch."""
+        known = all(c.own is None and not c.entry.is_random for c in self.activations)
+        return known and self.is_plain
+
+    @property
     def out_activation(self):
         return self.loss_function.out_activation
 
