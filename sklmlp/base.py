@@ -422,12 +422,18 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _split(self, y, rng):
         """Indices of the rows to train on and of those to validate on."""
-        parts = train_test_split(
-            np.arange(y.shape[0]),
-            random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=self._stratification(y),
-        )
+        try:
+            parts = train_test_split(
+                np.arange(y.shape[0]),
+                random_state=rng,
+                test_size=self.validation_fraction,
+                stratify=self._stratification(y),
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} cannot split {y.shape[0]} "
+                f"samples: {error}"
+            ) from error
         if len(parts[1]) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "

@@ -89,7 +89,8 @@ def check_kinds(estimator):
     """
     for name, constraints in estimator._parameter_constraints.items():
         value = getattr(estimator, name)
-        if isinstance(value, bool | np.bool_) and _numbers(constraints):
+        is_number = _numbers(constraints) or name == "random_state"
+        if isinstance(value, bool | np.bool_) and is_number:
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(estimator).__name__} takes a number, got "
                 f"{value!r}."
@@ -377,6 +378,11 @@ def hints(estimator):
     if not _meant(estimator.loss, losses) and _meant(estimator.loss, others):
         other = "MLPRegressor" if is_classifier(estimator) else "MLPClassifier"
         found.append(f"This is a loss of {other}.")
+    if isinstance(estimator.loss, list | tuple | int):
+        found.append(
+            "loss is the first parameter, as in scikit-learn: use hidden_layer_sizes="
+            f"{estimator.loss!r}."
+        )
     solver = estimator.solver
     if isinstance(solver, torch.optim.Optimizer) or _is_optimizer_class(solver):
         found.append(

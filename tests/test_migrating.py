@@ -117,22 +117,23 @@ def test_lbfgs_says_that_it_ignores_early_stopping(library):
 
 
 class Interrupting:
-    """A function that passes its arguments on, and presses Ctrl-C in one of its calls."""
+    """A function that presses Ctrl-C in one of its calls; those on tensors count in training."""
 
     def __init__(self, function, call):
         self.function, self.call, self.calls = function, call, 0
 
-    def __call__(self, *args, **kwargs):
-        self.calls += 1
-        if self.calls == self.call:
-            raise KeyboardInterrupt
-        return self.function(*args, **kwargs)
+    def __call__(self, z):
+        if isinstance(z, np.ndarray) or (z.requires_grad and len(z) > 2):  # no trial of a shape
+            self.calls += 1
+            if self.calls == self.call:
+                raise KeyboardInterrupt
+        return self.function(z)
 
 
 def interrupt(library, monkeypatch, call):
     """An activation in one of whose training steps the user interrupts."""
     if library is OURS:
-        return Interrupting(torch.tanh, call + 1)  # the first call only looks at the shape
+        return Interrupting(torch.tanh, call)
     table = {"tanh": Interrupting(sklearn.neural_network._base.inplace_tanh, call)}
     table["identity"] = sklearn.neural_network._base.inplace_identity
     monkeypatch.setattr("sklearn.neural_network._multilayer_perceptron.ACTIVATIONS", table)

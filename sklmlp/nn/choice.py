@@ -224,7 +224,8 @@ def resolve_one(activation):
     raise TypeError(
         "activation takes a name, a (name, arguments) pair, a torch.nn.Module class or instance, a "
         f"callable on tensors, or a list of these, one a hidden layer; got {activation!r}."
-        f"{' Use the name identity for none.' if activation is None else ''}"
+        + " For none use 'identity'."
+        * (activation is None)
     )
 
 
