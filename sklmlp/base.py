@@ -62,6 +62,9 @@ from sklmlp.watching import Part, check_validation_set, model_of_the_moment, wat
 NESTED = ("module", "solver")
 """Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
 
+MOST = 2**31 - 1
+"""The largest number of units or networks, which no memory holds."""
+
 OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
 
@@ -113,7 +116,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="left"), None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, MOST, closed="both")],
         "device": [str, torch.device],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "matmul_precision": [StrOptions({"highest", "high", "medium"})],
@@ -548,6 +551,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if any(size > MOST for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be {MOST} or less, got {sizes}.")
         return tuple(int(size) for size in sizes)
 
     def _check_solver(self):

@@ -106,7 +106,14 @@ def _raise_as_invalid(function, *args):
         raise InvalidParameterError(str(error)) from None
 
 
-IN_TENSORS = ("alpha", "learning_rate_init", "epsilon", "max_grad_norm", "huber_delta")
+IN_TENSORS = (
+    "alpha",
+    "learning_rate_init",
+    "focal_gamma",
+    "epsilon",
+    "max_grad_norm",
+    "huber_delta",
+)
 NOT_TO_VANISH = ("epsilon", "max_grad_norm", "huber_delta")
 """Parameters that a fit computes with in its dtype, and those that must not round to 0 there."""
 

@@ -266,6 +266,19 @@ def test_extreme_values_are_computed_with_or_refused(name, solver, dtype):
             assert all(np.isfinite(coef).all() for coef in model.coefs_)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("value", [2**33, 2**63, 10**30, 10**400], ids=lambda v: len(str(v)))
+@pytest.mark.parametrize("name", sorted({*INTEGERS} - {"checkpoint_every", "max_iter"}))
+def test_large_integers_are_computed_with_or_refused(name, value):
+    """An integer beyond what torch and NumPy count with is taken, or refused by its name."""
+    model = make("regression", **{name: value})
+    if name in ("n_estimators", "random_state", "hidden_layer_sizes"):
+        with pytest.raises(ValueError, match=rf"^(The '{name}' parameter of|{name}) MLPR|^{name} "):
+            model.fit(X, y)
+    else:
+        same(model, make("regression", **{name: 10**6}))
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_a_rate_that_falls_too_fast_to_be_a_number(momentum):
     """invscaling by a power of a thousand is a fit that stands still after its first epoch."""
