@@ -425,12 +425,13 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _split(self, y, rng):
         """Indices of the rows to train on and of those to validate on."""
+        stratify = self._stratification(y)
         try:
             parts = train_test_split(
                 np.arange(y.shape[0]),
                 random_state=rng,
                 test_size=self.validation_fraction,
-                stratify=self._stratification(y),
+                stratify=stratify,
             )
         except ValueError as error:
             raise ValueError(

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from sklearn.base import is_classifier
 from sklearn.utils._param_validation import Interval, InvalidParameterError
+from torch import nn
 
 from sklmlp import train
 from sklmlp.caller import warn
@@ -203,7 +204,7 @@ def _equals(value, default):
 
 
 def _shown(value):
-    return value.__qualname__ if isinstance(value, type) else repr(value)
+    return getattr(value, "__qualname__", repr(value))
 
 
 def _is(*values):
@@ -228,6 +229,7 @@ DEPENDENCES = [
     Dependence("huber_delta", 1.0, "loss", _is("huber"), "loss='huber'"),
     Dependence("quantile", 0.5, "loss", _is("quantile"), "loss='quantile'"),
     Dependence("scoring", None, "early_stopping", bool, "early_stopping=True"),
+    Dependence("stratify", False, "early_stopping", bool, "early_stopping=True"),
     Dependence("checkpoint_every", 10, "checkpoint", _is_given, "a file as checkpoint"),
     Dependence("module_params", None, "module", _is_given, "a class as module"),
     Dependence("dropout", 0.0, "module", _is_none, "module=None"),
@@ -262,10 +264,24 @@ def check_parameters(params):
     """
     train.check_solver(params)
     check_module_class(params.module)
+    _check_loss(params.loss)
     for callback in params.callbacks or []:
         _check_callback(callback)
     for dependence in DEPENDENCES:
         dependence.check(params)
+
+
+def _check_loss(loss):
+    """Raise for a class, and for a loss of torch's that gives one number for many samples."""
+    is_one_number = getattr(loss, "reduction", "none") != "none"
+    is_one_number |= callable(loss) and getattr(nn.functional, _name(loss), None) is loss
+    if isinstance(loss, type) or is_one_number:
+        names = _meant(loss, REGRESSION_LOSSES) + _meant(loss, CLASSIFICATION_LOSSES)
+        ours = f" The built-in {names[0]!r} is that loss." if names else ""
+        raise ValueError(
+            f"loss={_name(loss)} does not return one value per sample. Use a name, or a function "
+            f"of logits and targets that does, such as an instance with reduction='none'.{ours}"
+        )
 
 
 def _check_callback(callback):

@@ -1,9 +1,8 @@
 """Every difference from `sklearn.neural_network` that docs/migrating.md lists, shown in both.
 
 A test takes `library`, one of the two packages, and says what each does; the page names the test.
-What the page says of scikit-learn it says of one version: with another, a test of scikit-learn's side
-that fails is reported (`pytest -rx`) and fails no run, since a difference that is mended there is no
-fault here.
+What the page says of scikit-learn it says of one version. With another version a failing test of
+scikit-learn's side is reported (`pytest -rx`) and fails no run: what is mended there is no fault.
 """
 
 import inspect

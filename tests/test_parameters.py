@@ -106,7 +106,7 @@ def test_every_parameter_has_its_cases():
     """A parameter that is added is tried with NumPy's scalars too."""
     tried = {*REALS, *INTEGERS, *BOOLS, *STRINGS, *OTHER_KINDS}
     assert tried == set(inspect.signature(MLPRegressor).parameters)
-    tried = {*tried - {"huber_delta", "quantile"}, *OF_A_CLASSIFIER, "class_weight"}
+    tried = {*tried - {"huber_delta", "quantile"}, *OF_A_CLASSIFIER, "class_weight", "stratify"}
     assert tried == set(inspect.signature(MLPClassifier).parameters)
 
 
@@ -316,6 +316,8 @@ INEFFECTIVE = [
      "with loss='huber'. Use loss='quantile', or quantile=0.5."),
     (MLPRegressor, {"scoring": "r2"}, "scoring='r2' has no effect with early_stopping=False. Use "
      "early_stopping=True, or scoring=None."),
+    (MLPClassifier, {"stratify": True}, "stratify=True has no effect with early_stopping=False. "
+     "Use early_stopping=True, or stratify=False."),
     (MLPRegressor, {"checkpoint_every": 3}, "checkpoint_every=3 has no effect with "
      "checkpoint=None. Use a file as checkpoint, or checkpoint_every=10."),
     (MLPRegressor, {"warmup_fraction": 0.1}, "warmup_fraction=0.1 has no effect with "
@@ -408,13 +410,9 @@ def test_words_of_other_libraries_are_told_ours(cls, name, meant, spelling):
     [
         (MLPRegressor, {"learning_rate": 0.01}, "Got 0.01 instead. learning_rate is the schedule, "
          "and learning_rate_init the step size: use learning_rate_init=0.01."),
-        (MLPRegressor, {"loss": nn.MSELoss()}, "Got MSELoss() instead. Use loss='squared_error'."),
-        (MLPRegressor, {"loss": nn.SmoothL1Loss()}, " Use loss='huber'."),
-        (MLPRegressor, {"loss": nn.functional.l1_loss}, " Use loss='absolute_error'."),
         (MLPRegressor, {"loss": (100, 50)}, " loss is the first parameter, as in scikit-learn: use "
          "hidden_layer_sizes=(100, 50)."),
         (MLPRegressor, {"loss": "cross_entropy"}, " This is a loss of MLPClassifier."),
-        (MLPClassifier, {"loss": nn.CrossEntropyLoss}, " Use loss='log_loss'."),
         (MLPClassifier, {"loss": "binary_crossentropy"}, " Use loss='log_loss'."),
         (MLPClassifier, {"loss": "mse"}, " This is a loss of MLPRegressor."),
         (MLPRegressor, {"normalization": True}, "Got True instead. Use normalization='batch'."),
@@ -434,6 +432,25 @@ def test_objects_of_other_libraries_are_told_ours(cls, params, end):
     message = refused(cls, ValueError, **params)
     assert message.startswith(f"The {name!r} parameter of {cls.__name__} must be ")
     assert message.endswith(end)
+
+
+@pytest.mark.parametrize(
+    "cls, loss, name, ours",
+    [
+        (MLPRegressor, nn.MSELoss(), "MSELoss", "squared_error"),
+        (MLPRegressor, nn.SmoothL1Loss(), "SmoothL1Loss", "huber"),
+        (MLPRegressor, nn.functional.l1_loss, "l1_loss", "absolute_error"),
+        (MLPClassifier, nn.CrossEntropyLoss, "CrossEntropyLoss", "log_loss"),
+        (MLPClassifier, nn.functional.binary_cross_entropy, "binary_cross_entropy", "log_loss"),
+    ],
+)
+def test_losses_of_torch_are_told_ours(cls, loss, name, ours):
+    """A class, and what makes one number of a batch, is refused with the built-in name."""
+    assert refused(cls, ValueError, loss=loss) == (
+        f"loss={name} does not return one value per sample. Use a name, or a function of logits "
+        "and targets that does, such as an instance with reduction='none'. The built-in "
+        f"{ours!r} is that loss."
+    )
 
 
 def test_callbacks_are_skorchs():

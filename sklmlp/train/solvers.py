@@ -29,7 +29,7 @@ ELEMENTWISE = {
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
 NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
-"""Arguments of torch's classes that are ours to give, or that would undo a fit."""
+"""Optimizer arguments that users may not set: a fit sets them, or they would break training."""
 
 
 def solver_name(solver):
@@ -54,7 +54,7 @@ def solver_name(solver):
 
 
 def check_solver(params):
-    """Check the parameters of an estimator that go with its solver.
+    """Check the name of the solver and the arguments that are given for it.
 
     Parameters
     ----------
