@@ -146,7 +146,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         """
         params = super().get_params(deep=deep)
         for name in NESTED if deep else ():
-            entries = params[f"{name}_params"]
+            entries = params.get(f"{name}_params")
             if isinstance(entries, dict):
                 params |= {f"{name}__{entry}": value for entry, value in entries.items()}
         return params

@@ -37,9 +37,9 @@ def plain_parameters(estimator):
         If a number is too large for a float, or a number stands in an array without dimensions.
     """
     constraints, params = estimator._parameter_constraints, {}
-    for name, value in estimator.get_params(deep=False).items():
-        value = _plain(value, name)
-        if isinstance(value, Real) and Real in _numbers(constraints.get(name)):
+    for name in constraints:  # a subclass may have fewer parameters, and has all attributes
+        value = _plain(getattr(estimator, name), name)
+        if isinstance(value, Real) and Real in _numbers(constraints[name]):
             value = _as_float(value, name)
         params[name] = value
     return SimpleNamespace(**params)

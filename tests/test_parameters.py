@@ -362,6 +362,22 @@ def test_what_scikit_learn_shares_between_solvers_is_no_error():
         make("regression", **params).fit(X, y)
 
 
+class Narrow(MLPRegressor):
+    """A subclass with a parameter of its own, and none of the others."""
+
+    def __init__(self, width=3):
+        self.width = width
+        super().__init__(hidden_layer_sizes=(width,), max_iter=2, random_state=0)
+
+
+def test_a_subclass_may_have_fewer_parameters():
+    """What its constructor sets is trained with, and its own parameter is left alone."""
+    model = clone(Narrow()).set_params(width=4).fit(X, y)
+    assert model.get_params() == {"width": 4}
+    expected = MLPRegressor(hidden_layer_sizes=(3,), max_iter=2, random_state=0).fit(X, y)
+    assert_array_equal(model.predict(X), expected.predict(X))
+
+
 def test_a_grid_over_losses_keeps_their_parameters_apart():
     """A list of grids gives each loss its own parameter."""
     grid = [
