@@ -251,12 +251,43 @@ for _entry in [
     register(_entry)
 
 
+def suggestions(name):
+    """Return the names of the table that an unknown one may stand for.
+
+    Parameters
+    ----------
+    name : str
+        With or without the module that it comes from, such as 'nn.functional.relu'.
+    """
+    spelling = _spelling(name).rsplit(".", 1)[-1]
+    if spelling in _ELSEWHERE:
+        return [_ELSEWHERE[spelling]]
+    if spelling in _SPELLINGS:
+        return [_SPELLINGS[spelling]]
+    close = difflib.get_close_matches(spelling, _SPELLINGS, n=3)
+    return sorted({_SPELLINGS[each] for each in close})
+
+
+_ELSEWHERE = {
+    "none": "identity",
+    "expit": "logistic",
+    "hardsilu": "hardswish",
+    "lrelu": "leaky_relu",
+}
+"""Spelling in another library -> the table's name."""
+
+
 def lookup(name):
-    """The table's name for any spelling of it; an unknown one answers with the closest."""
+    """Return the table's name for any spelling of it.
+
+    Raises
+    ------
+    ValueError
+        For an unknown one, with the closest names.
+    """
     if _spelling(name) in _SPELLINGS:
         return _SPELLINGS[_spelling(name)]
-    close = difflib.get_close_matches(_spelling(name), _SPELLINGS, n=3)
-    close = sorted({_SPELLINGS[spelling] for spelling in close})
+    close = suggestions(name)
     hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "None is close."
     raise ValueError(
         f"activation {name!r} is not known. {hint} Known are: {', '.join(sorted(ACTIVATIONS))}."

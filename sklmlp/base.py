@@ -13,7 +13,12 @@ import torch
 from sklearn.base import _fit_context, clone
 from sklearn.model_selection import train_test_split
 from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils._param_validation import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+)
 
 from sklmlp import io, train
 from sklmlp.caller import warn
@@ -34,7 +39,6 @@ from sklmlp.nn import (
     Network,
     Spec,
     Weights,
-    check_options,
     check_same_layers,
     check_trainable,
     dropout_rates,
@@ -42,7 +46,21 @@ from sklmlp.nn import (
     output_rule,
     resolve,
 )
+from sklmlp.parameters import (
+    check_kinds,
+    check_names,
+    check_parameters,
+    check_range,
+    hints,
+    plain_parameters,
+)
 from sklmlp.watching import Part, check_validation_set, model_of_the_moment, watch
+
+NESTED = ("module", "solver")
+"""Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
+
+MOST = 2**31 - 1
+"""The largest number of units or networks, which no memory holds."""
 
 OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
@@ -57,7 +75,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         "normalization": [StrOptions({"batch", "layer", "rms"}), None],
         "residual": ["boolean"],
         "weight_init": [str, tuple],
-        "module": [type, None],
+        "module": "no_validation",  # sklmlp.nn.check_module_class has better messages
         "module_params": [dict, None],
         "solver": [str],
         "solver_params": [dict, None],
@@ -95,7 +113,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         ],
         "max_fun": [Interval(Integral, 1, None, closed="left")],
         "max_time": [Interval(Real, 0, None, closed="left"), None],
-        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "n_estimators": [Interval(Integral, 1, MOST, closed="both")],
         "device": [str, torch.device],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "matmul_precision": [StrOptions({"highest", "high", "medium"})],
@@ -108,6 +126,61 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
     @functools.cache  # a search asks for each fit of its clones several times
     def _get_param_names(cls):
         return super()._get_param_names()
+
+    def get_params(self, deep=True):
+        """Get the parameters.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the entries of `module_params` and `solver_params` too, as
+            `module__name` and `solver__name`.
+
+        Returns
+        -------
+        params : dict
+            The value of each parameter by its name.
+        """
+        params = super().get_params(deep=deep)
+        for name in NESTED if deep else ():
+            entries = params.get(f"{name}_params")
+            if isinstance(entries, dict):
+                params |= {f"{name}__{entry}": value for entry, value in entries.items()}
+        return params
+
+    def set_params(self, **params):
+        """Set parameters.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name. `module__name` sets one entry of `module_params`, and
+            `solver__name` one of `solver_params`, so that a grid can go over them.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        nested = {
+            key: value
+            for key, value in params.items()
+            if key.startswith(tuple(f"{name}__" for name in NESTED))
+        }
+        check_names(self, params)
+        super().set_params(**{key: params[key] for key in params if key not in nested})
+        for key, value in nested.items():
+            name, entry = key.split("__", 1)
+            entries = getattr(self, f"{name}_params")  # the user's own: not to be written into
+            setattr(self, f"{name}_params", {**(entries or {}), entry: value})
+        return self
+
+    def _validate_params(self):
+        check_kinds(self)
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(" ".join([str(error), *hints(self)])) from None
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -151,7 +224,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             torch.inference_mode(False),
             torch.enable_grad(),
         ):
-            train.check_solver(self)
+            params = plain_parameters(self)
+            check_parameters(params)
             anew = not self.__sklearn_is_fitted__() or not (self.warm_start or incremental)
             given = X, y
             X, y = self._validate(X, y, anew, incremental)
@@ -165,6 +239,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 weight_val = self._weights(*own[1:], computing, "sample_weight_val", learn_from)
                 own = *own[:2], weight_val
             members = self._members(anew)
+            check_range(params, computing, weight)
             whole = Part(self._table(X, y, weight, computing), X, y)
             layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
             sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
@@ -174,7 +249,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             data |= dict(zip(("X_val", "y_val", "sample_weight_val"), own or (), strict=False))
             own = own and Part(self._table(*own, computing), *own[:2])
             fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
-            tasks = self._tasks(given, whole.table, fits, dtype, incremental)
+            tasks = self._tasks(given, whole.table, members, fits, dtype, incremental)
             if self.solver == "lbfgs":
                 has_ended = train.train_lbfgs(fits)
             else:
@@ -193,7 +268,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 tasks.end()
         return self
 
-    def _tasks(self, given, table, fits, dtype, incremental):
+    def _tasks(self, given, table, members, fits, dtype, incremental):
         """What tells scikit-learn's callbacks of the fits; None where there are none."""
         if not vars(self).get("_skl_callbacks"):
             return None
@@ -209,15 +284,15 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
         n_epochs = 1 if incremental else self.max_iter
         tasks = train.FitTasks(self, len(fits), n_epochs, rows(table))
-        for number, fit in enumerate(fits):
-            fitted = functools.partial(self._attributes_of_the_moment, fit, dtype)
+        for number, (member, fit) in enumerate(zip(members, fits, strict=True)):
+            fitted = functools.partial(self._attributes_of_the_moment, member, fit, dtype)
             events = tasks.events_of(number, rows(fit.table), fitted)
             fit.events = train.AllEvents([fit.events, events]) if fit.is_watched else events
         return tasks
 
-    def _attributes_of_the_moment(self, fit, dtype):
+    def _attributes_of_the_moment(self, member, fit, dtype):
         """What makes this estimator a fitted one with the weights that a network has now."""
-        model = model_of_the_moment(fit.params, fit.network, dtype)
+        model = model_of_the_moment(member, fit.network, dtype)
         new = {name: v for name, v in vars(model).items() if vars(self).get(name) is not v}
         if self.n_estimators == 1:
             return new
@@ -250,22 +325,23 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         """One network's training, ready to start."""
         table, X, y = whole.table, whole.X, whole.y
         rng = check_random_state(self.random_state)
-        spec = self._build_spec(X, y)
+        params = plain_parameters(self)
+        spec = self._build_spec(X, y, params)
         if anew:
-            rule = output_rule(self.activation)
-            weights = initial_weights(spec, rng, dtype, rule, self.weight_init)
+            rule = output_rule(params.activation)
+            weights = initial_weights(spec, rng, dtype, rule, params.weight_init)
             progress = train.Progress()
         else:
             weights, progress = self._earlier_weights(spec), self._earlier_progress()
         network = Network(spec, weights, table.dtype, table.y.device)
-        check_trainable(network, self)
-        fit = train.Fit(network, table, None, self, None, progress, rng, train.Events())
+        check_trainable(network, params, table.rows)
+        fit = train.Fit(network, table, None, params, None, progress, rng, train.Events())
         training, held_out = whole, None
         if self.solver == "lbfgs":
             if self.early_stopping:
                 warn("early_stopping=True is ignored by solver='lbfgs', which holds no rows out.")
         else:
-            fit.optimizer = self._make_optimizer(network, incremental)
+            fit.optimizer = self._make_optimizer(network, params, incremental)
             fit.epochs_before = len(progress.loss_curve) if incremental else 0
             if self.early_stopping:
                 if incremental:
@@ -285,21 +361,20 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             )
         return fit
 
-    def _build_spec(self, X, y):
-        check_options(self)
+    def _build_spec(self, X, y, params):
         hidden = () if self.module else self._hidden_layer_sizes()
         return Spec(
             n_features=X.shape[1],
             n_outputs=self._count_outputs(y),
             hidden=hidden,
-            activations=() if self.module else tuple(resolve(self.activation, len(hidden))),
-            loss=self._loss_name(),
+            activations=() if self.module else tuple(resolve(params.activation, len(hidden))),
+            loss=str(self._loss_name()),
             loss_params=self._loss_params(),
-            dropout=() if self.module else dropout_rates(self.dropout, len(hidden)),
-            normalization=self.normalization,
-            residual=bool(self.residual),
+            dropout=() if self.module else dropout_rates(params.dropout, len(hidden)),
+            normalization=params.normalization,
+            residual=params.residual,
             module=self.module,
-            module_params=dict(self.module_params or {}),
+            module_params=dict(params.module_params or {}),
         )
 
     def _earlier_weights(self, spec):
@@ -329,8 +404,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             history=list(getattr(self, "history_", [])),
         )
 
-    def _make_optimizer(self, network, incremental):
-        optimizer = train.make_optimizer(network, self)
+    def _make_optimizer(self, network, params, incremental):
+        optimizer = train.make_optimizer(network, params)
         kept = getattr(self, "_optimizer", None)
         if incremental and kept is not None and kept.solver == optimizer.solver:
             kept.restore(optimizer)
@@ -338,12 +413,19 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _split(self, y, rng):
         """Indices of the rows to train on and of those to validate on."""
-        parts = train_test_split(
-            np.arange(y.shape[0]),
-            random_state=rng,
-            test_size=self.validation_fraction,
-            stratify=self._stratification(y),
-        )
+        stratify = self._stratification(y)
+        try:
+            parts = train_test_split(
+                np.arange(y.shape[0]),
+                random_state=rng,
+                test_size=self.validation_fraction,
+                stratify=stratify,
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction!r} cannot split {y.shape[0]} "
+                f"samples: {error}"
+            ) from error
         if len(parts[1]) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' "
@@ -454,10 +536,12 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         if isinstance(sizes, str | bytes | dict):  # one could go through them, too
             raise ValueError(f"hidden_layer_sizes must be integers, got {sizes!r}.")
         sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-        if any(not isinstance(size, Integral) for size in sizes):
+        if any(not isinstance(size, Integral) or isinstance(size, bool) for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be integers, got {sizes}.")
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+        if any(size > MOST for size in sizes):
+            raise ValueError(f"hidden_layer_sizes must be {MOST} or less, got {sizes}.")
         return tuple(int(size) for size in sizes)
 
     def _check_solver(self):

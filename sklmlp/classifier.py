@@ -44,11 +44,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    loss : {'log_loss', 'focal', 'hinge'}, default='log_loss'
+    loss : {'log_loss', 'focal', 'hinge'} or callable, default='log_loss'
         What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
         `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
         rest, which makes a linear support vector machine on learned features: it has
-        `decision_function` and no `predict_proba`.
+        `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors
+        of shape (n, k) and (n,), the number of each class in `classes_`, and returns the loss of
+        each sample, (n,); for two classes and multilabel targets both are (n, k), the targets
+        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'.
     label_smoothing : float, default=0.0
         The share of a label's probability that 'log_loss' spreads over all classes [12]_.
     focal_gamma : float, default=2.0
@@ -73,11 +76,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scikit-learn's four), another name a function of `torch.nn.init`, such as 'orthogonal' or
         `('normal', {'std': 0.01})`, with intercepts of zero.
     module : type, default=None
-        A `torch.nn.Module` class of one's own in place of the stack of layers. It is constructed
-        with `n_features_in`, `n_outputs` and `module_params`, and maps rows to logits.
+        A custom `torch.nn.Module` class that replaces the built-in layers. Its constructor gets
+        `n_features_in` and `n_outputs`, where it has parameters of these names, and
+        `module_params`. It maps X to logits. An instance is refused.
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
-        Further arguments of `module`.
+        Further arguments of `module`. In a grid `module__name` sets one of them.
     solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
@@ -85,6 +89,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         AdamW for the rest) and so on.
     solver_params : dict, default=None
         Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
+        In a grid `solver__name` sets one of them.
         Its `weight_decay` is 0 unless given here, and never decays biases, normalizations and
         slopes.
     alpha : float, default=0.0001
@@ -94,7 +99,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
             'one_cycle'}, default='constant'
-        The schedule. Of 'sgd' alone, after each epoch: 'invscaling' is
+        The schedule. Of 'sgd' alone (others warn), after each epoch: 'invscaling' is
         `learning_rate_init / (t + 1) ** power_t` after t rows; 'adaptive' divides the rate by 5
         whenever `n_iter_no_change` epochs in a row did not improve by `tol`, and stops below
         1e-6. Of every stochastic solver, step by step over `max_iter` epochs: 'cosine' [10]_ and
@@ -131,8 +136,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     early_stopping : bool, default=False
         Whether to keep `validation_fraction` of the rows from training, to stop when their score
         (accuracy) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
-        of the best score. The split is stratified for two
-        classes.
+        of the best score. The split is stratified for two classes, and with `stratify` for more.
     scoring : str or callable, default=None
         What `early_stopping` looks at: None is the accuracy, 'loss' the validation loss, and
         otherwise a scorer's name or a callable `scorer(estimator, X, y)`, greater being better.
@@ -140,6 +144,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         takes them, `sample_weight`. NaN is an error.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
+    stratify : bool, default=False
+        Whether the validation split keeps the proportions of the classes also where there are
+        more than two.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay rates of the moments of 'adam'.
     epsilon : float, default=1e-8
@@ -263,7 +270,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"log_loss", "focal", "hinge"})],
+        "loss": [StrOptions({"log_loss", "focal", "hinge"}), callable],
+        "stratify": ["boolean"],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
@@ -304,6 +312,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         early_stopping=False,
         scoring=None,
         validation_fraction=0.1,
+        stratify=False,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
@@ -350,6 +359,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.validation_fraction = validation_fraction
+        self.stratify = stratify
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
@@ -401,14 +411,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_targets.n_outputs
 
     def _loss_name(self):
-        return self._class_targets.variant(self.loss)
+        return self._class_targets.variant("log_loss" if callable(self.loss) else self.loss)
 
     def _loss_params(self):
-        if self.label_smoothing and self.loss != "log_loss":
-            raise ValueError(
-                "label_smoothing is for loss='log_loss'; got "
-                f"label_smoothing={self.label_smoothing} with loss={self.loss!r}."
-            )
+        if callable(self.loss):
+            return {"function": self.loss}
         return {
             "log_loss": {"label_smoothing": float(self.label_smoothing)},
             "focal": {"focal_gamma": float(self.focal_gamma)},
@@ -421,7 +428,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return class_weighted(self.class_weight, self.classes_, y, sample_weight, learn_from)
 
     def _stratification(self, y):
-        return self._encode(y) if self._class_targets.kind == "binary" else None
+        kind = self._class_targets.kind
+        if self.stratify and kind == "multilabel-indicator":
+            raise ValueError(
+                "stratify=True is for one label a sample, and y has "
+                f"{len(self.classes_)} labels; use stratify=False."
+            )
+        return self._encode(y) if self.stratify or kind == "binary" else None
 
     def _score_logits(self, y, weight, logits):
         return self._class_targets.accuracy(y, logits, weight)

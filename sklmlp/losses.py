@@ -6,7 +6,7 @@ out, so that every way of training descends the same objective.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -52,8 +52,43 @@ class Loss:
 
 
 def make_loss(name, parameters):
-    """The loss of a name in `LOSSES`, given its parameters as a dict."""
-    return LOSSES[name](**parameters)
+    """Return the loss of a name in `LOSSES`, given its parameters as a dict.
+
+    Among them `function` may be a user's own: logits (n, k) and targets to the loss of each row,
+    (n,). The link is then that of the name.
+    """
+    parameters = dict(parameters)
+    function = parameters.pop("function", None)
+    loss = LOSSES[name](**parameters)
+    return loss if function is None else _by_autograd(loss, function)
+
+
+def _by_autograd(loss, function):
+    """A loss whose value is a user's function of tensors, and whose gradient is autograd's."""
+    name = getattr(function, "__qualname__", repr(function))
+
+    def rows(z, y):
+        values = function(z, y)
+        got = tuple(values.shape) if isinstance(values, torch.Tensor) else type(values).__name__
+        if got != (len(z),):
+            raise ValueError(
+                f"loss={name} returned {'shape ' * isinstance(got, tuple)}{got} for {len(z)} "
+                f"samples; expected one value per sample, shape ({len(z)},)."
+            )
+        return values
+
+    def gradient(z, y, out=None):
+        with torch.inference_mode(False), torch.enable_grad():
+            leaf = z.clone().requires_grad_()
+            total = rows(leaf, y.clone()).sum()
+            if not total.requires_grad:
+                raise ValueError(
+                    f"loss={name} returned values without a gradient; compute them from the logits "
+                    "by operations of torch."
+                )
+            return _into(out, torch.autograd.grad(total, leaf)[0])
+
+    return replace(loss, name="custom", rows=rows, gradient=gradient, objective=None)
 
 
 def _clip(log_probability):

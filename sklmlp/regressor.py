@@ -23,13 +23,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
-            'gaussian'}, default='squared_error'
+            'gaussian'} or callable, default='squared_error'
         What is minimised. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
         and 'gamma', half their deviances, predict the exponential of the network's output and
         require `y >= 0` and `y > 0`. 'quantile' is the pinball loss of `quantile`. 'gaussian',
         the negative log-likelihood [12]_, learns mean and variance: `predict(X, return_std=True)`.
         Of several outputs the sum is descended, and of 'squared_error', 'absolute_error',
-        'huber', 'quantile' and 'gaussian' the mean reported, as scikit-learn does.
+        'huber', 'quantile' and 'gaussian' the mean reported, as scikit-learn does. A callable
+        takes predictions and targets, tensors of shape (n, n_outputs), and returns the loss of
+        each sample, (n,). Autograd differentiates it.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.
@@ -58,11 +60,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scikit-learn's four), another name a function of `torch.nn.init`, such as 'orthogonal' or
         `('normal', {'std': 0.01})`, with intercepts of zero.
     module : type, default=None
-        A `torch.nn.Module` class of one's own in place of the stack of layers. It is constructed
-        with `n_features_in`, `n_outputs` and `module_params`, and maps rows to logits.
+        A custom `torch.nn.Module` class that replaces the built-in layers. Its constructor gets
+        `n_features_in` and `n_outputs`, where it has parameters of these names, and
+        `module_params`. It maps X to logits. An instance is refused.
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
-        Further arguments of `module`.
+        Further arguments of `module`. In a grid `module__name` sets one of them.
     solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
@@ -70,6 +73,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         AdamW for the rest) and so on.
     solver_params : dict, default=None
         Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
+        In a grid `solver__name` sets one of them.
         Its `weight_decay` is 0 unless given here, and never decays biases, normalizations and
         slopes.
     alpha : float, default=0.0001
@@ -79,7 +83,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
             'one_cycle'}, default='constant'
-        The schedule. Of 'sgd' alone, after each epoch: 'invscaling' is
+        The schedule. Of 'sgd' alone (others warn), after each epoch: 'invscaling' is
         `learning_rate_init / (t + 1) ** power_t` after t rows; 'adaptive' divides the rate by 5
         whenever `n_iter_no_change` epochs in a row did not improve by `tol`, and stops below
         1e-6. Of every stochastic solver, step by step over `max_iter` epochs: 'cosine' [10]_ and
@@ -251,7 +255,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                     *("squared_error", "absolute_error", "huber", "poisson", "gamma"),
                     *("quantile", "gaussian"),
                 }
-            )
+            ),
+            callable,
         ],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
@@ -373,9 +378,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return (1 if y.ndim == 1 else y.shape[1]) * self._chosen_loss().n_units
 
     def _loss_name(self):
-        return self.loss
+        return "squared_error" if callable(self.loss) else self.loss
 
     def _loss_params(self):
+        if callable(self.loss):
+            return {"function": self.loss}
         if self.loss == "huber":
             return {"huber_delta": float(self.huber_delta)}
         return {"quantile": _plain_quantile(self.quantile)} if self.loss == "quantile" else {}

@@ -1,13 +1,14 @@
 """What a fit is judged by: rows to score, how to score them, and the model of the moment."""
 
 import copy
+import difflib
 import inspect
 import re
 from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.base import is_classifier
-from sklearn.metrics import check_scoring
+from sklearn.metrics import check_scoring, get_scorer_names
 
 from sklmlp import train
 from sklmlp.caller import warn
@@ -107,6 +108,7 @@ def watch(fit, estimator, training, held_out, dtype):
     """
     scorer = None
     if estimator.scoring not in (None, "loss"):
+        _check_name(estimator)
         scorer = _told_of_classes(check_scoring(estimator, estimator.scoring), estimator)
     weight = training.table.weights()
     rows = np.arange(len(training.table)) if weight is None else np.flatnonzero(weight)
@@ -153,12 +155,54 @@ def _score_of(part, estimator, scorer, dtype):
     known = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
 
     def score(logits, loss, network):
-        value = scorer(model_of_the_moment(estimator, network, dtype), X, y, **known)
+        try:
+            value = scorer(model_of_the_moment(estimator, network, dtype), X, y, **known)
+        except ValueError as error:
+            raise ValueError(
+                f"scoring={estimator.scoring!r} fails on the validation rows: {error}"
+            ) from error
         if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "buif":
             raise ValueError(f"scoring={estimator.scoring!r} must give a number, got {value!r}.")
         return value
 
     return score
+
+
+_OTHER_SCORES = {
+    **{"acc": "accuracy", "accuracy_score": "accuracy", "auc": "roc_auc", "auroc": "roc_auc"},
+    **{"f1_score": "f1", "log_loss": "neg_log_loss", "logloss": "neg_log_loss"},
+    **{"cross_entropy": "neg_log_loss", "mse": "neg_mean_squared_error", "r2_score": "r2"},
+    **{"mean_squared_error": "neg_mean_squared_error", "rmse": "neg_root_mean_squared_error"},
+    **{"mae": "neg_mean_absolute_error", "mean_absolute_error": "neg_mean_absolute_error"},
+    **{"val_loss": "loss", "valid_loss": "loss"},
+}
+"""What other libraries call a score -> scikit-learn's name."""
+
+_OF_TWO_CLASSES = {
+    "roc_auc": "roc_auc_ovr",
+    **{name: f"{name}_macro" for name in ("f1", "precision", "recall", "jaccard")},
+}
+"""Scores of two classes -> their counterparts for several."""
+
+
+def _check_name(estimator):
+    """Raise for a name of `scoring` that is another library's, or for two classes alone."""
+    name = estimator.scoring
+    if not isinstance(name, str):
+        return
+    meant = _OTHER_SCORES.get(name.lower())
+    if meant is None and name not in get_scorer_names():
+        meant = next(iter(difflib.get_close_matches(name, get_scorer_names(), n=1)), None)
+    if meant is not None:
+        raise ValueError(f"scoring={name!r} is not a score of scikit-learn. Use scoring={meant!r}.")
+    if name in _OF_TWO_CLASSES and is_classifier(estimator):
+        targets = estimator._class_targets
+        if targets.kind != "binary" and (name != "roc_auc" or targets.kind == "multiclass"):
+            raise ValueError(
+                f"scoring={name!r} is for two classes, and y has {len(estimator.classes_)}"
+                f"{' labels' if targets.kind == 'multilabel-indicator' else ''}. Use "
+                f"scoring={_OF_TWO_CLASSES[name]!r}."
+            )
 
 
 def _never_nan(score, scoring):

@@ -368,8 +368,15 @@ def test_grid_search_over_all_of_them(short_fits):
     assert np.isfinite(scores).all()
 
 
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
-@pytest.mark.parametrize("name", TABLE)
+@pytest.mark.parametrize(
+    "name, solver",
+    [
+        (name, solver)
+        for name, entry in TABLE.items()
+        for solver in ("adam", "sgd", "lbfgs")
+        if not (entry.is_random and solver == "lbfgs")  # which needs a deterministic loss
+    ],
+)
 def test_training_lowers_the_loss(name, solver, short_fits):
     """Every activation learns with every solver."""
     X, y = make_table("regression")
@@ -612,9 +619,11 @@ def test_argument_that_torch_refuses_late(activation):
 
 def test_a_callable_that_changes_the_width():
     """A callable that hands on another number of units is an error that says both shapes."""
-    message = refusal(halves)
-    assert "'halves' makes shape (2, 4) of (2, 8)" in message
-    assert "(2, 8)" in message
+    assert refusal(halves) == (
+        "activation 'halves' returned shape (2, 4) and dtype torch.float64 for input of shape "
+        "(2, 8) and dtype torch.float64; expected shape (2, 8) and dtype torch.float64. Use a "
+        "function of torch tensors."
+    )
 
 
 def test_prelu_with_a_number_of_slopes_that_fits_no_layer():

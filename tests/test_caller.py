@@ -19,6 +19,7 @@ SHORT = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
 CASES = {
     "of max_iter": lambda: MLPClassifier(**SHORT).fit(X, y),
     "of a large batch": lambda: MLPClassifier(**SHORT, batch_size=1000).fit(X, y),
+    "of a schedule": lambda: MLPClassifier(**SHORT, learning_rate="adaptive").fit(X, y),
     "of lbfgs": lambda: MLPClassifier(**SHORT, solver="lbfgs", early_stopping=True).fit(X, y),
     "of lbfgs out of time": lambda: MLPClassifier(**SHORT, solver="lbfgs", max_time=0).fit(X, y),
     "of unscaled features": lambda: MLPClassifier(**SHORT).fit(X * 1e9, y),

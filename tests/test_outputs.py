@@ -448,7 +448,7 @@ def test_early_stopping_watches_the_score(name):
         (
             MLPClassifier(loss="focal", label_smoothing=0.1),
             BINARY,
-            "label_smoothing=0.1 with loss='focal'",
+            "label_smoothing=0.1 has no effect with loss='focal'",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -193,6 +193,7 @@ def test_combinations(story):
         assert_same_model(ours, theirs, X)
 
 
+@pytest.mark.filterwarnings("ignore:learning_rate='[a-z]*' has no effect with solver='adam'")
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "adaptive"])
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
 def test_learning_rates_over_a_long_fit(solver, learning_rate):

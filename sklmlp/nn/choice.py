@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from sklmlp.activations import ACTIVATIONS, Activation, lookup
+from sklmlp.activations import ACTIVATIONS, Activation, lookup, suggestions
 
 _OWN = Activation("own", nn.Module, "your own", elementwise=False)
 _IGNORED = {"inplace", "device", "dtype", "batch_first", "self"}
@@ -76,24 +76,42 @@ class Choice:
         return self._construct(self.entry.module, arguments)
 
     def check(self, module, width, dtype):
-        """Raise unless a module of this activation hands on `width` units.
+        """Raise unless a module of this activation can stand in a hidden layer of `width` units.
 
         torch judges most arguments only when it computes with them.
         """
-        rows = torch.zeros(2, self.units_in(width), dtype=dtype, device="cpu")
+        n = self.units_in(width)
+        rows = torch.linspace(-1, 1, 2 * n, dtype=dtype, device="cpu").view(2, n)
+        told = f" with the arguments {self.arguments}" if self.arguments else ""
         try:
-            with torch.no_grad():
-                shape = tuple(module.eval()(rows).shape)
+            with torch.enable_grad():  # a function of NumPy's fails on it
+                values = module.eval()(rows.requires_grad_() * 1)
+                again = module(rows * 1) if isinstance(module, Function) else values
+            shape, its_dtype = tuple(values.shape), values.dtype
         except Exception as error:
             raise ValueError(
-                f"activation {self.name!r} with the arguments {self.arguments} fails on a hidden "
-                f"layer of {width} units: {error}"
+                f"activation {self.name!r}{told} fails on a hidden layer of {width} units: "
+                f"{str(error).rstrip('.')}.{self._hint()}"
             ) from error
-        if shape != (2, width):
+        if shape != (2, width) or its_dtype != dtype:
             raise ValueError(
-                f"activation {self.name!r} makes shape {shape} of {tuple(rows.shape)}; a hidden "
-                f"layer of {width} units is to hand on {(2, width)}."
+                f"activation {self.name!r}{told} returned shape {shape} and dtype {its_dtype} for "
+                f"input of shape {(2, n)} and dtype {dtype}; expected shape {(2, width)} and dtype "
+                f"{dtype}.{self._hint()}"
             )
+        if not torch.equal(values.nan_to_num(), again.nan_to_num()):
+            raise ValueError(
+                f"activation {self.name!r} is random, also in prediction; use the parameter "
+                "dropout, or a torch.nn.Module that looks at `self.training`."
+            )
+
+    def _hint(self):
+        """What to write in place of a callable that failed."""
+        if self.own is None or isinstance(self.own, type | nn.Module):
+            return ""
+        known = suggestions(self.name.removeprefix("_"))
+        use = f"activation={known[0]!r}" if known else "a function of torch tensors"
+        return f" Use {use}."
 
     def _build_own(self, dtype):
         if isinstance(self.own, type):
@@ -206,6 +224,8 @@ def resolve_one(activation):
     raise TypeError(
         "activation takes a name, a (name, arguments) pair, a torch.nn.Module class or instance, a "
         f"callable on tensors, or a list of these, one a hidden layer; got {activation!r}."
+        + " For none use 'identity'."
+        * (activation is None)
     )
 
 

@@ -75,10 +75,23 @@ def is_batch_norm(module):
     return isinstance(module, nn.modules.batchnorm._BatchNorm)
 
 
-def draws_or_averages(module):
-    """Whether a module of torch's computes otherwise in training than in prediction."""
-    is_dropout = isinstance(module, nn.modules.dropout._DropoutNd) and module.p > 0
-    return is_dropout or is_batch_norm(module)
+def what_differs_in_training(module):
+    """Name what a module of torch's, or of ours, computes only in training; None for nothing.
+
+    One that does not say so in its class is found by trying; see `check_trainable`.
+    """
+    rate = 0.0
+    if isinstance(module, Dropout | nn.modules.dropout._DropoutNd):
+        rate = module.p
+    elif isinstance(module, nn.MultiheadAttention):
+        rate = module.dropout
+    elif isinstance(module, nn.RNNBase):
+        rate = module.dropout if module.num_layers > 1 else 0.0
+    elif isinstance(module, nn.RReLU):
+        return "RReLU"
+    elif is_batch_norm(module):
+        return type(module).__name__
+    return f"{type(module).__name__} with dropout={rate}" if rate else None
 
 
 def dropout_rates(dropout, n_hidden_layers):

@@ -33,6 +33,8 @@ class Network:
         a user's module, parameters of two and more axes; and the others.
     n_coefs : int
         How many of them, from the start, the penalty `alpha` sees: the matrices.
+    learned : list of torch.nn.Parameter
+        The module's parameters that lie in `flat`, in order.
     matrix_shapes : list of torch.Size
         What these are made of, in order and as they lie in `flat`.
     """
@@ -57,12 +59,12 @@ class Network:
         self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
 
         # torch keeps a linear map as (out, in), and so is a turned one in memory
-        self._turned, self._learned = [is_turned(*coef.shape) for coef in coefs], matrices + rest
-        others = len(self._learned) - len(coefs)
+        self._turned, self.learned = [is_turned(*coef.shape) for coef in coefs], matrices + rest
+        others = len(self.learned) - len(coefs)
         self._transpose = [not turned for turned in self._turned] + [False] * others
         stored = [
             p.detach().T if transpose else p.detach()
-            for p, transpose in zip(self._learned, self._transpose, strict=True)
+            for p, transpose in zip(self.learned, self._transpose, strict=True)
         ]
         self._shapes = [value.shape for value in stored]
         self.matrix_shapes = self._shapes[: len(matrices)]
@@ -75,13 +77,40 @@ class Network:
         """Move into other memory that holds the same numbers."""
         self.flat.data, self.flat.grad, self.gradient = flat, gradient, gradient
         values, slopes = _views(flat, self._shapes), _views(gradient, self._shapes)
-        parts = zip(self._learned, self._transpose, values, slopes, strict=True)
+        parts = zip(self.learned, self._transpose, values, slopes, strict=True)
         for p, transpose, value, slope in parts:
             p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
+        self._gradients = [p.grad for p in self.learned]
         n_layers, n_matrices = len(self._turned), len(self.matrix_shapes)
         coefs = zip(values, self._turned, strict=False)
         self.coefs = [value.T if turned else value for value, turned in coefs]
         self.intercepts = values[n_matrices : n_matrices + n_layers]
+
+    @property
+    def segments(self):
+        """The slice of `flat` that each learned parameter lies in, in order."""
+        ends = np.cumsum([shape.numel() for shape in self._shapes]).tolist()
+        return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
+
+    def frozen(self):
+        """Whether each learned parameter is frozen, by `requires_grad_(False)` or `grad = None`."""
+        return [not p.requires_grad or p.grad is None for p in self.learned]
+
+    def take_gradients(self):
+        """Take over gradients that a callback has replaced; those of frozen parameters are 0."""
+        frozen = self.frozen()
+        for p, gradient, is_frozen in zip(self.learned, self._gradients, frozen, strict=True):
+            if is_frozen:
+                gradient.zero_()
+            elif p.grad is not gradient:
+                gradient.copy_(p.grad)
+                p.grad = gradient
+
+    def put_gradients(self):
+        """Let parameters have their part of `gradient` again, where a callback took it away."""
+        for p, gradient in zip(self.learned, self._gradients, strict=True):
+            if p.grad is not gradient:
+                p.grad = gradient
 
     def seed(self, draw):
         """Give what is random in training numbers of its own, seeded by `draw()`."""

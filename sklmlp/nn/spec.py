@@ -74,12 +74,29 @@ class Spec:
         return self.module is None and not (self.hidden and beside)
 
     @property
+    def is_plain_in_training(self):
+        """Whether nothing in it can be random or depend on the batch."""
+        known = all(c.own is None and not c.entry.is_random for c in self.activations)
+        return known and self.is_plain
+
+    @property
     def out_activation(self):
         return self.loss_function.out_activation
 
     def without_arrays(self):
-        """The same network, free of the arrays that its activations were to start from."""
-        return replace(self, activations=tuple(replace(c, arrays={}) for c in self.activations))
+        """The same network, free of what only training needs.
+
+        These are the arrays that its activations were to start from, and a user's function as the
+        loss, of which predictions need the link alone.
+        """
+        activations = tuple(replace(c, arrays={}) for c in self.activations)
+        loss_params = {name: v for name, v in self.loss_params.items() if name != "function"}
+        return replace(self, activations=activations, loss_params=loss_params)
+
+    @property
+    def has_own_loss(self):
+        """Whether the loss is a user's function of one network's logits."""
+        return "function" in self.loss_params
 
 
 @dataclass

@@ -15,7 +15,7 @@ from sklmlp.train.step import together
 
 def can_step_by_hand(spec):
     """Whether a network is affine maps and activations that have nothing to learn or to draw."""
-    return spec.is_plain and all(
+    return (spec.is_plain and not spec.has_own_loss) and all(
         _kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden, strict=True)
     )
 

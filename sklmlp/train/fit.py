@@ -169,7 +169,9 @@ class Fit:
         """Whether the last epoch was the last one; moves the learning rate where it was not."""
         params, progress, optimizer = self.params, self.progress, self.optimizer
         if optimizer.solver == "sgd" and params.learning_rate == "invscaling":
-            optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** params.power_t
+            # a thousand orders of magnitude overflow, and past thirty no step is seen anyway
+            power = min(params.power_t, 30 / math.log10(progress.n_rows_seen + 1))
+            optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** power
         if self.is_stopped or self._has_diverged():
             return True
         if progress.no_improvement <= params.n_iter_no_change:

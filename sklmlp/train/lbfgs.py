@@ -2,6 +2,7 @@
 
 import time
 
+import numpy as np
 import scipy
 import scipy.optimize
 import torch
@@ -68,8 +69,7 @@ def _minimise(fit, interrupted):
     step = AutogradStep([fit])
     total = float(len(table) if table.weight is None else table.weight.sum())
     network.module.eval()  # a line search needs the same function twice
-    best = network.flat.detach().cpu().double().numpy().copy()
-    loss_reached = float("nan")
+    best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
 
     products = network.n_coefs * min(len(table), ROWS_AT_A_TIME)
     is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
@@ -78,8 +78,10 @@ def _minimise(fit, interrupted):
         with runtime.settings(params.matmul_precision, is_small):
             return evaluate(flat)
 
-    def evaluate(flat):
-        network.flat.detach().copy_(torch.from_numpy(flat))
+    def evaluate(values):
+        point = best.copy()
+        point[moves] = values
+        network.flat.detach().copy_(torch.from_numpy(point))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
         for x, y, weight in table.slices():
@@ -90,13 +92,25 @@ def _minimise(fit, interrupted):
             loss += float((rows if weight is None else rows * weight).sum()) / total
         step.penalise(total, squared_coefs)
         loss += 0.5 * params.alpha / total * float(squared_coefs)
-        return loss, network.gradient.cpu().double().numpy().copy()
+        return loss, network.gradient.cpu().double().numpy()[moves]
+
+    def look():
+        """Weights and what of them is not frozen, which callbacks may have changed."""
+        flat = network.flat.detach().cpu().double().numpy().copy()
+        moves = np.ones(len(flat), bool)
+        for segment, is_frozen in zip(network.segments, network.frozen(), strict=True):
+            moves[segment] = not is_frozen
+        if not moves.any():
+            raise ValueError("Callbacks have frozen all parameters: there is nothing to train.")
+        return flat, moves
 
     started = time.perf_counter()
 
     def record(intermediate_result):
-        nonlocal started, best, loss_reached, halted
-        now, best = time.perf_counter(), intermediate_result.x.copy()
+        nonlocal started, loss_reached, halted, begun, changed
+        now = time.perf_counter()
+        best[moves] = intermediate_result.x
+        network.flat.detach().copy_(torch.from_numpy(best))  # not what the line search tried last
         loss_reached = float(intermediate_result.fun)
         progress.history.append(
             {
@@ -106,32 +120,53 @@ def _minimise(fit, interrupted):
             }
         )
         started = now
-        network.flat.detach().copy_(torch.from_numpy(best))  # not what the line search tried last
-        events.begin_epoch()  # SciPy tells of an iteration when it is over
+        if not begun:  # SciPy tells of an iteration when it is over
+            events.begin_epoch()
         events.end_epoch(progress.history[-1])
+        begun = False
         if params.verbose:
             print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
         progress.n_iter += 1
         if fit.is_stopped or fit.is_out_of_time:
             halted = True
             raise StopIteration
+        if fit.is_watched and progress.n_iter < params.max_iter:
+            begin()
+            flat, now_moves = look()
+            if not (np.array_equal(flat, best) and np.array_equal(moves, now_moves)):
+                changed = True
+                raise StopIteration
 
-    progress.n_iter, halted = 0, False
+    def begin():
+        nonlocal begun
+        events.begin_epoch()
+        begun = True
+
+    progress.n_iter, halted, begun, changed = 0, False, False, True
     events.begin_training()
     try:
-        result = scipy.optimize.minimize(
-            loss_and_gradient,
-            best,
-            method="L-BFGS-B",
-            jac=True,
-            callback=record,
-            options={"maxfun": params.max_fun, "maxiter": params.max_iter, "gtol": params.tol},
-        )
-        best, loss_reached = result.x, float(result.fun)
+        if fit.is_watched:
+            begin()
+        while changed:  # a callback has frozen or set weights: begin with another function
+            (best, moves), changed, done = look(), False, progress.n_iter
+            result = scipy.optimize.minimize(
+                loss_and_gradient,
+                best[moves],
+                method="L-BFGS-B",
+                jac=True,
+                callback=record,
+                options={
+                    "maxfun": params.max_fun,
+                    "maxiter": params.max_iter - done,
+                    "gtol": params.tol,
+                },
+            )
+        best[moves] = result.x
+        loss_reached = float(result.fun)
         if halted and not fit.is_stopped:
             _warn_of_time(params.max_time, progress.n_iter)
         elif not halted:
-            progress.n_iter = min(result.nit, params.max_iter)
+            progress.n_iter = min(done + result.nit, params.max_iter)
             _warn_of_failure(result, progress.n_iter, params.max_iter)
     except KeyboardInterrupt:
         interrupted.set()

@@ -84,18 +84,36 @@ class TorchOptimizer(torch.optim.Optimizer):
     Parameters
     ----------
     ours : sklmlp.train.optimizers.Optimizer
+    network : Network
+        What a callback has frozen of it keeps its weights and moments.
     """
 
-    def __init__(self, ours):
+    def __init__(self, ours, network):
         defaults = dict(ours.group)
         ours.group["params"] = [ours.flat]
         super().__init__([ours.group], defaults)
         self.state[ours.flat].update(ours.moments)
         self.ours, self.together = ours, UpdateTogether([ours], ours.flat.detach(), ours.flat.grad)
+        self.network, self.missed = network, None
 
     def step(self, closure=None):
-        """Update the flat tensor from its gradient."""
-        self.together.step()
+        """Update the flat tensor from its gradient, or those parts of it that are not frozen."""
+        frozen = self.network.frozen()
+        if self.missed is None:
+            if not any(frozen):
+                self.together.step()
+                return
+            self.missed = [0] * len(frozen)  # steps, so that Adam corrects for those it has taken
+        ours, step = self.ours, torch.zeros((), device=self.ours.flat.device)
+        flat, gradient = ours.flat.detach(), ours.flat.grad
+        for k, part in enumerate(self.network.segments):
+            if frozen[k]:
+                self.missed[k] += 1
+                continue
+            moments = [moment[part] for moment in ours.moments.values()]
+            t = ours.t + 1 - self.missed[k]
+            ours.update_tensors([flat[part]], [gradient[part]], moments, [step], t, ours.group)
+        ours.t += 1
 
     def begin_epoch(self):
         """Nothing to take note of: each step looks at the options."""
@@ -108,11 +126,13 @@ class TorchOptimizer(torch.optim.Optimizer):
             state[name] = moment.copy_(state[name])
 
 
-def _as_torch(optimizer):
+def _as_torch(optimizer, network):
     """The `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
     if optimizer is None:
         return None
-    return optimizer.optimizer if isinstance(optimizer, TorchSolver) else TorchOptimizer(optimizer)
+    if isinstance(optimizer, TorchSolver):
+        return optimizer.optimizer
+    return TorchOptimizer(optimizer, network)
 
 
 class SkorchEvents(Events):
@@ -127,7 +147,7 @@ class SkorchEvents(Events):
         As the user gave them, checked; `held_out` is None without early stopping.
     """
 
-    follows_batches = True
+    follows_batches, is_within_epoch = True, False
 
     def __init__(self, estimator, fit, training, held_out):
         self.net = Net(
@@ -143,9 +163,10 @@ class SkorchEvents(Events):
             predict_nonlinearity=fit.loss.link,
             answer=estimator._answer,
             classes=getattr(estimator, "classes_", None),
-            our_optimizer=lambda: _as_torch(fit.optimizer),
+            our_optimizer=lambda: _as_torch(fit.optimizer, fit.network),
         ).initialize()
-        self.optimizer = self.net.optimizer_
+        self.optimizer, self.network = self.net.optimizer_, fit.network
+        self.constants = [p for p in fit.network.module.parameters() if not p.requires_grad]
         self.data = {"train": training, "valid": held_out}
         history = fit.progress.history
         for record in history:
@@ -179,13 +200,21 @@ class SkorchEvents(Events):
         self._notify("on_train_begin", X=X, y=y)
 
     def begin_epoch(self):
+        self.is_within_epoch = True
         self._notify("on_epoch_begin", **self._datasets())
+        if any(p.requires_grad for p in self.constants):
+            raise ValueError(
+                "A callback unfroze a parameter that the module's constructor had frozen, which "
+                "is no part of the training. Freeze it by a callback too, such as "
+                "skorch.callbacks.Freezer."
+            )
         if not self.on_batches:
             self.net.history.new_batch()  # an empty one: Checkpoint looks for the last
 
     def begin_batch(self, batch):
         if self.on_batches:
             self._notify("on_batch_begin", batch=(batch.x, batch.y), training=True)
+        self.network.put_gradients()
 
     def gradient_computed(self, batch):
         if self.on_batches:
@@ -193,6 +222,7 @@ class SkorchEvents(Events):
             self._notify(
                 "on_grad_computed", named_parameters=named, batch=(batch.x, batch.y), training=True
             )
+        self.network.take_gradients()
 
     def end_batch(self, batch):
         if self.on_batches:
@@ -206,8 +236,11 @@ class SkorchEvents(Events):
     def end_epoch(self, record):
         self._record({k: v for k, v in record.items() if k != "epoch"})
         self._notify("on_epoch_end", **self._datasets())
+        self.is_within_epoch = False
 
     def end_training(self):
+        if self.is_within_epoch:  # L-BFGS may end where another iteration was to begin
+            self.net.history.pop()
         X, y = self.data["train"]
         self._notify("on_train_end", X=X, y=y)
 

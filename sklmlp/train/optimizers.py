@@ -229,7 +229,7 @@ def make_optimizer(network, params):
     elif name == "sgd":
         optimizer = SGD(network.flat, lr, params.momentum, params.nesterovs_momentum)
     else:
-        optimizer = TorchSolver(name, network, float(lr), params.solver_params or {})
+        optimizer = TorchSolver(name, network, lr, params.solver_params or {})
     optimizer.schedule = Schedule.of(params)
     return optimizer
 

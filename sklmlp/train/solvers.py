@@ -29,7 +29,7 @@ ELEMENTWISE = {
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
 NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
-"""Arguments of torch's classes that are ours to give, or that would undo a fit."""
+"""Optimizer arguments that users may not set: a fit sets them, or they would break training."""
 
 
 def solver_name(solver):
@@ -54,7 +54,7 @@ def solver_name(solver):
 
 
 def check_solver(params):
-    """Check the parameters of an estimator that go with its solver.
+    """Check the name of the solver and the arguments that are given for it.
 
     Parameters
     ----------
@@ -67,11 +67,6 @@ def check_solver(params):
         If the solver is not known, or does not take what is given for it.
     """
     name, given = solver_name(params.solver), params.solver_params or {}
-    if name == "lbfgs" and params.max_grad_norm is not None:
-        raise ValueError(
-            f"max_grad_norm={params.max_grad_norm!r} is of no use to solver='lbfgs', whose line "
-            "search needs the gradient as it is; use max_grad_norm=None or another solver."
-        )
     if name in OURS:
         if given:
             raise ValueError(
@@ -116,6 +111,7 @@ class TorchSolver:
 
     def __init__(self, name, network, lr, arguments):
         self.solver, self.t = name, 0
+        self.network, self.arguments, self.parts = network, arguments, []
         try:
             self.optimizer = _construct(name, network, lr, arguments)
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
@@ -137,13 +133,74 @@ class TorchSolver:
         """Nothing to take note of: torch looks at the options at each step."""
 
     def step(self):
-        """One step from the gradients as they are."""
-        self.optimizer.step()
+        """One step from the gradients as they are; what a callback has frozen stays."""
+        frozen = self.network.frozen()
+        if any(frozen) and not self.parts and self.solver in ELEMENTWISE:
+            self._split()
+        parameters = self.parts or (self.network.learned if any(frozen) else [])
+        gradients = [p.grad for p in parameters]
+        for p, is_frozen in zip(parameters, frozen, strict=False):
+            if is_frozen:
+                p.grad = None  # torch passes it over, decay and moments included
+        try:
+            self.optimizer.step()
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise ValueError(
+                f"solver {self.solver!r} fails with learning_rate_init={self.lr!r} and "
+                f"solver_params={self.arguments!r}: {error}"
+            ) from error
+        for p, gradient in zip(parameters, gradients, strict=True):
+            p.grad = gradient
         self.t += 1
+
+    def _split(self):
+        """Give each parameter of the network its own part of the optimizer's two long ones."""
+        segments, n = self.network.segments, self.network.n_coefs
+        for group in self.optimizer.param_groups:
+            (long,) = group["params"]
+            first = 0 if long.data_ptr() == self.network.flat.data_ptr() else n
+            state, group["params"] = self.optimizer.state.pop(long, {}), []
+            for each in segments:
+                part = slice(each.start - first, each.stop - first)
+                if part.start < 0 or part.stop > len(long):
+                    continue
+                p = torch.nn.Parameter(long.detach()[part])
+                p.grad = long.grad[part]
+                if state:
+                    self.optimizer.state[p] = {
+                        name: value[part] if value.ndim else value.clone()
+                        for name, value in state.items()
+                    }
+                group["params"].append(p)
+                self.parts.append(p)
+
+    def _join(self):
+        """Undo `_split`; counts of steps are then those of the part that has taken the most."""
+        flat, gradient, n = self.network.flat.detach(), self.network.gradient, self.network.n_coefs
+        for group in self.optimizer.param_groups:
+            parts = group["params"]
+            is_first = parts[0].data_ptr() == flat.data_ptr()
+            part = slice(0, n) if is_first and n else slice(n, None)
+            long = torch.nn.Parameter(flat[part])
+            long.grad = gradient[part]
+            states = [self.optimizer.state.pop(p, {}) for p in parts]
+            most = max(states, key=lambda state: float(state.get("step", 0)))
+            self.optimizer.state[long] = {
+                name: torch.cat(
+                    [s.get(name, p.detach() * 0) for p, s in zip(parts, states, strict=True)]
+                )
+                if value.ndim
+                else value
+                for name, value in most.items()
+            }
+            group["params"] = [long]
+        self.parts = []
 
     @property
     def options(self):
         """Rate, betas and so on, as plain Python."""
+        if self.parts:
+            self._join()
         return {"lr": self.lr, "param_groups": self.optimizer.state_dict()["param_groups"]}
 
     @property

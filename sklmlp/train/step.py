@@ -50,7 +50,8 @@ class AutogradStep:
         """Add the gradient of the scaled losses of some rows to the network's."""
         z = self.network(x)
         logits.copy_(z.detach())
-        z.backward(self.fit.loss.gradient(z.detach(), y).mul_(scale))
+        if z.requires_grad:  # not where a callback has frozen everything
+            z.backward(self.fit.loss.gradient(z.detach(), y).mul_(scale))
 
     def penalise(self, weight_sum, penalty):
         """Add the gradient of alpha / (2 weight_sum) times the squared coefs."""

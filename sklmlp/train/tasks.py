@@ -87,6 +87,8 @@ class TaskEvents(Events):
     def __init__(self, parent, own, lock, kwargs):
         self.parent, self.own, self.lock, self.kwargs = parent, own, lock, kwargs
 
+    epoch = None
+
     def begin_training(self):
         self._tell(self.own, "call_on_fit_task_begin")
 
@@ -97,8 +99,10 @@ class TaskEvents(Events):
     def end_epoch(self, record):
         if self._tell(self.epoch, "call_on_fit_task_end"):
             self.stopped = True
+        self.epoch = None
 
     def end_training(self):
+        self._tell(self.epoch, "call_on_fit_task_end")  # one that was begun in vain
         self._tell(self.own, "call_on_fit_task_end")
 
     def _tell(self, task, hook):

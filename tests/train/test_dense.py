@@ -108,7 +108,7 @@ def test_sample_weights_reach_both_steps(activation, plain):
 def test_what_has_parameters_or_chance_goes_to_autograd(activation):
     """Activations that learn or draw are not stepped by hand."""
     y = TARGETS["binary"][2]
-    model = MLPClassifier((8,), activation=activation, max_iter=1, solver="lbfgs")
+    model = MLPClassifier((8,), activation=activation, max_iter=1)
     model.fit(X, y)
     assert not stacks.can_step_by_hand(model._spec)
 
