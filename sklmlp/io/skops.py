@@ -1,10 +1,12 @@
 """skops files from anybody: refused with a ValueError, or loaded without running code."""
 
+import inspect
 import io
 import itertools
 import json
 
 import scipy.sparse as sp
+from sklearn import metrics
 
 from sklmlp.io.archive import read_members, write_members
 
@@ -33,8 +35,16 @@ OF_SCIKIT_LEARN = (
       for name in ("KFold", "StratifiedKFold", "ShuffleSplit", "StratifiedShuffleSplit",
                    "RepeatedKFold", "RepeatedStratifiedKFold", "GroupKFold", "LeaveOneOut")),
     "sklearn.utils._bunch.Bunch",
+    *(f"sklearn.utils._metadata_requests.{name}"
+      for name in ("MetadataRequest", "MethodMetadataRequest")),
+    *sorted(f"{metric.__module__}.{metric.__name__}" for metric in vars(metrics).values()
+            if inspect.isfunction(metric) and metric.__module__.startswith("sklearn.metrics.")),
 )  # fmt: skip
-"""What scikit-learn's own estimators consist of beside what skops trusts: none of it acts."""
+"""What scikit-learn's own estimators consist of beside what skops trusts: none of it acts.
+
+Trees, the trees of neighbors and splines are not among them: their compiled code trusts the numbers
+that it is given, and a hostile file could end the process.
+"""
 
 LOADERS = {
     *("JsonNode", "DictNode", "DefaultDictNode", "ListNode", "SetNode", "TupleNode", "SliceNode"),
