@@ -101,7 +101,11 @@ def _minor(version):
 def columns(records):
     """A list of dicts as a dict of lists, None where a dict has no such entry: half the bytes."""
     names = dict.fromkeys(name for record in records for name in record)
-    return {name: [record.get(name) for record in records] for name in names}
+    return {name: [_plain(record.get(name)) for record in records] for name in names}
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def records(columns):

@@ -164,7 +164,8 @@ def _check_layers(plain, n_hidden):
     """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
     params, module = plain.get("loss_params", {}), plain.get("module")
     _demand(
-        isinstance(params, dict) and all(v is None or isinstance(v, Real | str) for v in params.values()),
+        isinstance(params, dict)
+        and all(v is None or isinstance(v, Real | str) for v in params.values()),
         f"_spec['loss_params'] is {params!r:.80}.",
     )
     _demand(
@@ -266,7 +267,10 @@ def _check_optimizer(state, spec):
             isinstance(moment, np.ndarray),
             f"_optimizer['moments'][{name!r:.80}] is {type(moment).__name__}, no array.",
         )
-    _demand(_is_rate(options.get("lr")), f"the learning rate of _optimizer is {options.get('lr')!r:.80}.")
+    _demand(
+        _is_rate(options.get("lr")),
+        f"the learning rate of _optimizer is {options.get('lr')!r:.80}.",
+    )
     if solver not in OPTIONS:
         groups = options.get("param_groups")
         _demand(
@@ -288,7 +292,9 @@ def _check_optimizer(state, spec):
     arrays += [array for each in state["_extras"] for array in each.values()]
     size, dtype = sum(array.size for array in arrays), arrays[0].dtype
     for name, moment in moments.items():
-        right = moment.ndim == 1 and moment.dtype.kind == "f" and (moment.size == size or not is_known)
+        right = (
+            moment.ndim == 1 and moment.dtype.kind == "f" and (moment.size == size or not is_known)
+        )
         _demand(
             right,
             f"the moment {name!r} of _optimizer is {moment.dtype} of the shape {moment.shape}, and "
@@ -313,8 +319,10 @@ def _is_share(value):
 
 
 def _are_betas(value):
-    return isinstance(value, list | tuple) and len(value) == 2 and all(
-        _is_share(beta) and beta < 1 for beta in value
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(_is_share(beta) and beta < 1 for beta in value)
     )
 
 

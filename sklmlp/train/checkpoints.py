@@ -134,7 +134,9 @@ def check(fit, snapshot):
         )
     _check_random_state(snapshot["rng"])
     _check_like(
-        "generator", snapshot["generator"], [_plain(g.get_state()) for g in _generators(fit.network)]
+        "generator",
+        snapshot["generator"],
+        [_plain(g.get_state()) for g in _generators(fit.network)],
     )
 
 
@@ -164,8 +166,7 @@ def _check_progress(fit, progress):
         _demand(all(isinstance(v, float) for v in columns[name]), f"{name} has other than numbers")
     for record in columns["history"]:
         _demand(
-            isinstance(record, dict)
-            and all(isinstance(v, int | float) for v in record.values()),
+            isinstance(record, dict) and all(isinstance(v, int | float) for v in record.values()),
             f"history has {record!r:.80}",
         )
     n_epochs = len(fit.progress.loss_curve) + n_iter  # with those that a warm start continues
@@ -206,7 +207,9 @@ def _check_optimizer(fit, state, may_overflow):
 def _check_options(where, options, own):
     """The same options, of which a rate may have moved; in them everything is a plain value."""
     if isinstance(own, dict):
-        _demand(isinstance(options, dict) and set(options) == set(own), f"{where} has other entries")
+        _demand(
+            isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
+        )
         for name, value in own.items():
             _check_options(f"{where}[{name!r}]", options[name], value)
     elif isinstance(own, list | tuple):

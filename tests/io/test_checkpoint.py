@@ -505,7 +505,7 @@ def test_weights_that_were_changed_fail_the_checksum(kept, path):
         arrays[array_of(header, "flat")] *= 2
 
     rewritten(path, double, sign=False)
-    with pytest.raises(ValueError, match="is damaged: its checksum is '[0-9a-f]{64}', that of"):
+    with pytest.raises(ValueError, match=r"is damaged: its checksum is '[0-9a-f]{64}', that of"):
         model.fit(X, y)
 
 

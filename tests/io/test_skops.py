@@ -303,7 +303,7 @@ def test_what_inflates_beyond_its_size_is_not_followed():
         data[start : start + 4] = (10).to_bytes(4, "little")
 
     def load():
-        with pytest.raises(ValueError, match="'schema.json' in the archive is damaged: Bad CRC"):
+        with pytest.raises(ValueError, match=r"'schema.json' in the archive is damaged: Bad CRC"):
             loaded(bytes(data))
 
     assert peak_of(load) < 2**23

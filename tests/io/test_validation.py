@@ -80,10 +80,16 @@ NAN = np.full((5, 8), np.nan)
             "coefs_ and intercepts_ have the dtypes float64, int64; one of float32 and float64",
         ),
         ({"coefs_": [[1.0], [2.0], [3.0]]}, r"coefs_\[0\] is list, no array\.$"),
-        ({"_spec": DROPPED}, r"it has _extras, _optimizer, coefs_, history_, intercepts_ and no _spec"),
+        (
+            {"_spec": DROPPED},
+            r"it has _extras, _optimizer, coefs_, history_, intercepts_ and no _spec",
+        ),
         ({"estimators_": []}, r"it has both a network and estimators_\.$"),
         ({"n_outputs_": 4}, r"n_outputs_ is 4, and its network has 3\.$"),
-        ({"out_activation_": "identity"}, "out_activation_ is 'identity', and its loss has 'softmax'"),
+        (
+            {"out_activation_": "identity"},
+            "out_activation_ is 'identity', and its loss has 'softmax'",
+        ),
         ({"loss_": "low"}, r"loss_ is 'low'\.$"),
         ({"_partly_fitted": DROPPED}, r"_partly_fitted is False\.$"),
         ({"_no_improvement_count": -1}, r"_no_improvement_count is -1\.$"),
@@ -171,7 +177,11 @@ def test_an_optimizer_that_cannot_go_on_is_refused(state, path, value, reason):
         ("hidden", [8, -4], "_spec['hidden'] is [8, -4]."),
         ("hidden", [8, 10**15], "coefs_[1] has the shape (8, 4), and its network asks for "),
         ("activations", ["prelu"], "_spec has 2 hidden layers and 1 activations."),
-        ("activations", ["prelu", "no such"], "its _spec describes no network: activation 'no such'"),
+        (
+            "activations",
+            ["prelu", "no such"],
+            "its _spec describes no network: activation 'no such'",
+        ),
         (
             "activations",
             ["prelu", ("elu", {"slope": 1})],
