@@ -14,8 +14,7 @@ from sklearn.base import ClassifierMixin
 from sklmlp.io.checksum import is_learnt
 from sklmlp.io.state import records, spec_from_portable
 from sklmlp.losses import LOSSES
-from sklmlp.nn import learned_shapes
-from sklmlp.nn.layers import NORMALIZATIONS
+from sklmlp.nn import NORMALIZATIONS, learned_shapes
 
 ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_")
 

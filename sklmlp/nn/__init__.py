@@ -1,7 +1,7 @@
 """Networks: their plain description, their weights and their torch modules."""
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
-from sklmlp.nn.layers import EPSILON, dropout_rates
+from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
 from sklmlp.nn.network import Network, is_turned
 from sklmlp.nn.options import check_options, check_same_layers, check_trainable
 from sklmlp.nn.predictor import Predictor, make_predictor
@@ -10,6 +10,7 @@ from sklmlp.nn.stack import assemble, learned_shapes
 
 __all__ = [
     "EPSILON",
+    "NORMALIZATIONS",
     "Choice",
     "Network",
     "Predictor",
