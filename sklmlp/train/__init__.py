@@ -11,7 +11,7 @@ from sklmlp.train.memory import explained_memory, in_chunks
 from sklmlp.train.net import Events, SkorchEvents
 from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
-from sklmlp.train.schedules import NAMES as SCHEDULES
+from sklmlp.train.schedules import SCHEDULES
 from sklmlp.train.solvers import check_solver, solver_name
 from sklmlp.train.stacks import train
 from sklmlp.train.tasks import BOOKKEEPING, AllEvents, CallbackSupportMixin, FitTasks

@@ -10,7 +10,7 @@ DECAYS = {
 }
 """What is left of the rate at the share q of the steps after the warm-up."""
 
-NAMES = (*DECAYS, "one_cycle")
+SCHEDULES = (*DECAYS, "one_cycle")
 
 
 def factor(name, step, n_steps, warmup_fraction=0.0):
@@ -19,7 +19,7 @@ def factor(name, step, n_steps, warmup_fraction=0.0):
     Parameters
     ----------
     name : str
-        One of NAMES.
+        One of SCHEDULES.
     step, n_steps : int
         The number of the step, from 0, and of all of them; a step behind the last is the last.
     warmup_fraction : float, default=0.0
@@ -61,7 +61,7 @@ class Schedule:
     Parameters
     ----------
     name : str
-        One of NAMES.
+        One of SCHEDULES.
     rate : float
         The full rate.
     warmup_fraction : float
@@ -77,7 +77,7 @@ class Schedule:
     @classmethod
     def of(cls, params):
         """The schedule that an estimator's parameters ask for; None if rates change otherwise."""
-        if params.learning_rate not in NAMES:
+        if params.learning_rate not in SCHEDULES:
             return None
         return cls(
             params.learning_rate,

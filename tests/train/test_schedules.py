@@ -8,7 +8,7 @@ from sklearn.base import clone
 from torch.optim import lr_scheduler
 
 from sklmlp import MLPRegressor, train
-from sklmlp.train.schedules import DECAYS, NAMES, factor
+from sklmlp.train.schedules import DECAYS, SCHEDULES, factor
 from sklmlp.watching import Part
 from tests.tables import make, make_table
 from tests.train.plain_torch import (
@@ -90,7 +90,7 @@ def test_warm_up_is_torchs(name, warmup):
 
 @pytest.mark.parametrize("warmup_fraction", [0.0, 0.13, 0.5, 0.999])
 @pytest.mark.parametrize("n_steps", [1, 2, 3, 10])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEDULES)
 def test_short_schedules(name, n_steps, warmup_fraction):
     """However few the steps, each has a rate above 0 and up to the full one; the last one stays."""
     rates = [factor(name, step, n_steps, warmup_fraction) for step in range(n_steps + 2)]
@@ -100,7 +100,7 @@ def test_short_schedules(name, n_steps, warmup_fraction):
 
 @pytest.mark.parametrize("activation", ["tanh", "prelu"])  # by hand, and by autograd
 @pytest.mark.parametrize("solver", ["sgd", "adamw", "muon"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEDULES)
 def test_fits_follow_torchs_scheduler(name, solver, activation):
     """Ten steps are those of plain torch with its scheduler; sgd's buffer is not rescaled."""
     params = {**PARAMS, "activation": activation, "solver": solver, "learning_rate": name}
@@ -150,7 +150,7 @@ def test_a_warm_start_begins_the_schedule_anew():
 
 @pytest.mark.parametrize("params", [{}, {"max_grad_norm": 0.1}], ids=str)
 @pytest.mark.parametrize("solver", ["adam", "sgd"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", SCHEDULES)
 def test_an_ensemble_follows_it_together(name, solver, params):
     """Each network of a stack ends as if alone, also after others have left it."""
     X, y = make_table("multiclass")
@@ -187,7 +187,7 @@ def test_a_stack_of_different_schedules(solver):
             assert_allclose(got.numpy(), expected, 1e-9, 1e-12)
 
 
-@pytest.mark.parametrize("name", ["invscaling", "adaptive", *NAMES])
+@pytest.mark.parametrize("name", ["invscaling", "adaptive", *SCHEDULES])
 def test_where_a_schedule_is_of_no_effect(name):
     """lbfgs has no rate; scikit-learn's own two are for sgd."""
     solver = "adamw" if name in ("invscaling", "adaptive") else "lbfgs"
