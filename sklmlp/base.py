@@ -487,7 +487,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         networks = [(fit.network.spec, fit.network.flat) for fit in fits]
         if hasattr(self, "feature_names_in_"):
             data = data | {"names of columns": self.feature_names_in_}
-        file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks))
+        schedule = self.learning_rate in train.SCHEDULES
+        file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks, schedule))
         return train.Checkpoints(fits, self.checkpoint_every, file)
 
     def _members(self, anew):

@@ -204,9 +204,11 @@ class Fitted(BaseEstimator):
 
     def __getstate__(self):
         state = vars(self).copy()
+        for name in {*self._get_param_names()} & {*state} - {"module_params"}:
+            state[name] = io.portable_parameter(state[name])
         state["activation"] = io.portable_activation(self.activation)
-        for network in state.get("estimators_", ()):
-            io.portable_spec(network._spec)  # refuses what cannot be saved, with our words
+        if "estimators_" in state:
+            state["estimators_"] = [network.__getstate__() for network in self.estimators_]
         if "_spec" in state:
             state["_spec"] = io.portable_spec(self._spec)
             state["history_"] = io.columns(self.history_)
@@ -216,7 +218,10 @@ class Fitted(BaseEstimator):
         return io.stamped(state)
 
     def __setstate__(self, state):
-        state = io.checked(io.unstamped(state, type(self).__name__), self)
+        state = io.unstamped(state, type(self).__name__)
+        if isinstance(state.get("estimators_"), list):
+            state["estimators_"] = [self._member(each) for each in state["estimators_"]]
+        state = io.checked(state, self)
         if "_optimizer" in state:
             try:
                 state["_optimizer"] = train.OptimizerState(**state["_optimizer"])
@@ -225,6 +230,14 @@ class Fitted(BaseEstimator):
                     f"The _optimizer of this state has other entries: {error}"
                 ) from error
         vars(self).update(state)
+
+    def _member(self, state):
+        """A network of an ensemble; before format 3 it is an estimator already."""
+        if not isinstance(state, dict):
+            return state
+        member = type(self).__new__(type(self))
+        member.__setstate__(state)
+        return member
 
     def __deepcopy__(self, memo):
         twin = type(self).__new__(type(self))

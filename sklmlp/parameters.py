@@ -230,7 +230,6 @@ DEPENDENCES = [
     Dependence("quantile", 0.5, "loss", _is("quantile"), "loss='quantile'"),
     Dependence("scoring", None, "early_stopping", bool, "early_stopping=True"),
     Dependence("stratify", False, "early_stopping", bool, "early_stopping=True"),
-    Dependence("checkpoint_every", 10, "checkpoint", _is_given, "a file as checkpoint"),
     Dependence("module_params", None, "module", _is_given, "a class as module"),
     Dependence("dropout", 0.0, "module", _is_none, "module=None"),
     Dependence("normalization", None, "module", _is_none, "module=None"),

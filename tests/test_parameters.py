@@ -320,8 +320,6 @@ INEFFECTIVE = [
      "early_stopping=True, or scoring=None."),
     (MLPClassifier, {"stratify": True}, "stratify=True has no effect with early_stopping=False. "
      "Use early_stopping=True, or stratify=False."),
-    (MLPRegressor, {"checkpoint_every": 3}, "checkpoint_every=3 has no effect with "
-     "checkpoint=None. Use a file as checkpoint, or checkpoint_every=10."),
     (MLPRegressor, {"warmup_fraction": 0.1}, "warmup_fraction=0.1 has no effect with "
      "learning_rate='constant'. Use learning_rate='cosine', or warmup_fraction=0.0."),
     (MLPRegressor, {"max_grad_norm": 1, "solver": "lbfgs"}, "max_grad_norm=1.0 has no effect with "

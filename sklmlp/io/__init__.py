@@ -7,6 +7,7 @@ from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     columns,
     portable_activation,
+    portable_parameter,
     portable_spec,
     stamped,
     unstamped,
@@ -20,6 +21,7 @@ __all__ = [
     "identity",
     "load_skops",
     "portable_activation",
+    "portable_parameter",
     "portable_spec",
     "register_onnx_converter",
     "stamped",

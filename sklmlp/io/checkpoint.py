@@ -1,24 +1,35 @@
 """Checkpoint files: plain values and arrays in an .npz, written whole or not at all."""
 
+import errno
+import glob
 import io
 import json
 import os
+import pickle
 import re
-import zipfile
+import time
+import uuid
 
 import numpy as np
 import scipy.sparse as sp
 
-from sklmlp.io.archive import opened
+from sklmlp.io.archive import read_members, write_members
 from sklmlp.io.checksum import fingerprint
+from sklmlp.io.state import portable_parameter
 
-FORMAT = 1
+FORMAT = 2
+
+ABANDONED_AFTER = 3600
+"""Seconds after which a file that was begun is that of a process which is no more."""
 
 _UNRELATED = {"checkpoint", "checkpoint_every", "verbose", "max_time", "activation"}
-"""Parameters that leave the numbers of a fit alone, or that its network tells better."""
+"""Parameters that leave the numbers of a fit alone, or that its network tells better.
+
+So does `max_iter`, unless a schedule of the learning rate is laid out over it.
+"""
 
 
-def identity(estimator, data, networks):
+def identity(estimator, data, networks, lays_out_schedule=False):
     """What makes a fit the same one when it is started again, each in a few words.
 
     Parameters
@@ -28,6 +39,8 @@ def identity(estimator, data, networks):
         What it is fitted to; sparse matrices and None included.
     networks : list of (Spec, tensor)
         Each network and the weights that it starts from.
+    lays_out_schedule : bool, default=False
+        Whether learning rates depend on `max_iter`.
 
     Returns
     -------
@@ -35,8 +48,9 @@ def identity(estimator, data, networks):
     """
     facts = {"estimator": type(estimator).__name__}
     for name, value in estimator.get_params(deep=False).items():
-        if name not in _UNRELATED:
-            facts[name] = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+        if name not in _UNRELATED and (name != "max_iter" or lays_out_schedule):
+            plain = repr(portable_parameter(value))
+            facts[name] = re.sub(r" at 0x[0-9a-fA-F]+", "", plain)
     for name, values in data.items():
         facts[name] = _described(values)
     facts["network"] = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(networks[0][0].without_arrays()))
@@ -58,6 +72,9 @@ def _described(values):
 class CheckpointFile:
     """Where a fit's course is kept.
 
+    Processes that write to one path at the same time never mix what they write: each has temporary
+    files of its own, and the one that finds the file of another in place of its own gives up.
+
     Parameters
     ----------
     path : str or path
@@ -66,15 +83,42 @@ class CheckpointFile:
 
     Raises
     ------
+    ValueError
+        If the path can be no file's.
     FileNotFoundError
         If there is no folder for it.
     """
 
     def __init__(self, path, identity):
         self.path, self.identity = os.fspath(path), identity
-        folder = os.path.dirname(os.path.abspath(self.path))
-        if not os.path.isdir(folder):
-            raise FileNotFoundError(f"checkpoint={self.path!r}: there is no folder {folder!r}.")
+        if not self.path:
+            raise ValueError("checkpoint='' names no file; pass a path, or None for no checkpoint.")
+        if os.path.exists(self.path) and not os.path.isfile(self.path):
+            raise ValueError(f"checkpoint={self.path!r} is not a regular file.")
+        self.folder = os.path.dirname(os.path.abspath(self.path))
+        if not os.path.isdir(self.folder):
+            raise FileNotFoundError(
+                f"checkpoint={self.path!r}: there is no folder {self.folder!r}."
+            )
+        self._mine = None
+        self._remove_abandoned()
+
+    def _remove_abandoned(self):
+        """Remove what processes had begun to write when they were killed."""
+        for part in glob.glob(f"{glob.escape(os.path.abspath(self.path))}.*.part"):
+            try:
+                if time.time() - os.stat(part).st_mtime > ABANDONED_AFTER:
+                    os.remove(part)
+            except OSError:  # another process was quicker, or it is not ours to remove
+                pass
+
+    def _mark(self):
+        """What tells the file that is there from one that another process writes; None if none."""
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return None
+        return there.st_ino, there.st_size, there.st_mtime_ns
 
     def write(self, content):
         """Replace the file by one with this content, or leave it as it is.
@@ -89,23 +133,30 @@ class CheckpointFile:
             If it cannot be written; the file of before is whole.
         """
         arrays = []
-        header = json.dumps(
-            {
-                "format": FORMAT,
-                "identity": self.identity,
-                "content": _without_arrays(content, arrays),
-            }
-        )
-        arrays = {f"array_{i}": array for i, array in enumerate(arrays)}
-        header = np.frombuffer(header.encode(), np.uint8)
-        part = f"{self.path}.part"
+        header = {
+            "format": FORMAT,
+            "identity": self.identity,
+            "content": _without_arrays(content, arrays),
+        }
+        header["checksum"] = fingerprint([header, arrays])
+        members = {f"array_{i}.npy": array for i, array in enumerate(arrays)}
+        members["header.npy"] = np.frombuffer(json.dumps(header).encode(), np.uint8)
+        if self._mark() not in (None, self._mine):
+            raise OSError(
+                errno.EBUSY,
+                "Another process writes its checkpoints to this path since this fit began. Give "
+                "each fit a path of its own",
+                self.path,
+            )
+        part = f"{self.path}.{uuid.uuid4().hex}.part"
         try:
-            with open(part, "wb") as file:
-                _write_arrays(file, {"header": header} | arrays)
+            with open(part, "xb") as file:
+                write_members(file, members)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, self.path)
-            _sync_folder(os.path.dirname(os.path.abspath(self.path)))
+            self._mine = self._mark()
+            _sync_folder(self.folder)
         except OSError as error:
             if os.path.exists(part):
                 os.remove(part)
@@ -124,17 +175,18 @@ class CheckpointFile:
         ValueError
             If the file is damaged, is none of ours, or belongs to another fit.
         """
-        if not os.path.exists(self.path):
+        self._mine = self._mark()
+        if self._mine is None:
             return None
         try:
-            with opened(self.path, os.path.getsize(self.path)) as archive:
-                arrays = {
-                    name.removesuffix(".npy"): np.lib.format.read_array(
-                        io.BytesIO(archive.read(name)), allow_pickle=False
-                    )
-                    for name in archive.namelist()
-                }
-            header = json.loads(arrays["header"].tobytes())
+            members = read_members(self.path, os.path.getsize(self.path))
+            arrays = {
+                name.removesuffix(".npy"): np.lib.format.read_array(
+                    io.BytesIO(content), allow_pickle=False
+                )
+                for name, content in members.items()
+            }
+            header = json.loads(arrays.pop("header").tobytes())
             written, theirs = header["format"], dict(header["identity"])
         except OSError:
             raise
@@ -145,13 +197,18 @@ class CheckpointFile:
         if written != FORMAT:
             raise ValueError(
                 f"checkpoint={self.path!r} has format {written!r:.80}; this version of sklmlp "
-                f"reads format {FORMAT}."
+                f"reads format {FORMAT}. Remove the file to start anew."
             )
-        self._compare(theirs)
         try:
-            return _with_arrays(header["content"], arrays)
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise ValueError(f"checkpoint={self.path!r} is damaged: {error!r}") from error
+            expected = header.pop("checksum", None)
+            found = fingerprint([header, [arrays[f"array_{i}"] for i in range(len(arrays))]])
+            if found != expected:
+                raise ValueError(f"its checksum is {expected!r:.80}, that of its content {found!r}")
+            content = _with_arrays(header["content"], arrays)
+        except (KeyError, TypeError, ValueError, RecursionError, pickle.PicklingError) as error:
+            raise ValueError(f"checkpoint={self.path!r} is damaged: {error}") from error
+        self._compare(theirs)
+        return content
 
     def _compare(self, theirs):
         names = [n for n in self.identity | theirs if self.identity.get(n) != theirs.get(n)]
@@ -161,18 +218,13 @@ class CheckpointFile:
                 "here"
                 for name in names
             )
+            schedule = ""
+            if "max_iter" in names:
+                schedule = " The schedule of the learning rate is laid out over max_iter."
             raise ValueError(
-                f"checkpoint={self.path!r} belongs to another fit: {differences}. Remove the file "
-                "or choose another path to start anew."
+                f"checkpoint={self.path!r} belongs to another fit: {differences}.{schedule} Remove "
+                "the file or choose another path to start anew."
             )
-
-
-def _write_arrays(file, arrays):
-    """Write an .npz; `numpy.savez` may leave an archive open where the disk is full."""
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
-                np.lib.format.write_array(part, array, allow_pickle=False)
 
 
 def _sync_folder(folder):

@@ -1,8 +1,12 @@
 """What an estimator is made of when it travels: plain Python and NumPy arrays, with a stamp."""
 
+import os
 import pickle
-from dataclasses import asdict
+from collections.abc import Collection, Mapping
+from dataclasses import fields
+from numbers import Integral, Real
 
+import numpy as np
 import sklearn
 import torch
 from sklearn.exceptions import InconsistentVersionWarning
@@ -10,11 +14,14 @@ from torch import nn
 
 from sklmlp._version import __version__
 from sklmlp.caller import warn
-from sklmlp.io.checksum import checksum
+from sklmlp.io.checksum import check_extent, checksum
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
 
-FORMAT = 2
-"""The layout of the state; a reader knows this one and all before it. Format 1 has no checksum."""
+FORMAT = 3
+"""The layout of the state; a reader knows this one and all before it.
+
+Format 1 has no checksum; that of format 2 covers less; both keep an ensemble's networks as objects.
+"""
 
 
 def stamped(state):
@@ -35,13 +42,14 @@ def unstamped(state, estimator_name):
     ------
     ValueError
         If the state has no stamp, one of a newer format than this version knows, or another
-        checksum than its spec and arrays have.
+        checksum than what it describes has; or if it is nested without end.
     """
     if not isinstance(state, dict) or not all(isinstance(name, str) for name in state):
         raise ValueError(
             f"This is no state of {estimator_name}: it takes a dict with names as keys, got "
             f"{type(state).__name__}."
         )
+    check_extent(state)
     state = dict(state)
     written = state.pop("_format", None)
     if type(written) is not int or written < 1:
@@ -55,10 +63,10 @@ def unstamped(state, estimator_name):
             f"{__version__} reads formats up to {FORMAT}. Install sklmlp {writer} to load it."
         )
     expected = state.pop("_checksum", None)
-    if written > 1 and expected != checksum(state):
+    if written > 1 and expected != (found := _checksum_of(state, written, estimator_name)):
         raise ValueError(
             f"This state of {estimator_name} is damaged: its checksum is {expected!r:.80}, and "
-            f"that of its description and arrays is {checksum(state)!r}."
+            f"that of what it has learnt is {found!r}."
         )
     sklearn_writer = state.pop("_sklearn_version", "unknown")
     state.pop("_torch_version", None)
@@ -79,6 +87,13 @@ def unstamped(state, estimator_name):
     return state
 
 
+def _checksum_of(state, written, estimator_name):
+    try:
+        return checksum(state, written)
+    except pickle.PicklingError as error:
+        raise ValueError(f"This state of {estimator_name} cannot be loaded: {error}") from error
+
+
 def _minor(version):
     return str(version).split(".")[:2]
 
@@ -86,7 +101,11 @@ def _minor(version):
 def columns(records):
     """A list of dicts as a dict of lists, None where a dict has no such entry: half the bytes."""
     names = dict.fromkeys(name for record in records for name in record)
-    return {name: [record.get(name) for record in records] for name in names}
+    return {name: [_plain(record.get(name)) for record in records] for name in names}
+
+
+def _plain(value):
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def records(columns):
@@ -95,6 +114,32 @@ def records(columns):
     return [
         {name: v for name, v in zip(columns, row, strict=True) if v is not None} for row in rows
     ]
+
+
+def portable_parameter(value):
+    """The value of a parameter in plain Python where it means the same.
+
+    Numbers of NumPy, ranges, views of dicts, paths and torch's devices are kept as what they say.
+    """
+    if isinstance(value, np.ndarray | type):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if value is None or isinstance(value, bool | np.bool_):
+        return value if value is None else bool(value)
+    if isinstance(value, Real):
+        return int(value) if isinstance(value, Integral) else float(value)
+    if isinstance(value, torch.device):
+        return str(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {portable_parameter(name): portable_parameter(v) for name, v in value.items()}
+    if isinstance(value, tuple):
+        return tuple(portable_parameter(each) for each in value)
+    if isinstance(value, Collection) and not isinstance(value, bytes | set | frozenset):
+        return [portable_parameter(each) for each in value]
+    return value
 
 
 def portable_activation(activation):
@@ -116,7 +161,8 @@ def portable_spec(spec):
     pickle.PicklingError
         If an activation or a user's module is one that no other process could import.
     """
-    plain = asdict(spec.without_arrays())
+    spec = spec.without_arrays()
+    plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
     _importable(spec.module, "module")
     plain["activations"] = [_importable(_portable_choice(c)) for c in spec.activations]
     return plain

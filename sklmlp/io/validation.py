@@ -9,10 +9,14 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn.base import ClassifierMixin
 
+from sklmlp.io.checksum import is_learnt
 from sklmlp.io.state import records, spec_from_portable
 from sklmlp.losses import LOSSES
-from sklmlp.nn import learned_shapes
+from sklmlp.nn import NORMALIZATIONS, learned_shapes
+
+ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_")
 
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
@@ -44,10 +48,15 @@ def checked(state, estimator):
     """
     try:
         _check_names(state, type(estimator))
+        state = {name: _native(v) if is_learnt(name) else v for name, v in state.items()}
         if "_spec" in state:
-            state = _with_network(state)
+            _demand("estimators_" not in state, "it has both a network and estimators_.")
+            state = _with_network(state, isinstance(estimator, ClassifierMixin))
         elif "estimators_" in state:
             _check_ensemble(state, type(estimator))
+        else:
+            alone = sorted({*ONLY_WITH_A_SPEC} & {*state})
+            _demand(not alone, f"it has {', '.join(alone)} and no _spec of a network.")
         if "_spec" in state or "estimators_" in state:
             _check_facts(state)
     except Refused as why:
@@ -60,6 +69,17 @@ def checked(state, estimator):
 def _defaults(estimator_class):
     parameters = inspect.signature(estimator_class.__init__).parameters.values()
     return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _native(value):
+    """Arrays in this machine's order of bytes; lists and dicts with such arrays."""
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
+    if isinstance(value, dict):
+        return {name: _native(part) for name, part in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_native(part) for part in value)
+    return value
 
 
 def _demand(condition, message):
@@ -77,7 +97,7 @@ def _check_names(state, estimator_class):
         )
 
 
-def _with_network(state):
+def _with_network(state, is_classifier):
     """A single network's state with its spec and history built."""
     spec = _built_spec(state)
     _demand(
@@ -90,8 +110,14 @@ def _with_network(state):
         biases = [(fan_out,) for _, fan_out in shapes]
         _check_arrays("coefs_", state.get("coefs_"), shapes)
         _check_arrays("intercepts_", state.get("intercepts_"), biases)
+        dtypes = {array.dtype for array in [*state["coefs_"], *state["intercepts_"]]}
+        _demand(
+            len(dtypes) == 1 and dtypes <= {np.dtype(np.float32), np.dtype(np.float64)},
+            f"coefs_ and intercepts_ have the dtypes {', '.join(sorted(map(str, dtypes)))}; one of "
+            "float32 and float64 is expected.",
+        )
     _check_extras(state.get("_extras"), spec)
-    if "_targets" in state:
+    if is_classifier:
         _check_classes(state, spec.n_outputs)
     if "_optimizer" in state:
         _check_optimizer(state, spec)
@@ -117,10 +143,53 @@ def _built_spec(state):
     )
     loss = plain.get("loss")
     _demand(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
+    _check_layers(plain, len(hidden))
     try:
-        return spec_from_portable(plain)
-    except (TypeError, ValueError, RecursionError) as error:
+        spec = spec_from_portable(plain)
+        outputs = spec.loss_function.out_activation  # made of its parameters
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
         raise Refused(f"its _spec describes no network: {error}") from error
+    found = state.get("out_activation_")
+    _demand(found == outputs, f"out_activation_ is {found!r:.80}, and its loss has {outputs!r}.")
+    found = state.get("n_outputs_")
+    _demand(
+        _is_count(found) and found == spec.n_outputs,
+        f"n_outputs_ is {found!r:.80}, and its network has {spec.n_outputs}.",
+    )
+    return spec
+
+
+def _check_layers(plain, n_hidden):
+    """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
+    params, module = plain.get("loss_params", {}), plain.get("module")
+    _demand(
+        isinstance(params, dict)
+        and all(v is None or isinstance(v, Real | str) for v in params.values()),
+        f"_spec['loss_params'] is {params!r:.80}.",
+    )
+    _demand(
+        module is None or (isinstance(module, type) and issubclass(module, torch.nn.Module)),
+        f"_spec['module'] is {module!r:.80}.",
+    )
+    params = plain.get("module_params", {})
+    _demand(
+        isinstance(params, dict) and all(isinstance(name, str) for name in params),
+        f"_spec['module_params'] is {params!r:.80}.",
+    )
+    rates = plain.get("dropout", ())
+    _demand(
+        isinstance(rates, list | tuple)
+        and len(rates) in (0, n_hidden)
+        and all(isinstance(r, Real) and 0 <= r < 1 for r in rates),
+        f"_spec['dropout'] is {rates!r:.80}.",
+    )
+    name = plain.get("normalization")
+    _demand(
+        name is None or (isinstance(name, str) and name in NORMALIZATIONS),
+        f"_spec['normalization'] is {name!r:.80}.",
+    )
+    residual = plain.get("residual", False)
+    _demand(isinstance(residual, bool), f"_spec['residual'] is {residual!r:.80}.")
 
 
 def _check_arrays(name, arrays, shapes):
@@ -128,6 +197,7 @@ def _check_arrays(name, arrays, shapes):
     _demand(isinstance(arrays, list | tuple), f"{name} is no list but {type(arrays).__name__}.")
     _demand(len(arrays) == len(shapes), f"{name} has {len(arrays)} arrays, not {len(shapes)}.")
     for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
+        _demand(isinstance(array, np.ndarray), f"{name}[{i}] is {type(array).__name__}, no array.")
         _check_numbers(f"{name}[{i}]", array)
         got = getattr(array, "shape", None)
         _demand(got == shape, f"{name}[{i}] has the shape {got}, and its network asks for {shape}.")
@@ -153,8 +223,14 @@ def _check_extras(extras, spec):
         isinstance(extras, list | tuple) and all(isinstance(each, dict) for each in extras),
         f"_extras is no list of dicts but {type(extras).__name__}.",
     )
-    for i, learned in enumerate(extras if spec.module is None else ()):  # buffers may be anything
+    for i, learned in enumerate(extras):
         for name, array in learned.items():
+            _demand(
+                isinstance(array, np.ndarray),
+                f"_extras[{i}][{name!r:.80}] is {type(array).__name__}, no array.",
+            )
+            if spec.module is not None:  # buffers may be anything
+                continue
             _check_numbers(f"_extras[{i}][{name!r:.80}]", array)
     try:
         expected = learned_shapes(spec)
@@ -175,18 +251,91 @@ def _check_optimizer(state, spec):
     """What an incremental learner goes on with: numbers, as many as there are weights."""
     optimizer = state["_optimizer"]
     _demand(isinstance(optimizer, dict), f"_optimizer is {type(optimizer).__name__}, no dict.")
+    _demand(
+        set(optimizer) == {"solver", "t", "options", "moments"},
+        f"The _optimizer of this state has other entries: {', '.join(map(str, optimizer))}.",
+    )
     _check_numbers("_optimizer", optimizer)
-    moments = optimizer.get("moments")
-    is_known = all(choice.own is None for choice in spec.activations)  # others may have buffers
-    is_known &= spec.module is None and spec.normalization != "batch"
-    if optimizer.get("solver") in ("adam", "sgd") and is_known:
-        learned = [array for each in state["_extras"] for array in each.values()]
-        size = sum(array.size for array in [*state["coefs_"], *state["intercepts_"], *learned])
-        shapes = {np.shape(moment) for moment in moments.values()} if moments else set()
+    solver, options, moments = (optimizer[name] for name in ("solver", "options", "moments"))
+    _demand(isinstance(solver, str), f"_optimizer['solver'] is {solver!r:.80}.")
+    _demand(_is_count(optimizer["t"]), f"_optimizer['t'] is {optimizer['t']!r:.80}.")
+    for name, part in (("options", options), ("moments", moments)):
+        _demand(isinstance(part, dict), f"_optimizer[{name!r}] is {type(part).__name__}, no dict.")
+    for name, moment in moments.items():
         _demand(
-            shapes <= {(size,)},
-            f"the moments of _optimizer have the shapes {shapes}, and there are {size} weights.",
+            isinstance(moment, np.ndarray),
+            f"_optimizer['moments'][{name!r:.80}] is {type(moment).__name__}, no array.",
         )
+    _demand(
+        _is_rate(options.get("lr")),
+        f"the learning rate of _optimizer is {options.get('lr')!r:.80}.",
+    )
+    if solver not in OPTIONS:
+        groups = options.get("param_groups")
+        _demand(
+            isinstance(groups, list | tuple)
+            and all(isinstance(g, dict) and not any(map(_has_array, g.values())) for g in groups),
+            f"_optimizer['options']['param_groups'] is {groups!r:.80}.",
+        )
+        return
+    names, expected = OPTIONS[solver]
+    for name, holds in expected.items():
+        value = options.get(name)
+        _demand(holds(value), f"_optimizer['options'][{name!r}] is {value!r:.80}.")
+    names = names if solver != "sgd" or options["momentum"] else set()
+    _demand(set(moments) == names, f"the moments of _optimizer are {', '.join(map(str, moments))}.")
+    # a user's own activations may have buffers, and so have normalizations
+    is_known = all(choice.own is None for choice in spec.activations)
+    is_known &= spec.module is None and spec.normalization != "batch"
+    arrays = [*state.get("coefs_", ()), *state.get("intercepts_", ())]
+    arrays += [array for each in state["_extras"] for array in each.values()]
+    size, dtype = sum(array.size for array in arrays), arrays[0].dtype
+    for name, moment in moments.items():
+        right = (
+            moment.ndim == 1 and moment.dtype.kind == "f" and (moment.size == size or not is_known)
+        )
+        _demand(
+            right,
+            f"the moment {name!r} of _optimizer is {moment.dtype} of the shape {moment.shape}, and "
+            f"there are {size} weights of {dtype}.",
+        )
+        _demand(
+            name != "exp_avg_sq" or (moment >= 0).all(),
+            "the moment 'exp_avg_sq' of _optimizer has negative values.",
+        )
+
+
+def _has_array(value):
+    return isinstance(value, np.ndarray)
+
+
+def _is_rate(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf
+
+
+def _is_share(value):
+    return _is_rate(value) and value <= 1
+
+
+def _are_betas(value):
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(_is_share(beta) and beta < 1 for beta in value)
+    )
+
+
+OPTIONS = {
+    "adam": (
+        {"exp_avg", "exp_avg_sq"},
+        {"betas": _are_betas, "eps": lambda value: _is_rate(value) and value > 0},
+    ),
+    "sgd": (
+        {"momentum_buffer"},
+        {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)},
+    ),
+}
+"""Solver -> its moments, and what its options have to be."""
 
 
 def _check_ensemble(state, estimator_class):
@@ -204,15 +353,19 @@ def _check_ensemble(state, estimator_class):
         f"n_features_in_ is {state.get('n_features_in_')!r:.80}, and its networks take "
         f"{specs[0].n_features} features.",
     )
-    if "_targets" in state:
+    if issubclass(estimator_class, ClassifierMixin):
         _check_classes(state, specs[0].n_outputs)
 
 
 def _check_classes(state, n_outputs):
     """The labels of a classifier, one an output."""
-    targets, classes = state["_targets"], state.get("classes_")
+    targets, classes = state.get("_targets"), state.get("classes_")
     _demand(
-        isinstance(targets, list | tuple) and len(targets) == 2 and targets[0] in KINDS,
+        isinstance(targets, list | tuple)
+        and len(targets) == 2
+        and isinstance(targets[0], str)
+        and targets[0] in KINDS
+        and isinstance(targets[1], bool),
         f"_targets is {targets!r:.80}.",
     )
     _demand(
@@ -241,7 +394,21 @@ def _check_facts(state):
     for name in (*layers, "n_outputs_", "n_iter_", "t_"):
         _demand(_is_count(state.get(name)), f"{name} is {state.get(name)!r:.80}.")
     for name in ("loss_curve_", "validation_scores_"):
-        _check_numbers(name, state.get(name))
+        curve = state.get(name)
+        _demand(
+            curve is None or (isinstance(curve, list) and all(_is_float(v) for v in curve)),
+            f"{name} is {curve!r:.80}.",
+        )
+    for name in ("loss_", "best_loss_", "best_validation_score_"):
+        number = state.get(name)
+        _demand(number is None or _is_float(number), f"{name} is {number!r:.80}.")
+    n_bad = state.get("_no_improvement_count", 0)
+    _demand(_is_count(n_bad), f"_no_improvement_count is {n_bad!r:.80}.")
+    partly = state.get("_partly_fitted", "_optimizer" not in state)
+    _demand(
+        isinstance(partly, bool) and (partly or "_optimizer" not in state),
+        f"_partly_fitted is {partly!r:.80}.",
+    )
     precision = state.get("matmul_precision")
     _demand(
         isinstance(precision, str) and precision in ("highest", "high", "medium"),
@@ -260,6 +427,10 @@ def _built_history(state):
     lengths = {len(column) for column in columns.values()}
     _demand(len(lengths) <= 1, f"history_ has columns of several lengths: {sorted(lengths)}.")
     return records(columns)
+
+
+def _is_float(value):
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def _is_count(value):

@@ -2,7 +2,7 @@
 
 from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
-from sklmlp.nn.layers import EPSILON, dropout_rates
+from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
 from sklmlp.nn.network import Network, is_turned
 from sklmlp.nn.own import check_module_class
 from sklmlp.nn.predictor import Predictor, make_predictor
@@ -11,6 +11,7 @@ from sklmlp.nn.stack import assemble, learned_shapes
 
 __all__ = [
     "EPSILON",
+    "NORMALIZATIONS",
     "Choice",
     "Network",
     "Predictor",

@@ -85,6 +85,8 @@ class Fit:
     """Whether it was taken up from a checkpoint."""
     has_finished: bool = False
     """Whether that checkpoint was taken after its last epoch."""
+    ran_out: bool = False
+    """Whether `max_iter` or `max_time` ended it, and not what it had reached."""
     is_cancelled: bool = False
     """Whether nobody waits for it any more."""
     warnings: list = field(default_factory=list)

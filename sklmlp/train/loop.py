@@ -106,4 +106,5 @@ def _out_of_epochs_or_time(fit):
         return False
     message = f"Stochastic Optimizer: {limit} reached and the optimization hasn't converged yet."
     fit.warnings.append((message, ConvergenceWarning))
+    fit.ran_out = True
     return True

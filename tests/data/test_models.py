@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 
 import sklmlp
 from sklmlp.io import load_skops
+from sklmlp.io.state import FORMAT
 from tests.data.write_models import MODELS, answers, models, write
 
 # NumPy 1.25 and before cannot read pickles of NumPy 2, whoever wrote them
@@ -29,8 +30,8 @@ def other_versions():
 
 
 def test_every_release_has_its_models():
-    """There are files of each kind of model for the version that is developed, too."""
-    assert (MODELS / sklmlp.__version__).is_dir()
+    """There are files of each kind of model for the version and the format of today, too."""
+    assert (MODELS / f"{sklmlp.__version__}-format-{FORMAT}").is_dir()
     for folder in MODELS.iterdir():
         for kind in ("skops", "joblib", "npz"):
             assert {path.stem for path in folder.glob(f"*.{kind}")} == set(models())

@@ -1,6 +1,7 @@
 """Write the models that every later version has to read: `python -m tests.data.write_models`.
 
-Run once for each release, before it: a folder that is there is left as it is.
+Run once for each release, before it, and for each new format of states: a folder that is there is
+left as it is.
 """
 
 import warnings
@@ -14,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
+from sklmlp.io.state import FORMAT
 from tests.tables import make, make_table
 
 MODELS = Path(__file__).parent / "models"
@@ -57,4 +59,4 @@ def write(folder):
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore", ConvergenceWarning)
-    write(MODELS / sklmlp.__version__)
+    write(MODELS / f"{sklmlp.__version__}-format-{FORMAT}")

@@ -4,9 +4,11 @@ import io
 import json
 import os
 import pickle
+import re
 import resource
 import subprocess
 import sys
+import time
 import warnings
 import zipfile
 from pathlib import Path
@@ -19,7 +21,9 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import PassthroughScoring
 
 import sklmlp
+from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
+from sklmlp.io.checksum import fingerprint
 from tests.tables import make, make_table
 
 ROOT = Path(sklmlp.__file__).parents[1]
@@ -154,10 +158,11 @@ def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
 
 
 KILLED = """
-import io, os, random, signal, sys, threading, warnings
+import io, os, random, signal, sys, warnings
 import numpy as np
 from sklmlp import MLPClassifier
 from sklmlp.io import checkpoint
+from sklmlp.train.progress import Progress
 
 warnings.simplefilter("ignore")
 path, seed = sys.argv[1], int(sys.argv[2])
@@ -172,20 +177,30 @@ def fit(**params):
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
+def die_after_an_epoch():
+    add_epoch, left = Progress.add_epoch, draw.randrange(1, 6)
+    def counted(self, *args):
+        nonlocal left
+        add_epoch(self, *args)
+        left -= 1
+        if not left:
+            die()
+    Progress.add_epoch = counted
+
 def die_while_writing(whole):
-    write, left = checkpoint._write_arrays, draw.randrange(1, 6)
-    def partly(file, arrays):
+    write, left = checkpoint.write_members, draw.randrange(1, 6)
+    def partly(file, members):
         nonlocal left
         left -= 1
         if left:
-            return write(file, arrays)
+            return write(file, members)
         buffer = io.BytesIO()
-        write(buffer, arrays)
+        write(buffer, members)
         content = buffer.getvalue()
         file.write(content if whole else content[: draw.randrange(len(content))])
         file.flush()
         die()
-    checkpoint._write_arrays = partly
+    checkpoint.write_members = partly
 
 def in_child(work):
     child = os.fork()
@@ -198,7 +213,7 @@ def in_child(work):
 
 def killed(number):
     if number % 3 == 0:
-        threading.Timer(draw.uniform(0, 0.1), die).start()
+        die_after_an_epoch()
     else:
         die_while_writing(whole=number % 3 == 1)
     fit(checkpoint=path, checkpoint_every=1)
@@ -226,7 +241,7 @@ def test_a_killed_fit_goes_on(path):
     )
     assert result.returncode == 0, result.stderr
     n_killed, same_weights, same_course = result.stdout.split()
-    assert int(n_killed) >= 15  # the others came to their end before their time
+    assert int(n_killed) == 20
     assert (same_weights, same_course) == ("True", "True")
 
 
@@ -279,7 +294,6 @@ def kept(path, short_fits):
         ({"hidden_layer_sizes": (9,)}, r"hidden_layer_sizes is \(8,\) there and \(9,\) here"),
         ({"activation": "tanh"}, "network is "),
         ({"random_state": 1}, "initial weights is "),
-        ({"max_iter": 6}, "max_iter is 5 there and 6 here"),
     ],
 )
 def test_another_model_is_refused(kept, params, message):
@@ -365,12 +379,16 @@ def test_a_flipped_bit_is_refused_or_means_nothing(kept, path):
     assert n_refused > 40
 
 
-def rewritten(path, change):
+def rewritten(path, change, sign=True):
     """Change the header and the arrays of a checkpoint, in an archive that is whole."""
     with np.load(path) as archive:
         arrays = dict(archive)
     header = json.loads(arrays.pop("header").tobytes())
+    expected = header.pop("checksum")
     change(header, arrays)
+    names = [f"array_{i}" for i in range(len(arrays))]
+    parts = [arrays[name] for name in names if name in arrays]
+    header["checksum"] = fingerprint([header, parts]) if sign else expected
     np.savez(path, header=np.frombuffer(json.dumps(header).encode(), np.uint8), **arrays)
 
 
@@ -400,32 +418,194 @@ def disorder(header, arrays):
     arrays[array_of(header, "order")][:] = 0
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        shrink,
-        disorder,
-        lambda header, arrays: header.update(format=99),
-        lambda header, arrays: header.update(identity=7),
-        lambda header, arrays: header.update(content=[]),
-        lambda header, arrays: header.update(content={"list": []}),
-        lambda header, arrays: header.update(content={"set": []}),
-        lambda header, arrays: put(header, "rng", to=DROPPED),
-        lambda header, arrays: put(header, "flat", to={"array": 999}),
-        lambda header, arrays: put(header, "optimizer", to={"dict": []}),
-        lambda header, arrays: put(header, "progress", to={"dict": [["epochs", 3]]}),
-        lambda header, arrays: put(header, "progress", to={"dict": 3}),
-        lambda header, arrays: put(header, "rng", "bit_generator", to="os"),
-    ],
-    ids=range(13),
-)
-def test_other_contents_are_refused(kept, path, change):
-    """A file of our format with other contents is a ValueError, and changes nothing."""
+def narrow(header, arrays):
+    name = array_of(header, "flat")
+    arrays[name] = arrays[name].astype(np.float32)
+
+
+def spoil(header, arrays):
+    arrays[array_of(header, "flat")][0] = np.nan
+
+
+OTHERS = {
+    "weights of another shape": (shrink, "flat has the dtype and shape"),
+    "weights of another dtype": (narrow, "flat has the dtype and shape"),
+    "weights of NaN in a fit that goes on": (
+        lambda h, a: (spoil(h, a), put(h, "ended", to=False), put(h, "ran_out_at", to=None)),
+        "flat has values that are not finite",
+    ),
+    "rows of another table": (disorder, "its order of rows is none of the rows of this fit"),
+    "format": (lambda h, a: h.update(format=99), "has format 99; this version of sklmlp reads"),
+    "identity": (lambda h, a: h.update(identity=7), "is no checkpoint of sklmlp, or a damaged one"),
+    "a list": (lambda h, a: h.update(content=[]), "does not describe this fit: "),
+    "no network": (
+        lambda h, a: h.update(content={"list": []}),
+        "does not describe this fit: zip() argument 2 is shorter than argument 1",
+    ),
+    "a set": (lambda h, a: h.update(content={"set": []}), "is damaged: 'set'"),
+    "no rng": (lambda h, a: put(h, "rng", to=DROPPED), "it has other entries"),
+    "no array": (lambda h, a: put(h, "flat", to={"array": 999}), "is damaged: 'array_999'"),
+    "optimizer": (
+        lambda h, a: put(h, "optimizer", to={"dict": []}),
+        "its optimizer has other entries",
+    ),
+    "progress": (
+        lambda h, a: put(h, "progress", to={"dict": [["epochs", 3]]}),
+        "its progress has other entries",
+    ),
+    "negative epochs": (lambda h, a: put(h, "progress", "n_iter", to=-(10**6)), "n_iter is -10000"),
+    "epochs of NaN": (lambda h, a: put(h, "progress", "n_iter", to=np.nan), "n_iter is nan"),
+    "too many epochs": (
+        lambda h, a: put(h, "progress", "n_iter", to=9),
+        "it has done 9 epochs, more than max_iter=5",
+    ),
+    "too few losses": (
+        lambda h, a: put(h, "progress", "loss_curve", to={"list": [0.5]}),
+        "loss_curve has 1 entries after 5 epochs",
+    ),
+    "no loss": (lambda h, a: put(h, "progress", "best_loss", to=None), "best_loss is None"),
+    "steps": (lambda h, a: put(h, "optimizer", "t", to=-1), "its optimizer has taken -1 steps"),
+    "solver": (lambda h, a: put(h, "optimizer", "solver", to="sgd"), "its solver is 'sgd'"),
+    "rate": (
+        lambda h, a: put(h, "optimizer", "options", "lr", to=-1.0),
+        "options['lr'] is -1.0",
+    ),
+    "epsilon": (
+        lambda h, a: put(h, "optimizer", "options", "eps", to=0.0),
+        "options['eps'] is 0.0, not 1e-08",
+    ),
+    "bit generator": (
+        lambda h, a: put(h, "rng", "bit_generator", to="os"),
+        "its random state is none of NumPy's RandomState",
+    ),
+    "position": (
+        lambda h, a: put(h, "rng", "state", "pos", to=10**6),
+        "its random state is none of NumPy's RandomState",
+    ),
+    "end": (lambda h, a: put(h, "ended", to=1), "ended is 1"),
+}
+
+
+@pytest.mark.parametrize("change, reason", OTHERS.values(), ids=OTHERS)
+def test_other_contents_are_refused(kept, path, change, reason):
+    """A file of our format with other contents is a ValueError with the reason."""
     model, X, y = kept
     rewritten(path, change)
     before = model.coefs_
-    refused(model, X, y)
+    with pytest.raises(ValueError, match=f"checkpoint=.*{re.escape(reason)}"):
+        model.fit(X, y)
     assert model.coefs_ is before
+
+
+def test_weights_that_were_changed_fail_the_checksum(kept, path):
+    """Other numbers in an archive that is whole are found by the checksum of the content."""
+    model, X, y = kept
+
+    def double(header, arrays):
+        arrays[array_of(header, "flat")] *= 2
+
+    rewritten(path, double, sign=False)
+    with pytest.raises(ValueError, match=r"is damaged: its checksum is '[0-9a-f]{64}', that of"):
+        model.fit(X, y)
+
+
+# More epochs -----------------------------------------------------------------------------------
+
+MORE = {n: p for n, p in FITS.items() if n not in ("schedule", "sgd by schedule")}
+
+
+@pytest.mark.parametrize("stop", [0, 3])
+@pytest.mark.parametrize("params", MORE.values(), ids=MORE)
+def test_a_larger_max_iter_goes_on(params, stop, path, stop_at, short_fits):
+    """A fit that ended at `max_iter`, or was stopped, ends as a straight one with a larger one."""
+    X, y = make_table("multiclass")
+    params = {"batch_size": 16, **params}
+    straight = make("multiclass", **(params | {"max_iter": 13})).fit(X, y)
+    kept = make("multiclass", checkpoint=path, checkpoint_every=2, **(params | {"max_iter": 7}))
+    stop_at(stop)
+    if stop:
+        with pytest.raises(Stopped):
+            kept.fit(X, y)
+    else:
+        kept.fit(X, y)
+    stop_at(0)
+    assert_same_fit(kept.set_params(max_iter=13).fit(X, y), straight)
+
+
+def test_a_fit_that_converged_stays(path, stop_at):
+    """More epochs are none for a fit that had converged."""
+    X, y = make_table("multiclass")
+    kept = make("multiclass", checkpoint=path, max_iter=40, tol=1.0, n_iter_no_change=2)
+    n_iter = kept.fit(X, y).n_iter_
+    assert n_iter < 40
+    stop_at(1)
+    assert kept.set_params(max_iter=80).fit(X, y).n_iter_ == n_iter
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "exponential", "one_cycle"])
+def test_a_schedule_is_laid_out_over_max_iter(schedule, path, short_fits):
+    """Where the learning rate depends on `max_iter`, another one is refused with that reason."""
+    X, y = make_table("regression")
+    model = make("regression", checkpoint=path, learning_rate=schedule).fit(X, y)
+    reason = (
+        "belongs to another fit: max_iter is 5 there and 6 here. The schedule of the learning rate "
+        "is laid out over max_iter. Remove the file or choose another path to start anew."
+    )
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        model.set_params(max_iter=6).fit(X, y)
+
+
+def test_fewer_epochs_than_were_done_are_refused(kept):
+    """A smaller `max_iter` than the epochs in the file is no way back."""
+    model, X, y = kept
+    with pytest.raises(ValueError, match="it has done 5 epochs, more than max_iter=4"):
+        model.set_params(max_iter=4).fit(X, y)
+
+
+# Paths -----------------------------------------------------------------------------------------
+
+
+def test_two_fits_on_one_path(path, stop_at, short_fits):
+    """A fit that finds another one's file in place of its own gives up and says so."""
+    X, y = make_table("regression")
+    model = make("regression", checkpoint=path, checkpoint_every=1)
+    write = CheckpointFile.write
+
+    def beside(self, content):
+        path.write_bytes(b"of another process")
+        write(self, content)
+
+    CheckpointFile.write, before = beside, CheckpointFile.write
+    try:
+        with pytest.raises(OSError, match="Another process writes its checkpoints to this path"):
+            model.fit(X, y)
+    finally:
+        CheckpointFile.write = before
+    assert path.read_bytes() == b"of another process"
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_what_was_begun_long_ago_is_removed(path, short_fits):
+    """Temporary files of killed processes go; those that may be another one's stay."""
+    old, new = (path.parent / f"{path.name}.{name}.part" for name in ("old", "new"))
+    old.touch(), new.touch()
+    os.utime(old, (0, time.time() - checkpoint.ABANDONED_AFTER - 1))
+    make("regression", checkpoint=path).fit(*make_table("regression"))
+    assert sorted(os.listdir(path.parent)) == [path.name, new.name]
+
+
+def test_paths_that_are_no_files_are_refused(tmp_path):
+    """No name, a folder and a pipe are refused by name, without waiting for the pipe."""
+    X, y = make_table("regression")
+    os.mkfifo(tmp_path / "pipe")
+    for path, reason in [
+        ("", "checkpoint='' names no file; pass a path, or None for no checkpoint."),
+        (tmp_path, f"checkpoint={str(tmp_path)!r} is not a regular file."),
+        (tmp_path / "pipe", f"checkpoint={str(tmp_path / 'pipe')!r} is not a regular file."),
+    ]:
+        with pytest.raises(ValueError) as error:
+            make("regression", checkpoint=path).fit(X, y)
+        assert str(error.value) == reason
 
 
 class Touch:

@@ -3,15 +3,37 @@
 import io
 import json
 import os
+import re
+import socket
 import sys
+import tracemalloc
 import zipfile
 
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import skops.io
 from numpy.testing import assert_array_equal
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor, make_column_transformer
+from sklearn.datasets import load_iris
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.feature_selection import SelectFromModel
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, StratifiedKFold
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
+from sklearn.pipeline import make_pipeline, make_union
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils import all_estimators
 from torch import nn
 
 from sklmlp.activations import ACTIVATIONS
@@ -227,6 +249,254 @@ def test_an_archive_that_unpacks_to_too_much_is_refused():
         archive.writestr("schema.json", bytes(10**7))
     with pytest.raises(ValueError, match="10000000 bytes, more than most_bytes=1000000"):
         load_skops(io.BytesIO(buffer.getvalue()), most_bytes=10**6)
+
+
+def packed(members, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def peak_of(act):
+    """The most memory that Python and NumPy held while acting, in bytes."""
+    tracemalloc.start()
+    try:
+        act()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def node(loader, name="builtins.list", number=0, **more):
+    module, _, kind = name.rpartition(".")
+    return {"__class__": kind, "__module__": module, "__loader__": loader, "__id__": number, **more}
+
+
+def refused(schema, reason, most_bytes=10**7, **members):
+    """Check that a schema beside members is refused with a reason, in bounded memory."""
+    schema = schema | {"protocol": 2, "_skops_version": "0.12"}
+    names = {name.replace("_", "."): content for name, content in members.items()}
+    data = packed({"schema.json": json.dumps(schema), **names})
+
+    def load():
+        with pytest.raises(ValueError, match=re.escape(reason)):
+            load_skops(io.BytesIO(data), most_bytes=most_bytes)
+
+    assert peak_of(load) < 4 * most_bytes + 2**22
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compressions_are_refused(method):
+    """Members that unpack in pieces of any size are not unpacked."""
+    data = packed({"schema.json": bytes(10**6)}, method)
+    with pytest.raises(ValueError, match=r"'schema.json' .* is compressed by method \d+; only"):
+        loaded(data)
+
+
+def test_what_inflates_beyond_its_size_is_not_followed():
+    """A member that announces ten bytes and inflates to 100 MB takes no memory."""
+    data = bytearray(packed({"schema.json": bytes(10**8)}))
+    for mark, offset in ((b"PK\x01\x02", 24), (b"PK\x03\x04", 22)):
+        start = data.find(mark) + offset
+        data[start : start + 4] = (10).to_bytes(4, "little")
+
+    def load():
+        with pytest.raises(ValueError, match=r"'schema.json' in the archive is damaged: Bad CRC"):
+            loaded(bytes(data))
+
+    assert peak_of(load) < 2**23
+
+
+def array_of_megabytes(n):
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(n * 2**20, np.uint8))
+    return buffer.getvalue()
+
+
+def test_every_reference_to_an_array_counts():
+    """Forty nodes that name one array of 1 MB would take 40 MB, and are refused."""
+    nodes = [node("NdArrayNode", "numpy.ndarray", i + 1, type="numpy", file="a.npy")
+             for i in range(40)]  # fmt: skip
+    schema = node("ListNode", number=99, content=nodes)
+    refused(schema, "bytes, more than most_bytes=10000000", a_npy=array_of_megabytes(1))
+
+
+def test_an_archive_in_the_archive_counts():
+    """A sparse matrix that unpacks to more than `most_bytes` is refused before it does."""
+    matrix = {f"{name}.npy": array_of_megabytes(50) for name in ("data", "indices", "indptr")}
+    schema = node("SparseMatrixNode", "scipy.sparse._csr.csr_matrix", 1, type="scipy", file="a.npz")
+    refused(schema, "bytes, more than most_bytes=10000000", a_npz=packed(matrix))
+
+
+def test_a_sparse_matrix_whose_indices_lie_is_refused():
+    """Column 7 of a matrix of three columns would be read from somewhere else in memory."""
+    buffer = io.BytesIO()
+    matrix = sp.csr_matrix(np.eye(3))
+    matrix.indices[0] = 7
+    sp.save_npz(buffer, matrix)
+    schema = node("SparseMatrixNode", "scipy.sparse._csr.csr_matrix", 1, type="scipy", file="a.npz")
+    refused(schema, "indices must be < 3", a_npz=buffer.getvalue())
+
+
+@pytest.mark.parametrize(
+    "loader, name", [("BytesNode", "bytes"), ("BytearrayNode", "bytearray"), ("NewNode", "list")]
+)
+def test_other_nodes_are_refused(loader, name):
+    """Nodes that take a multiple of their bytes, and those that nobody knows, are refused."""
+    reason = f"builtins.{name} is kept by {loader!r}, which is not read"
+    refused(node(loader, f"builtins.{name}", 1, file="a.npy"), reason, a_npy=array_of_megabytes(1))
+
+
+def test_types_that_are_made_of_a_size_are_refused():
+    """`numpy.void` of an array that holds 10**12 would ask for so many bytes."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.array(10**12))
+    schema = node("NdArrayNode", "numpy.void", 1, type="numpy", file="a.npy")
+    reason = "numpy.void is not read, since a number says how large it is"
+    refused(schema, reason, a_npy=buffer.getvalue())
+
+
+def test_an_array_of_nothing_is_refused():
+    """10**12 texts of no characters announce no bytes, and become text of one character each."""
+    buffer = io.BytesIO()
+    header = {"descr": "<U0", "fortran_order": False, "shape": (10**12,)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    schema = node("NdArrayNode", "numpy.ndarray", 1, type="numpy", file="a.npy")
+    reason = "announces 0 bytes of 1000000000000 times <U0 and has 0"
+    refused(schema, reason, a_npy=buffer.getvalue())
+
+
+def test_shared_nodes_do_not_hang():
+    """Forty lists, each of which holds the next one twice, are refused at once."""
+    inner = node("JsonNode", "builtins.str", 1, content="0", is_json=True)
+    for number in range(2, 42):
+        again = node("ListNode", number=inner["__id__"], content=[])
+        inner = node("ListNode", number=number, content=[inner, again])
+    refused(inner, "nodes, shared ones counted at each use")
+
+
+def test_a_node_that_contains_itself_is_refused():
+    """So is a list that is an entry of itself."""
+    schema = node("ListNode", number=7, content=[node("ListNode", number=7, content=[])])
+    refused(schema, "a node of it contains itself")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "socket"])
+def test_only_regular_files_are_read(kind, tmp_path):
+    """What may block or never end is refused by name, without being opened."""
+    path = "/dev/zero" if kind == "device" else str(tmp_path / kind)
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        os.mkdir(path)
+    elif kind == "socket":
+        path = f"/tmp/sklmlp-test-{os.getpid()}"  # pytest's folders are too long a name
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(path)
+        server.close()
+    try:
+        with pytest.raises(ValueError, match=re.escape(f"{path!r} is not a regular file.")):
+            load_skops(path)
+    finally:
+        if kind == "socket":
+            os.remove(path)
+
+
+# scikit-learn's own estimators -----------------------------------------------------------------
+
+NOT_TRUSTED = {
+    "Isomap": "sklearn.neighbors._kd_tree.KDTree",
+    "KNeighborsTransformer": "sklearn.neighbors._kd_tree.KDTree",
+    "LocallyLinearEmbedding": "sklearn.neighbors._kd_tree.KDTree",
+    "RadiusNeighborsTransformer": "sklearn.neighbors._kd_tree.KDTree",
+    "RandomTreesEmbedding": "sklearn.tree._tree.Tree",
+    "SplineTransformer": "scipy.interpolate._bsplines.BSpline",
+}
+"""Those of which a hostile file could end the process."""
+
+OF_OTHER_INPUT = {
+    *("Birch",),  # skops cannot write it
+    *("CCA", "PLSCanonical", "PLSRegression", "PLSSVD"),  # they transform targets, too
+    *("DictVectorizer", "FeatureHasher", "HashingVectorizer", "CountVectorizer"),
+    *("TfidfVectorizer", "TfidfTransformer", "PatchExtractor", "KernelCenterer", "SparseCoder"),
+    *("LabelBinarizer", "LabelEncoder", "MultiLabelBinarizer", "IsotonicRegression"),
+    *("MissingIndicator", "TSNE", "MDS", "SpectralEmbedding", "ClassicalMDS"),
+    *("ColumnTransformer", "FeatureUnion", "SelectFromModel", "RFE", "RFECV", "GridSearchCV"),
+    *("SequentialFeatureSelector", "StackingClassifier", "StackingRegressor"),
+    *("VotingClassifier", "VotingRegressor"),
+}
+"""Transformers of text, targets or other estimators, which are below where a network can be."""
+
+TRANSFORMERS = {n: kind for n, kind in all_estimators(type_filter="transformer")
+                if n not in OF_OTHER_INPUT}  # fmt: skip
+
+
+def net():
+    return make("multiclass", hidden_layer_sizes=(3,), max_iter=2)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris(return_X_y=True)
+
+
+@pytest.mark.filterwarnings("ignore")  # of the transformers, on this small table
+@pytest.mark.parametrize("through_columns", [False, True])
+@pytest.mark.parametrize("name", TRANSFORMERS)
+def test_every_transformer_before_a_network(name, through_columns, iris):
+    """A pipeline of any transformer of scikit-learn loads, or names what could end the process."""
+    X, y = iris
+    transformer = TRANSFORMERS[name]()
+    for parameter, value in {"n_components": 2, "n_bins": 3, "k": 2}.items():
+        if parameter in transformer.get_params():
+            transformer.set_params(**{parameter: value})
+    if through_columns:
+        transformer = make_column_transformer((transformer, [0, 1, 2]), remainder="passthrough")
+    model = make_pipeline(transformer, net()).fit(X, y)
+    data = skops.io.dumps(model)
+    if name in NOT_TRUSTED:
+        with pytest.raises(ValueError, match=re.escape(NOT_TRUSTED[name])):
+            loaded(data)
+    else:
+        assert_array_equal(loaded(data).predict(X), model.predict(X))
+
+
+def regressor():
+    return make("regression", hidden_layer_sizes=(3,), max_iter=2)
+
+
+AROUND = {
+    "calibrated": CalibratedClassifierCV(net(), cv=2),
+    "isotonic": CalibratedClassifierCV(net(), cv=2, method="isotonic"),
+    "bagging": BaggingClassifier(net(), 2),
+    "voting": VotingClassifier([("a", net()), ("b", LogisticRegression())]),
+    "stacking": StackingClassifier([("a", net()), ("b", LogisticRegression())], cv=2),
+    "grid": GridSearchCV(net(), {"alpha": [0.1, 0.2]}, cv=2),
+    "random": RandomizedSearchCV(net(), {"alpha": [0.1, 0.2]}, n_iter=2, cv=StratifiedKFold(2)),
+    "scoring": GridSearchCV(net(), {"alpha": [0.1]}, cv=2, scoring="roc_auc_ovr"),
+    "one against the rest": OneVsRestClassifier(net()),
+    "one against one": OneVsOneClassifier(net()),
+    "targets": TransformedTargetRegressor(regressor(), transformer=StandardScaler()),
+    "log of targets": TransformedTargetRegressor(regressor(), func=np.log1p, inverse_func=np.expm1),
+    "bagging of regressors": BaggingRegressor(regressor(), 2),
+    "outputs": MultiOutputRegressor(regressor()),
+    "words": make_pipeline(SimpleImputer(strategy="most_frequent"),
+                           OneHotEncoder(handle_unknown="ignore"), net()),
+    "selection": make_pipeline(SelectFromModel(LogisticRegression()), net()),
+    "features": make_pipeline(make_union(StandardScaler(), PCA(2)), net()),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("model", AROUND.values(), ids=AROUND)
+def test_what_scikit_learn_puts_around_a_network(model, iris):
+    """Meta-estimators with networks inside load, and predict what they predicted."""
+    X, y = iris
+    y = np.c_[y, y].astype(float) if isinstance(model, MultiOutputRegressor) else y
+    model = clone(model).fit(X, y)
+    assert_array_equal(loaded(skops.io.dumps(model)).predict(X), model.predict(X))
 
 
 def test_deep_nesting_is_refused():

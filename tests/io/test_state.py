@@ -1,6 +1,8 @@
 """What a fitted estimator is in a file: plain Python and NumPy arrays, the same everywhere."""
 
+import collections
 import copy
+import functools
 import io
 import json
 import os
@@ -14,6 +16,7 @@ import joblib
 import numpy as np
 import pytest
 import sklearn
+import skops.io
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -23,6 +26,7 @@ from torch import nn
 import sklmlp
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
+from sklmlp.io import load_skops
 from tests.tables import KINDS, make, make_table
 
 TABLE = list(ACTIVATIONS)
@@ -233,6 +237,126 @@ def test_device_of_a_model_from_a_card(short_fits):
     assert twin.device_ == torch.device("cpu")
     assert twin._device == "cuda:0"
     assert next(twin.module_.parameters()).device == torch.device("cpu")
+
+
+class Bound:
+    """A callable object, with a set among what it keeps."""
+
+    def __init__(self, low):
+        self.low, self.words = low, {"one", "two", "three", "four"}
+
+    def __call__(self, z):
+        return z.clamp(min=self.low)
+
+    def clamp(self, z):
+        return z.clamp(min=self.low)
+
+
+class Net(nn.Module):
+    """A user's module that takes anything beside the numbers of its units."""
+
+    def __init__(self, n_features_in, n_outputs, **anything):
+        super().__init__()
+        self.layer = nn.Linear(n_features_in, n_outputs)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+STABLE = {
+    "partial": {"activation": functools.partial(nn.functional.leaky_relu, negative_slope=0.3)},
+    "callable object": {"activation": Bound(-0.5)},
+    "bound method": {"activation": Bound(-0.5).clamp},
+    "builtin": {"activation": torch.sin},
+    "set": {"module": Net, "module_params": {"names": {"a", "b", "c", "d", "e"}}},
+    "object": {"module": Net, "module_params": {"bound": Bound(1.0)}},
+    "path": {"module": Net, "module_params": {"path": Path("a"), "kind": torch.float32}},
+    "tensor": {"module": Net, "module_params": {"start": torch.ones(3)}},
+    "partial of partial": {
+        "activation": functools.partial(
+            functools.partial(nn.functional.leaky_relu), negative_slope=0.2
+        )
+    },
+}
+
+
+def test_what_has_an_address_loads_elsewhere(short_fits, tmp_path):
+    """Objects, partials and sets are described alike where hashes and addresses are others."""
+    X, y = make_table("regression")
+    models = {}
+    for name, params in STABLE.items():
+        params = params if "activation" in params else {**params, "hidden_layer_sizes": (100,)}
+        models[name] = make("regression", **params).fit(X, y)
+        models[f"two by {name}"] = make("regression", n_estimators=2, **params).fit(X, y)
+    np.save(tmp_path / "X.npy", X)
+    (tmp_path / "names.json").write_text(json.dumps(list(models)))
+    for name, model in models.items():
+        joblib.dump(model, tmp_path / f"{name}.joblib")
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", PREDICT, tmp_path],
+        check=True,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"},
+    )
+    for name, model in models.items():
+        assert_allclose(np.load(tmp_path / f"{name} answer.npy"), model.predict(X), rtol=1e-12)
+
+
+class Restless:
+    """What pickle cannot take apart."""
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("not to be saved")
+
+
+def test_what_cannot_be_described_is_refused_when_it_is_saved(short_fits):
+    """There is no file that could not be loaded: saving says what is in its way."""
+    X, y = make_table("regression")
+    model = make("regression", hidden_layer_sizes=(100,), module=Net,
+                 module_params={"restless": Restless()}).fit(X, y)  # fmt: skip
+    with pytest.raises(pickle.PicklingError, match=r"Restless object.* cannot be saved: not to be"):
+        pickle.dumps(model)
+
+
+PLAIN = {
+    "range": ({"hidden_layer_sizes": range(3, 5)}, [3, 4]),
+    "array": ({"hidden_layer_sizes": np.array([3, 4])}, None),
+    "numbers of NumPy": ({"hidden_layer_sizes": (np.int64(3), np.int32(4))}, (3, 4)),
+    "one number of NumPy": ({"hidden_layer_sizes": np.int64(3)}, 3),
+    "view of keys": ({"hidden_layer_sizes": {3: 0, 4: 0}.keys()}, [3, 4]),
+    "view of values": ({"hidden_layer_sizes": {0: 3, 1: 4}.values()}, [3, 4]),
+    "deque": ({"hidden_layer_sizes": collections.deque([3])}, [3]),
+    "device": ({"device": torch.device("cpu")}, "cpu"),
+    "text of NumPy": ({"solver": np.str_("adam")}, "adam"),
+    "float32": ({"alpha": np.float32(0.5)}, 0.5),
+    "float64": ({"learning_rate_init": np.float64(0.01)}, 0.01),
+    "bool of NumPy": ({"shuffle": np.bool_(True)}, True),
+    "seed of NumPy": ({"random_state": np.int64(3)}, 3),
+    "path": ({"checkpoint": Path("fit.npz")}, "fit.npz"),
+    "mapping": (
+        {"solver": "adamw", "solver_params": collections.OrderedDict(weight_decay=np.float64(0.1))},
+        {"weight_decay": 0.1},
+    ),
+    "rates": ({"dropout": np.array([0.1]), "hidden_layer_sizes": (3,)}, None),
+    "list of rates": ({"dropout": [np.float32(0.5)], "hidden_layer_sizes": (3,)}, [0.5]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("params, expected", PLAIN.values(), ids=PLAIN)
+def test_parameters_are_saved_as_plain_python(params, expected, short_fits, monkeypatch, tmp_path):
+    """Whatever value `fit` takes is kept as plain Python; skops reads it, and it fits again."""
+    monkeypatch.chdir(tmp_path)
+    X, y = make_table("regression")
+    model = make("regression", **params).fit(X, y)
+    state = model.__getstate__()
+    assert list(strangers(state)) == []
+    name = next(iter(params)) if "solver_params" not in params else "solver_params"
+    if expected is not None:
+        assert state[name] == expected
+        assert type(state[name]) is type(expected)
+    for twin in (through_pickle(model), load_skops(io.BytesIO(skops.io.dumps(model)))):
+        assert_same_answers(model, twin, X)
+        clone(twin).fit(X, y)
 
 
 # What is in the file ---------------------------------------------------------------------------
