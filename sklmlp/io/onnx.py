@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp.io.onnx_answers import labels_as_array, predict_classes, predict_values
-from sklmlp.io.onnx_graph import OPSET, Graph, as_model
-from sklmlp.io.onnx_pipeline import register_onnx_converter
+from sklmlp.io.onnx_answers import labels_as_array, n_values, predict_classes, predict_values
+from sklmlp.io.onnx_graph import Graph, as_model
+from sklmlp.io.onnx_pipeline import convert_pipeline, is_ours
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
@@ -67,11 +67,11 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
         raise ValueError(f"zipmap takes True or False, got {zipmap!r}.")
     check_is_fitted(estimator)
     if not is_ours(type(estimator)):
-        return _converted(estimator, X, np.dtype(dtype), zipmap)
+        return convert_pipeline(estimator, X, np.dtype(dtype), zipmap)
     graph = Graph(dtype)
     if not is_classifier(estimator):
         predict_values(graph, "X", estimator, "variable")
-        outputs = [_table("variable", dtype, estimator.n_outputs_)]
+        outputs = [_table("variable", dtype, n_values(estimator))]
     else:
         outputs = _add_classes(graph, estimator, dtype, zipmap)
     return as_model(graph, estimator.n_features_in_, dtype, outputs)
@@ -114,47 +114,3 @@ def _table(name, dtype, width):
 
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return helper.make_tensor_value_info(name, element, [None, width])
-
-
-def _converted(estimator, X, dtype, zipmap):
-    """What skl2onnx makes of an estimator, with ours registered."""
-    import skl2onnx
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-
-    for found in classes_of_ours(estimator):
-        register_onnx_converter(found)
-    kind = FloatTensorType if dtype == np.float32 else DoubleTensorType
-    types = None if X is not None else [("X", kind([None, estimator.n_features_in_]))]
-    if isinstance(X, np.ndarray):
-        X = X[:1].astype(dtype)
-    return skl2onnx.to_onnx(
-        estimator,
-        None if X is None else X[:1],
-        initial_types=types,
-        options={id(estimator): {"zipmap": zipmap}} if is_classifier(estimator) else None,
-        target_opset=OPSET,
-    )
-
-
-def is_ours(cls):
-    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
-    return any(base.__module__ == "sklmlp.fitted" for base in cls.__mro__)
-
-
-def classes_of_ours(value, seen=None):
-    """The classes of our estimators inside another one, however deep."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if is_ours(type(value)):
-        yield type(value)
-        return
-    if isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, list | tuple):
-        parts = value
-    else:
-        parts = list(vars(value).values()) if hasattr(value, "get_params") else []
-    for part in parts:
-        yield from classes_of_ours(part, seen)

@@ -1,10 +1,12 @@
-"""Our estimators' converters for skl2onnx, so that they export inside a Pipeline."""
+"""Pipelines to ONNX: skl2onnx converts scikit-learn's steps, and calls our converters for ours."""
 
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.pipeline import Pipeline
 
-from sklmlp.io.onnx_answers import labels_as_array, predict_classes, predict_values
-from sklmlp.io.onnx_graph import Graph
+from sklmlp.io.onnx_answers import labels_as_array, n_values, predict_classes, predict_values
+from sklmlp.io.onnx_columns import columns_of
+from sklmlp.io.onnx_graph import OPSET, Graph, NotInOnnx
 
 
 def register_onnx_converter(cls):
@@ -49,7 +51,7 @@ def _shapes(operator):
         operator.inputs[0].get_first_dimension(),
     )
     if not is_classifier(estimator):
-        operator.outputs[0].type = answer([n, estimator.n_outputs_])
+        operator.outputs[0].type = answer([n, n_values(estimator)])
         return
     labels = labels_as_array(estimator)
     several = estimator._targets[0] == "multilabel-indicator"
@@ -92,3 +94,232 @@ def _add(graph, scope, container):
         container.add_node(
             kind, inputs, output, name=scope.get_unique_operator_name(kind), **attributes
         )
+
+
+FLOAT32_ALONE = ("Binarizer", "PolynomialFeatures", "PowerTransformer")
+"""What skl2onnx makes of these for float64 computes something else, or cannot be loaded."""
+
+
+def convert_pipeline(estimator, X, dtype, zipmap):
+    """What skl2onnx makes of an estimator of scikit-learn's with ours inside.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : {array-like, dataframe} or None
+    dtype : numpy.dtype
+        Of columns of real numbers and of answers.
+    zipmap : bool
+
+    Returns
+    -------
+    model : onnx.ModelProto
+
+    Raises
+    ------
+    ValueError
+        If there is something that ONNX or skl2onnx cannot express.
+    """
+    import skl2onnx
+    from sklearn.impute import SimpleImputer
+
+    if isinstance(estimator, Pipeline):  # skl2onnx stumbles over a step "passthrough"
+        steps = [step for step in estimator.steps if step[1] not in (None, "passthrough")]
+        estimator = Pipeline(steps)
+    columns, form = columns_of(estimator, X, dtype)
+    for part in _parts(estimator):
+        if dtype == np.float64 and type(part).__name__ in FLOAT32_ALONE:
+            raise ValueError(
+                f"skl2onnx converts {type(part).__name__} for float32 rows alone: take "
+                "dtype='float32'."
+            )
+    for found in classes_of_ours(estimator):
+        register_onnx_converter(found)
+    inner = _inner_inputs(estimator, columns, form)
+    try:
+        model = skl2onnx.convert_sklearn(
+            estimator,
+            name="sklmlp",
+            initial_types=[(name, _type(kind)([None, width])) for name, kind, width in inner],
+            options={id(estimator): {"zipmap": zipmap}} if is_classifier(estimator) else None,
+            target_opset=OPSET,
+            custom_conversion_functions={SimpleImputer: _impute},
+            custom_shape_calculators={SimpleImputer: _shape_of_imputed},
+        )
+    except NotInOnnx:
+        raise
+    except Exception as error:  # of any kind: skl2onnx has no class of its own for them
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"skl2onnx cannot convert this {type(estimator).__name__}: {reason}"
+        ) from error
+    _feed(model, columns, form, inner)
+    _cast_answers(model, dtype)
+    return model
+
+
+def _inner_inputs(estimator, columns, form):
+    """The inputs that skl2onnx is told of: (name, dtype, width)."""
+    kinds = {column.inner for column in columns}
+    if len(kinds) == 1 and not _takes_columns_by_name(estimator):
+        return [("X", kinds.pop(), len(columns))]
+    return [(column.name, column.inner, 1) for column in columns]
+
+
+def _takes_columns_by_name(estimator):
+    """Whether there is a ColumnTransformer, which finds its columns by their names."""
+    return any(hasattr(part, "transformers_") for part in _parts(estimator))
+
+
+def _type(dtype):
+    from skl2onnx.common import data_types
+
+    names = {"float32": "Float", "float64": "Double", "bool": "Boolean"}
+    name = "String" if dtype.kind == "U" else names.get(dtype.name, dtype.name.capitalize())
+    return getattr(data_types, f"{name.replace('Ui', 'UI')}TensorType")
+
+
+def _element(dtype):
+    from onnx import helper
+
+    return helper.np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
+
+
+def _feed(model, columns, form, inner):
+    """Put in front of a model what makes its inputs out of the columns as they are given."""
+    from onnx import helper, numpy_helper
+
+    body = model.graph
+    taken = {name for node in body.node for name in [*node.input, *node.output]}
+    taken |= {column.name for column in columns} | {"X"} | {each.name for each in body.initializer}
+
+    def unique(seed):
+        name = next(name for i in range(len(taken) + 1) if (name := f"{seed}_{i}") not in taken)
+        taken.add(name)
+        return name
+
+    renamed = {name: unique("given") for name, _, _ in inner}
+    for node in body.node:
+        for i, name in enumerate(node.input):
+            node.input[i] = renamed.get(name, name)
+    graph = Graph(np.float32, unique)
+    sources = [column.name for column in columns]
+    if form == "frame":
+        inputs = [(column.name, column.given, 1) for column in columns]
+    else:
+        inputs = [("X", columns[0].given, len(columns))]
+    if form != "frame" and len(inner) > 1:
+        sources = [graph("Gather", "X", np.array([i]), axis=1) for i in range(len(columns))]
+    if form != "frame" and len(inner) == 1:
+        sources, columns = ["X"], columns[:1]
+    cast = [
+        source if column.given == column.inner else graph.cast(source, column.inner)
+        for source, column in zip(sources, columns, strict=True)
+    ]
+    if len(inner) == 1 and len(cast) > 1:
+        cast = [graph("Concat", *cast, axis=1)]
+    for source, (name, _, _) in zip(cast, inner, strict=True):
+        graph("Identity", source, output=renamed[name])
+    nodes = [
+        helper.make_node(operator, inputs_, [output], name=unique(operator), **more)
+        for operator, inputs_, output, more in graph.nodes
+    ]
+    rest = list(body.node)
+    del body.node[:], body.input[:]
+    body.node.extend([*nodes, *rest])
+    body.initializer.extend(numpy_helper.from_array(array, name) for name, array in graph.constants)
+    shape = [None] if form == "documents" else [None, None]
+    body.input.extend(
+        helper.make_tensor_value_info(
+            name, _element(kind), [*shape[:-1], width] if width else shape
+        )
+        for name, kind, width in inputs
+    )
+
+
+def _cast_answers(model, dtype):
+    """Answers of real numbers are of the dtype that was asked for, whatever a step gave."""
+    from onnx import TensorProto, helper
+
+    wanted = _element(dtype)
+    for answer in model.graph.output:
+        kind = answer.type.tensor_type
+        if kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and kind.elem_type != wanted:
+            before = f"{answer.name}_before_the_cast"
+            for node in model.graph.node:
+                for names in (node.input, node.output):
+                    for i, name in enumerate(names):
+                        names[i] = before if name == answer.name else name
+            model.graph.node.append(helper.make_node("Cast", [before], [answer.name], to=wanted))
+            kind.elem_type = wanted
+
+
+def _shape_of_imputed(operator):
+    step, given = operator.raw_operator, operator.inputs[0].type
+    kept = _kept(step)
+    width = len(kept) + (len(step.indicator_.features_) if step.add_indicator else 0)
+    operator.outputs[0].type = type(given)([operator.inputs[0].get_first_dimension(), width])
+
+
+def _kept(step):
+    """The columns that an imputer keeps: not those without a value to put in."""
+    statistics = np.asarray(step.statistics_)
+    if statistics.dtype.kind in "OU":
+        return list(range(len(statistics)))
+    return np.flatnonzero(~np.isnan(statistics.astype(float))).tolist()
+
+
+def _impute(scope, operator, container):
+    """A SimpleImputer; skl2onnx's own takes float32 alone."""
+    from skl2onnx.common.data_types import StringTensorType
+
+    step, (given,) = operator.raw_operator, operator.inputs
+    graph = Graph(_floating(given), scope.get_unique_variable_name)
+    x, missing, kept = given.full_name, step.missing_values, _kept(step)
+    is_nan = missing is None or missing != missing
+    output = operator.outputs[0].full_name
+    if isinstance(given.type, StringTensorType):
+        if step.add_indicator or not (is_nan or isinstance(missing, str)):
+            raise NotInOnnx("ONNX has no missing text, of which a SimpleImputer could tell.")
+        # ONNX has no missing text, so that there is nothing to put in
+        graph("Identity", x, output=output)
+    else:
+        is_missing = graph("IsNaN", x) if is_nan else graph("Equal", x, float(missing))
+        values = graph("Where", is_missing, np.nan_to_num(step.statistics_.astype(float)), x)
+        parts = [graph("Gather", values, np.array(kept), axis=1)]
+        if step.add_indicator:
+            told = graph("Gather", is_missing, np.array(step.indicator_.features_), axis=1)
+            parts.append(graph.cast(told, graph.dtype))
+        graph("Concat", *parts, output=output, axis=1)
+    _add(graph, scope, container)
+
+
+def is_ours(cls):
+    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
+    return any(base.__module__ == "sklmlp.fitted" for base in cls.__mro__)
+
+
+def classes_of_ours(estimator):
+    """The classes of our estimators inside another one, however deep."""
+    return {type(part) for part in _parts(estimator) if is_ours(type(part))}
+
+
+def _parts(value, seen=None):
+    """An estimator and those inside it, however deep; of ours, which are whole, no parts."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if hasattr(value, "get_params"):
+        yield value
+    if is_ours(type(value)):
+        return
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        parts = list(vars(value).values()) if hasattr(value, "get_params") else []
+    for part in parts:
+        yield from _parts(part, seen)
