@@ -6,7 +6,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.io.onnx_answers import labels_as_array, n_values, predict_classes, predict_values
 from sklmlp.io.onnx_graph import Graph, as_model
-from sklmlp.io.onnx_pipeline import convert_pipeline, is_ours
+from sklmlp.io.onnx_pipeline import convert_pipeline, is_ours, unwrapped
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
@@ -21,27 +21,30 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
         A fitted `MLPClassifier` or `MLPRegressor`, or a `Pipeline` (or another estimator of
         scikit-learn's that skl2onnx can convert) with such ones inside.
     X : {array-like, dataframe}, default=None
-        A few rows, from which a pipeline's inputs are read: one table, or one input for each column
-        of a data frame. None is one table of `n_features_in_` columns of `dtype`. Not needed for
-        an estimator by itself.
+        A few rows, from which a pipeline's inputs are read. None reads them from what the fit has
+        kept: names of columns, and the types of the categories of encoders. Other columns are then
+        taken for `dtype`, and columns that the pipeline drops are no inputs. Not needed for an
+        estimator by itself.
     dtype : {'float32', 'float64'}, default='float32'
-        Of the rows that the model takes, and so of its answers. What it computes in between is in
-        the dtype of the weights.
+        The dtype of the real numbers that the model takes, and of its predictions. In between it
+        computes in the dtype of the weights.
     zipmap : bool, default=False
         Whether probabilities are a list of dicts, label to float32, in place of a table.
 
     Returns
     -------
     model : onnx.ModelProto
-        Its input is "X", (n, n_features). A classifier's outputs are "label", (n,) or for
-        multilabel targets (n, n_classes), and "probabilities", (n, n_classes); a regressor's is
-        "variable", (n, n_outputs).
+        Its input is "X", (n, n_features); of a pipeline that was fitted on a data frame, or on
+        columns of different types, there is an input (n, 1) for each column. A classifier's outputs
+        are "label", (n,) or for multilabel targets (n, n_classes), and "probabilities",
+        (n, n_classes); a regressor's is "variable", with the columns of `predict`.
 
     Raises
     ------
     ValueError
         If ONNX has no operators for a part of the network (an activation of your own, for
-        example), or no type for the labels; the message names it.
+        example), or no type for the labels or a column, or if skl2onnx cannot convert a step; the
+        message says which and why.
 
     Examples
     --------
@@ -66,6 +69,7 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
     if zipmap not in (True, False):
         raise ValueError(f"zipmap takes True or False, got {zipmap!r}.")
     check_is_fitted(estimator)
+    estimator = unwrapped(estimator)
     if not is_ours(type(estimator)):
         return convert_pipeline(estimator, X, np.dtype(dtype), zipmap)
     graph = Graph(dtype)

@@ -42,8 +42,8 @@ def columns_of(estimator, X, dtype):
     -------
     columns : list of Column
         Without X, those that the pipeline uses.
-    form : {'table', 'frame', 'documents'}
-        Whether the columns are given as one table, one by one, or as one array of texts.
+    is_table : bool
+        Whether they are given as one table "X", and not one by one.
     """
     X = X if X is None or hasattr(X, "columns") or issparse(X) else np.asarray(X)
     names = getattr(estimator, "feature_names_in_", None)
@@ -55,10 +55,8 @@ def columns_of(estimator, X, dtype):
         if hasattr(X, "columns") and names is not None and list(X.columns) != list(names):
             raise ValueError(f"X has the columns {list(X.columns)}; fitted were {list(names)}.")
     uses = {}
-    for position, use in _uses(estimator, range(n or 1), names):
+    for position, use in _uses(estimator, range(n or 0), names):
         uses.setdefault(position, []).append(use)
-    if uses.get(0) == ["documents"] and (X is None or len(X.shape) == 1):
-        return [Column("X", TEXT, TEXT)], "documents"
     if n is None or (X is not None and len(X.shape) != 2):
         raise ValueError(
             "to_onnx cannot tell the columns of this pipeline. Pass a few of the rows that it was "
@@ -79,10 +77,10 @@ def columns_of(estimator, X, dtype):
     ]
     alike = len({column.given for column in columns}) == 1 and len(columns) == n
     if is_frame or not alike:
-        return columns, "frame"
+        return columns, False
     if given[0].kind in "iub" and any(column.inner == dtype for column in columns):
         columns = [Column(column.name, dtype, dtype) for column in columns]
-    return columns, "table"
+    return columns, True
 
 
 def _of_a_table(given, dtype):
@@ -144,7 +142,8 @@ def _type_of_values(values, name, dtype):
         return np.dtype(np.int64)
     if values.dtype.kind == "O" and all(_is_a_number(value) for value in known):
         return dtype
-    found = values.dtype if values.dtype.kind in "Mmc" else type(known[0]).__name__
+    kinds = sorted({type(value).__name__ for value in known})
+    found = ", ".join(kinds) if values.dtype.kind in "OU" else values.dtype
     raise ValueError(
         f"The column {name!r} has values of {found}, and ONNX has a type for numbers, truth values "
         "and text alone. Turn it into one of these before the pipeline."
@@ -164,9 +163,9 @@ def _is_a_number(value):
 
 
 def _uses(estimator, positions, names):
-    """Which columns go where: (position, dtype of an encoder's categories, or what else takes it).
+    """Which columns go where: (position, dtype of an encoder's categories, or "numbers").
 
-    What else is "numbers" or "documents". A column that is dropped is not among them.
+    A column that is dropped is not among them.
     """
     positions = list(positions)
     if estimator is None or isinstance(estimator, str):
@@ -186,8 +185,6 @@ def _uses(estimator, positions, names):
     elif hasattr(estimator, "categories_"):
         for i, categories in zip(positions, estimator.categories_, strict=True):
             yield i, _type_of_categories(categories, _name(i, names))
-    elif hasattr(estimator, "vocabulary_") and hasattr(estimator, "analyzer"):
-        yield positions[0], "documents"
     elif "estimators_" in vars(estimator) and not hasattr(estimator, "estimators_features_"):
         for part in np.ravel(np.array(estimator.estimators_, dtype=object)):
             yield from _uses(part, positions, names)
@@ -221,10 +218,8 @@ def _positions(columns, positions, names):
     else:
         columns = np.atleast_1d(columns)
         parts = columns.tolist()
-    if (
-        isinstance(columns, slice)
-        and any(isinstance(part, str) for part in parts)
-        or any(not isinstance(part, str) and part < 0 for part in parts)
+    if (isinstance(columns, slice) and any(isinstance(part, str) for part in parts)) or any(
+        not isinstance(part, str) and part < 0 for part in parts
     ):
         raise ValueError(
             "to_onnx takes the columns of a ColumnTransformer as names, or as positions that are "

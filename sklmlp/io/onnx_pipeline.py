@@ -1,7 +1,10 @@
 """Pipelines to ONNX: skl2onnx converts scikit-learn's steps, and calls our converters for ours."""
 
+import re
+
 import numpy as np
 from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklmlp.io.onnx_answers import labels_as_array, n_values, predict_classes, predict_values
@@ -96,7 +99,7 @@ def _add(graph, scope, container):
         )
 
 
-FLOAT32_ALONE = ("Binarizer", "PolynomialFeatures", "PowerTransformer")
+FLOAT32_ALONE = ("AdaBoostClassifier", "Binarizer", "PolynomialFeatures", "PowerTransformer")
 """What skl2onnx makes of these for float64 computes something else, or cannot be loaded."""
 
 
@@ -124,19 +127,21 @@ def convert_pipeline(estimator, X, dtype, zipmap):
     import skl2onnx
     from sklearn.impute import SimpleImputer
 
-    if isinstance(estimator, Pipeline):  # skl2onnx stumbles over a step "passthrough"
-        steps = [step for step in estimator.steps if step[1] not in (None, "passthrough")]
-        estimator = Pipeline(steps)
-    columns, form = columns_of(estimator, X, dtype)
     for part in _parts(estimator):
+        if hasattr(part, "build_analyzer"):
+            raise ValueError(
+                f"ONNX splits texts into words by other rules than {type(part).__name__}: apply it "
+                "before, and convert what follows."
+            )
         if dtype == np.float64 and type(part).__name__ in FLOAT32_ALONE:
             raise ValueError(
                 f"skl2onnx converts {type(part).__name__} for float32 rows alone: take "
                 "dtype='float32'."
             )
+    columns, is_table = columns_of(estimator, X, dtype)
     for found in classes_of_ours(estimator):
         register_onnx_converter(found)
-    inner = _inner_inputs(estimator, columns, form)
+    inner = _inner_inputs(estimator, columns)
     try:
         model = skl2onnx.convert_sklearn(
             estimator,
@@ -150,21 +155,61 @@ def convert_pipeline(estimator, X, dtype, zipmap):
     except NotInOnnx:
         raise
     except Exception as error:  # of any kind: skl2onnx has no class of its own for them
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
         raise ValueError(
-            f"skl2onnx cannot convert this {type(estimator).__name__}: {reason}"
+            f"skl2onnx cannot convert this {type(estimator).__name__}: {_reason(error)}"
         ) from error
-    _feed(model, columns, form, inner)
+    _feed(model, columns, is_table, inner)
     _cast_answers(model, dtype)
+    _try_to_load(model, estimator)
     return model
 
 
-def _inner_inputs(estimator, columns, form):
+def unwrapped(estimator):
+    """What predicts in an estimator: the best of a search, a frozen one; pipelines likewise."""
+    if hasattr(estimator, "best_estimator_"):
+        return unwrapped(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return unwrapped(estimator.estimator)
+    if isinstance(estimator, Pipeline):  # skl2onnx stumbles over a step "passthrough"
+        steps = [step for step in estimator.steps if step[1] not in (None, "passthrough")]
+        return Pipeline([(name, unwrapped(step)) for name, step in steps])
+    return estimator
+
+
+def _reason(error):
+    """An error of skl2onnx's in one line."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    missing = re.search(r"find a (?:shape calculator|converter) for .*\.(\w+)'>", text)
+    return f"it has no converter for {missing[1]}." if missing else text
+
+
+def _try_to_load(model, estimator):
+    """Load the model where onnxruntime is installed: skl2onnx does not notice all that is wrong."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is told once, by the error
+    try:
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise ValueError(
+            f"onnxruntime cannot load what skl2onnx makes of this {type(estimator).__name__}: "
+            f"{_reason(error)}"
+        ) from error
+
+
+def _inner_inputs(estimator, columns):
     """The inputs that skl2onnx is told of: (name, dtype, width)."""
     kinds = {column.inner for column in columns}
-    if len(kinds) == 1 and not _takes_columns_by_name(estimator):
-        return [("X", kinds.pop(), len(columns))]
-    return [(column.name, column.inner, 1) for column in columns]
+    if _takes_columns_by_name(estimator):
+        return [(column.name, column.inner, 1) for column in columns]
+    if len(kinds) == 1:
+        return [("given_rows", kinds.pop(), len(columns))]
+    return [(f"given_column_{i}", column.inner, 1) for i, column in enumerate(columns)]
 
 
 def _takes_columns_by_name(estimator):
@@ -186,54 +231,59 @@ def _element(dtype):
     return helper.np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
 
 
-def _feed(model, columns, form, inner):
+def _feed(model, columns, is_table, inner):
     """Put in front of a model what makes its inputs out of the columns as they are given."""
     from onnx import helper, numpy_helper
 
     body = model.graph
-    taken = {name for node in body.node for name in [*node.input, *node.output]}
-    taken |= {column.name for column in columns} | {"X"} | {each.name for each in body.initializer}
+    if is_table:
+        inputs = [("X", columns[0].given, len(columns))]
+    else:
+        inputs = [(column.name, column.given, 1) for column in columns]
+    outer, within = {name for name, *_ in inputs}, {name for name, *_ in inner}
+    made = {each.name for each in body.initializer}
+    made |= {name for node in body.node for name in node.output}
+    if clash := sorted(made & within):
+        raise ValueError(f"skl2onnx has a value of its own called {clash[0]!r}: rename the column.")
+    taken = made | outer | within
 
     def unique(seed):
         name = next(name for i in range(len(taken) + 1) if (name := f"{seed}_{i}") not in taken)
         taken.add(name)
         return name
 
-    renamed = {name: unique("given") for name, _, _ in inner}
+    renamed = {name: unique("inner") for name in within | (made & outer)}
     for node in body.node:
-        for i, name in enumerate(node.input):
-            node.input[i] = renamed.get(name, name)
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for each in [*body.initializer, *body.output]:
+        each.name = renamed.get(each.name, each.name)
+
     graph = Graph(np.float32, unique)
-    sources = [column.name for column in columns]
-    if form == "frame":
-        inputs = [(column.name, column.given, 1) for column in columns]
-    else:
-        inputs = [("X", columns[0].given, len(columns))]
-    if form != "frame" and len(inner) > 1:
-        sources = [graph("Gather", "X", np.array([i]), axis=1) for i in range(len(columns))]
-    if form != "frame" and len(inner) == 1:
+    if not is_table:
+        sources = [column.name for column in columns]
+    elif len(inner) == 1:
         sources, columns = ["X"], columns[:1]
+    else:
+        sources = [graph("Gather", "X", np.array([i]), axis=1) for i in range(len(columns))]
     cast = [
         source if column.given == column.inner else graph.cast(source, column.inner)
         for source, column in zip(sources, columns, strict=True)
     ]
-    if len(inner) == 1 and len(cast) > 1:
+    if len(inner) < len(cast):
         cast = [graph("Concat", *cast, axis=1)]
     for source, (name, _, _) in zip(cast, inner, strict=True):
         graph("Identity", source, output=renamed[name])
     nodes = [
-        helper.make_node(operator, inputs_, [output], name=unique(operator), **more)
-        for operator, inputs_, output, more in graph.nodes
+        helper.make_node(operator, given, [output], name=unique(operator), **more)
+        for operator, given, output, more in graph.nodes
     ]
     rest = list(body.node)
     del body.node[:], body.input[:]
     body.node.extend([*nodes, *rest])
     body.initializer.extend(numpy_helper.from_array(array, name) for name, array in graph.constants)
-    shape = [None] if form == "documents" else [None, None]
     body.input.extend(
-        helper.make_tensor_value_info(
-            name, _element(kind), [*shape[:-1], width] if width else shape
-        )
+        helper.make_tensor_value_info(name, _element(kind), [None, width])
         for name, kind, width in inputs
     )
 
