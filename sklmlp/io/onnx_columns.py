@@ -26,6 +26,40 @@ class Column:
     inner: np.dtype
 
 
+def column_types(estimator):
+    """What a fitted estimator's columns are, as far as the fit has kept it.
+
+    Encoders keep the type of their categories. All other columns are taken for real numbers.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted estimator or pipeline.
+
+    Returns
+    -------
+    types : dict of str to numpy.dtype or None
+        By the names that were fitted, or "x0", "x1" and so on: float64, int64, bool or text; None
+        for a column that nothing uses.
+
+    Examples
+    --------
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import OneHotEncoder
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.io import column_types
+    >>> model = make_pipeline(OneHotEncoder(), MLPClassifier(solver="lbfgs", random_state=0))
+    >>> column_types(model.fit([["ash"], ["beech"], ["ash"]], [0, 1, 0]))
+    {'x0': dtype('<U')}
+    """
+    names = getattr(estimator, "feature_names_in_", None)
+    n = getattr(estimator, "n_features_in_", None)
+    if n is None:
+        raise ValueError(f"This {type(estimator).__name__} has not kept what it was fitted on.")
+    uses = _uses_by_column(estimator, n, names, in_onnx=False)
+    return {_name(i, names): _fitted_type(uses.get(i), np.dtype(np.float64)) for i in range(n)}
+
+
 def columns_of(estimator, X, dtype):
     """The columns that a fitted estimator takes.
 
@@ -54,9 +88,7 @@ def columns_of(estimator, X, dtype):
             raise ValueError(f"X has {X.shape[1]} columns, and {n} were fitted.")
         if hasattr(X, "columns") and names is not None and list(X.columns) != list(names):
             raise ValueError(f"X has the columns {list(X.columns)}; fitted were {list(names)}.")
-    uses = {}
-    for position, use in _uses(estimator, range(n or 0), names):
-        uses.setdefault(position, []).append(use)
+    uses = _uses_by_column(estimator, n or 0, names)
     if n is None or (X is not None and len(X.shape) != 2):
         raise ValueError(
             "to_onnx cannot tell the columns of this pipeline. Pass a few of the rows that it was "
@@ -67,7 +99,7 @@ def columns_of(estimator, X, dtype):
         _fitted_type(uses.get(i), dtype) if X is None else _given_type(X, i, dtype)
         for i in range(n)
     ]
-    if not is_frame and any(each is not None and each != given[0] for each in given):
+    if not is_frame:
         given = _of_a_table(given, dtype)
     called = names if names is not None else X.columns if is_frame else [f"x{i}" for i in range(n)]
     columns = [
@@ -84,12 +116,12 @@ def columns_of(estimator, X, dtype):
 
 
 def _of_a_table(given, dtype):
-    """A table of numbers has one dtype; with text in it, it is given column by column."""
+    """A table has one dtype, also where nothing uses it; text beside numbers is no table."""
     kinds = {each for each in given if each is not None}
-    if TEXT in kinds:
+    if TEXT in kinds and len(kinds) > 1:
         return given
     common = dtype if dtype in kinds else np.result_type(*kinds)
-    return [None if each is None else common for each in given]
+    return [common] * len(given)
 
 
 def _fitted_type(uses, dtype):
@@ -162,8 +194,18 @@ def _is_a_number(value):
     return not isinstance(value, str)
 
 
+def _uses_by_column(estimator, n, names, in_onnx=True):
+    """What each column is for, by its position: dtypes of encoders' categories, and "numbers"."""
+    uses = {}
+    for i, use in _uses(estimator, range(n), names):
+        if not isinstance(use, str):
+            use = _type_of_categories(use, _name(i, names), in_onnx)
+        uses.setdefault(i, []).append(use)
+    return uses
+
+
 def _uses(estimator, positions, names):
-    """Which columns go where: (position, dtype of an encoder's categories, or "numbers").
+    """Which columns go where: (position, categories of an encoder, or "numbers").
 
     A column that is dropped is not among them.
     """
@@ -183,13 +225,12 @@ def _uses(estimator, positions, names):
         for _, part in estimator.transformer_list:
             yield from _uses(part, positions, names)
     elif hasattr(estimator, "categories_"):
-        for i, categories in zip(positions, estimator.categories_, strict=True):
-            yield i, _type_of_categories(categories, _name(i, names))
+        yield from zip(positions, estimator.categories_, strict=True)
     elif "estimators_" in vars(estimator) and not hasattr(estimator, "estimators_features_"):
         for part in np.ravel(np.array(estimator.estimators_, dtype=object)):
             yield from _uses(part, positions, names)
     elif np.asarray(getattr(estimator, "statistics_", ())).dtype.kind in "OU":
-        yield from ((i, TEXT) for i in positions)
+        yield from ((i, [value]) for i, value in zip(positions, estimator.statistics_, strict=True))
     else:
         yield from ((i, "numbers") for i in positions)
 
@@ -198,12 +239,15 @@ def _name(i, names):
     return f"x{i}" if names is None else str(names[i])
 
 
-def _type_of_categories(categories, name):
+def _type_of_categories(categories, name, in_onnx):
+    """float64, int64, bool or TEXT; and whether ONNX can tell the categories apart."""
     categories = np.asarray(categories)
+    if not in_onnx:
+        categories = np.array([each for each in categories.tolist() if not _is_missing(each)])
     kind = _type_of_values(categories, name, np.dtype(np.float64))
     if kind.kind != "f":
         return TEXT if kind == TEXT else np.dtype(bool) if kind.kind == "b" else np.dtype(np.int64)
-    if len(np.unique(categories.astype(np.float32))) < len(categories):
+    if in_onnx and len(np.unique(categories.astype(np.float32))) < len(categories):
         raise ValueError(
             f"The column {name!r} has categories that float32 cannot tell apart, and ONNX encodes "
             "numbers in float32. Fit it as integers or as text."

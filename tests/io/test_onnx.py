@@ -443,6 +443,17 @@ def test_types_of_the_inputs(short_fits):
     }
 
 
+def test_a_table_is_one_input_whatever_is_dropped(short_fits):
+    """An array has all of its columns, those included that the pipeline drops."""
+    X, y = make_table("regression")
+    step = make_column_transformer((StandardScaler(), [1]), (MinMaxScaler(), [3, 0]))
+    model = make_pipeline(step, make("regression")).fit(X, y)
+    for given in (None, X):
+        onnx = to_onnx(model, given)
+        assert named_types(onnx) == {"X": "tensor(float)"}
+        assert_allclose(run(onnx, X.astype("float32"))[0][:, 0], model.predict(X), atol=1e-5)
+
+
 def test_names_that_skl2onnx_uses_itself(short_fits):
     """Columns may be called as skl2onnx calls its own values, and as the outputs."""
     X, y = make_table("multiclass", n_features=4)
