@@ -159,7 +159,8 @@ def _type_of_values(values, name, dtype):
         return dtype
     if values.dtype.kind in "iub":
         return values.dtype
-    known = [value for value in values.tolist() if not _is_missing(value)]
+    is_plain = values.dtype.kind in "OUT"  # dates and lengths of time are no plain values
+    known = [each for each in values.tolist() if not _is_missing(each)] if is_plain else [values]
     whole = len(known) == len(values)
     if known and all(isinstance(value, str) for value in known):
         if not whole:
@@ -175,7 +176,7 @@ def _type_of_values(values, name, dtype):
     if values.dtype.kind == "O" and all(_is_a_number(value) for value in known):
         return dtype
     kinds = sorted({type(value).__name__ for value in known})
-    found = ", ".join(kinds) if values.dtype.kind in "OU" else values.dtype
+    found = ", ".join(kinds) if is_plain else values.dtype
     raise ValueError(
         f"The column {name!r} has values of {found}, and ONNX has a type for numbers, truth values "
         "and text alone. Turn it into one of these before the pipeline."
