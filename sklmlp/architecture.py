@@ -1,4 +1,4 @@
-"""The layers of an estimator's network as a table, for notebooks."""
+"""The layers of an estimator's network as a table in scikit-learn's diagrams, for notebooks."""
 
 import html
 from dataclasses import dataclass
@@ -107,13 +107,32 @@ def _rows_of_own_module(module_class, module):
     ] or [Row("module", repr(module), "", f"{_count(module):,}")]
 
 
-def html_beside(diagram, estimator):
-    """scikit-learn's diagram of an estimator, with the table of its layers beside it.
+def with_layers(parameters, estimator):
+    """scikit-learn's table of an estimator's parameters, with that of its layers under it.
+
+    The diagrams of scikit-learn ask each estimator in them for its parameters, so that the layers
+    are shown inside a Pipeline or a search too.
 
     Parameters
     ----------
-    diagram : str
-        HTML.
+    parameters : ParamsDict
+        What scikit-learn would show; it is changed.
+    estimator : MLPClassifier or MLPRegressor
+
+    Returns
+    -------
+    parameters : ParamsDict
+    """
+    above = parameters._html_repr
+    parameters._html_repr = lambda: above() + layers_as_html(estimator)
+    return parameters
+
+
+def layers_as_html(estimator):
+    """The layers of an estimator's network as a table of HTML.
+
+    Parameters
+    ----------
     estimator : MLPClassifier or MLPRegressor
 
     Returns
@@ -138,14 +157,12 @@ def html_beside(diagram, estimator):
     )
     caption = html.escape(_caption(estimator))
     return (
-        '<div style="display: flex; flex-wrap: wrap; gap: 1.5em; align-items: flex-start;">'
-        f"<div>{diagram}</div>"
         '<table class="sklmlp-architecture" style="border-collapse: collapse; color: inherit; '
         'background: none; font-size: 0.9em;">'
         f'<caption style="caption-side: top; text-align: left; padding: 0.2em 0.8em; '
         f'color: inherit;">{caption}</caption>'
         f'<thead><tr style="background: none;">{head}</tr></thead>'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
+        f"<tbody>{''.join(lines)}</tbody></table>"
     )
 
 

@@ -10,11 +10,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import estimator_html_repr
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import io, runtime, train
-from sklmlp.architecture import html_beside
+from sklmlp.architecture import with_layers
 from sklmlp.data import ConvertedRows, as_tensor, check_X
 from sklmlp.nn import assemble, make_predictor
 
@@ -178,9 +177,9 @@ class Fitted(BaseEstimator):
         arrays = self._layers()[0] or self._extras[0].values()
         return next(array.dtype for array in arrays if array.dtype.kind == "f")
 
-    def _html_repr(self):
-        """What notebooks show: scikit-learn's diagram, and the layers beside it."""
-        return html_beside(estimator_html_repr(self), self)
+    def _get_params_html(self, *args, **kwargs):
+        """What scikit-learn's diagrams show of an estimator: its parameters, and its layers."""
+        return with_layers(super()._get_params_html(*args, **kwargs), self)
 
     def __sklearn_is_fitted__(self):
         known = vars(self)  # coefs_ may have been set by hand

@@ -1,4 +1,4 @@
-"""Notebooks show an estimator's layers beside scikit-learn's diagram."""
+"""Notebooks show an estimator's layers within scikit-learn's diagrams."""
 
 import re
 from html.parser import HTMLParser
@@ -6,11 +6,17 @@ from html.parser import HTMLParser
 import pytest
 import sklearn
 import sklearn.neural_network
+from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
-from sklearn.utils import estimator_html_repr
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.architecture import rows
+from sklmlp.architecture import layers_as_html, rows
+from sklmlp.inspection import HiddenFeatures
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -104,16 +110,52 @@ def test_parameters_that_make_no_sense_are_shown_as_they_are(sizes, activation):
     assert shown.rows[-1][0] == "output"
 
 
-def test_scikit_learns_diagram_is_whole(iris):
-    """The diagram comes first, as scikit-learn draws it; the colours are those of the theme."""
+def test_scikit_learns_diagram_is_whole(iris, monkeypatch):
+    """The diagram is scikit-learn's but for the table; the colours are those of the theme."""
     mlp = MLPClassifier((5,), max_iter=2)
     for estimator in (mlp, mlp.fit(*iris)):
-        html = IDS.sub(r"\1", estimator._repr_html_())
-        diagram = IDS.sub(r"\1", estimator_html_repr(estimator))
-        assert diagram in html
-        ours = html.replace(diagram, "")
+        html, ours = IDS.sub(r"\1", estimator._repr_html_()), layers_as_html(estimator)
+        with monkeypatch.context() as without:
+            without.delattr("sklmlp.fitted.Fitted._get_params_html")
+            diagram = IDS.sub(r"\1", estimator._repr_html_())
+        assert html.replace(ours, "") == diagram
         assert not re.search(r"#[0-9a-f]{3}|rgb|white|black", ours)
         assert "currentColor" in ours
+
+
+INSIDE = {
+    "a pipeline": lambda mlp: make_pipeline(StandardScaler(), mlp),
+    "a search": lambda mlp: GridSearchCV(mlp, {"alpha": [0.1]}, cv=2),
+    "a search of pipelines": lambda mlp: GridSearchCV(
+        make_pipeline(StandardScaler(), mlp), {"mlpclassifier__alpha": [0.1]}, cv=2
+    ),
+    "a vote": lambda mlp: VotingClassifier([("one", mlp), ("other", LogisticRegression())]),
+    "a transformer of columns": lambda mlp: make_column_transformer((HiddenFeatures(mlp), [0, 1])),
+}
+
+
+@pytest.mark.parametrize("holder", INSIDE.values(), ids=INSIDE)
+def test_inside_other_estimators(holder, iris):
+    """The layers are shown wherever scikit-learn draws an estimator of ours, before and after."""
+    outer = holder(MLPClassifier((5,), "relu", max_iter=2, random_state=0))
+    before = Table(outer._repr_html_())
+    assert before.rows[1:] == [
+        ["hidden 0", "linear, relu", "? → 5", "?"],
+        ["output", "linear", "5 → ?", "?"],
+    ]
+    assert before.caption == "not fitted, device='auto'"
+
+
+def test_the_fitted_one_inside_is_shown(iris):
+    """After a fit, a pipeline's step and a search's best estimator show what they have learnt."""
+    for holder in (INSIDE["a pipeline"], INSIDE["a search"], INSIDE["a search of pipelines"]):
+        outer = holder(MLPClassifier((5,), "relu", max_iter=2, random_state=0)).fit(*iris)
+        shown = Table(outer._repr_html_())
+        assert shown.rows[1:] == [
+            ["hidden 0", "linear, relu", "4 → 5", "25"],
+            ["output", "linear, softmax", "5 → 3", "18"],
+        ]
+        assert shown.caption == "43 parameters, on cpu"
 
 
 def test_plain_text_is_scikit_learns(iris):

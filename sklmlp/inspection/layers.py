@@ -3,12 +3,62 @@
 import copy
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.data import ConvertedRows
 from sklmlp.fitted import VALUES_AT_A_TIME, Fitted
+
+
+def networks_of(estimator):
+    """All fitted networks in an estimator, for what needs no layers and no rows.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A `MLPClassifier` or `MLPRegressor`, or what ends in one: a `Pipeline`, a search (its best
+        estimator), a `TransformedTargetRegressor`, a `FrozenEstimator`, or an ensemble of them.
+
+    Returns
+    -------
+    networks : list of MLPClassifier or MLPRegressor
+        Of an ensemble, all of its members' networks.
+
+    Raises
+    ------
+    TypeError
+        If there is no network in it.
+    """
+    networks = list(_networks_in(estimator))
+    if not networks:
+        raise TypeError(
+            "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or end in one as a "
+            f"Pipeline, a search and an ensemble do, got {estimator!r}."
+        )
+    return networks
+
+
+def _networks_in(estimator):
+    if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
+        return
+    check_is_fitted(estimator)
+    if isinstance(estimator, Fitted):
+        yield from vars(estimator).get("estimators_", [estimator])
+    elif isinstance(estimator, Pipeline):
+        yield from _networks_in(estimator[-1])
+    elif isinstance(estimator, FrozenEstimator):
+        yield from _networks_in(estimator.estimator)
+    else:
+        held = [vars(estimator).get(name) for name in ("best_estimator_", "regressor_")]
+        for part in [*held, *_flat(vars(estimator).get("estimators_", []))]:
+            yield from _networks_in(part)
+
+
+def _flat(members):
+    return members.ravel() if isinstance(members, np.ndarray) else members
 
 
 def one_network(estimator, any_module=False):

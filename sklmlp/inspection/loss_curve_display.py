@@ -2,19 +2,20 @@
 
 import numpy as np
 
-from sklmlp.inspection.layers import one_network
+from sklmlp.inspection.layers import networks_of
 from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
 
 
 class LossCurveDisplay:
-    """Training and validation curves of a fit.
+    """Training and validation curves of a fit, of an ensemble those of all of its networks.
 
     Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
-    train_loss : ndarray of shape (n_epochs,)
-    valid_loss, valid_score : ndarray of shape (n_epochs,) or None
+    train_loss : ndarray of shape (n_epochs,) or list of ndarray
+        Of several networks, an array for each.
+    valid_loss, valid_score : ndarray of shape (n_epochs,), list of ndarray or None
         With early stopping.
     name : str, default=None
         What to call the fit in the legend, where several are drawn on the same axes.
@@ -26,8 +27,8 @@ class LossCurveDisplay:
     score_ax_ : matplotlib.axes.Axes or None
         Has the scores, in the same place, with its scale on the right.
     figure_ : matplotlib.figure.Figure
-    lines_ : dict of str to matplotlib.lines.Line2D
-        By "train_loss", "valid_loss" and "valid_score".
+    lines_ : dict of str to matplotlib.lines.Line2D or list of Line2D
+        By "train_loss", "valid_loss" and "valid_score"; of several networks, a line for each.
 
     Examples
     --------
@@ -53,8 +54,9 @@ class LossCurveDisplay:
 
         Parameters
         ----------
-        estimator : MLPClassifier or MLPRegressor
-            Fitted; of an ensemble one of its `estimators_`.
+        estimator : estimator
+            A fitted `MLPClassifier` or `MLPRegressor`, or one that ends in it: a `Pipeline`, a
+            search (its best estimator is drawn), an ensemble.
         name : str, default=None
             What to call the fit in the legend.
         ax : matplotlib.axes.Axes, default=None
@@ -64,15 +66,20 @@ class LossCurveDisplay:
         -------
         display : LossCurveDisplay
         """
-        history = one_network(estimator, any_module=True).history_
+        networks = networks_of(estimator)
 
-        def column(key):
+        def curve(history, key):
             known = [key in record for record in history]
             values = [record.get(key, np.nan) for record in history]
             return np.array(values, float) if any(known) else None
 
+        def curves(key):
+            found = [curve(network.history_, key) for network in networks]
+            found = [each for each in found if each is not None]
+            return found[0] if found and len(networks) == 1 else found or None
+
         keys = ("train_loss", "valid_loss", "valid_score")
-        return cls(**{key: column(key) for key in keys}, name=name).plot(ax)
+        return cls(**{key: curves(key) for key in keys}, name=name).plot(ax)
 
     def plot(self, ax=None):
         """Draw the curves.
@@ -92,17 +99,26 @@ class LossCurveDisplay:
 
         self.ax_, self.figure_, self.score_ax_, self.lines_ = ax, ax.figure, None, {}
         called = "" if self.name is None else f"{self.name}: "
-        fits = sum(line.get_gid() == "train_loss" for line in ax.lines)
+        fits = sum(
+            line.get_gid() == "train_loss" and not line.get_label().startswith("_")
+            for line in ax.lines
+        )
         colour = None if self.name is None else COLOURS[fits % len(COLOURS)]
 
         def draw(axes, key, label, colour, style):
             values = getattr(self, key)
-            epochs = np.arange(1, len(values) + 1)
-            (line,) = axes.plot(
-                epochs, values, color=colour, linestyle=style, label=called + label, gid=key,
-                marker="o" if len(values) == 1 else None,
-            )  # fmt: skip
-            self.lines_[key] = line
+            several = isinstance(values, list)
+            count = f" of {len(values)} networks" if several else ""
+            lines = []
+            for losses in values if several else [values]:
+                epochs = np.arange(1, len(losses) + 1)
+                lines += axes.plot(
+                    epochs, losses, color=colour, linestyle=style, gid=key,
+                    label="_" if lines else called + label + count,
+                    linewidth=0.8 if several else None,
+                    marker="o" if len(losses) == 1 else None,
+                )  # fmt: skip
+            self.lines_[key] = lines if several else lines[0]
 
         draw(ax, "train_loss", "training loss", colour or COLOURS[0], "-")
         if self.valid_loss is not None:

@@ -29,9 +29,31 @@ def axes_for(display, ax=None):
 
 
 def legend_below(ax, handles, lines=4):
-    """A legend under the axes, where it hides nothing, so many lines of text below them."""
+    """A legend within the picture: under the axes where a layout makes room for it, else in them.
+
+    Parameters
+    ----------
+    ax : matplotlib.axes.Axes
+    handles : list of artists
+    lines : int, default=4
+        How many lines of text there are between the axes and the legend.
+    """
     handles = [handle for handle in handles if not handle.get_label().startswith("_")]  # unnamed
-    ax.legend(
-        handles=handles, frameon=False, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0),
-        borderaxespad=lines,
-    )  # fmt: skip
+    figure, place = ax.figure, ax.get_subplotspec()
+    if figure.get_layout_engine() is None:  # nothing would make room below the axes
+        ax.legend(handles=handles, framealpha=0.8)
+        return
+    room = 0.95 * figure.bbox.width / (1 if place is None else place.get_gridspec().ncols)
+    for n_columns in (3, 2, 1):
+        legend = ax.legend(
+            handles=handles, frameon=False, ncols=n_columns, loc="upper center",
+            bbox_to_anchor=(0.5, 0), borderaxespad=lines,
+        )  # fmt: skip
+        legend.set_in_layout(False)  # a legend that is too wide would leave no room for the axes
+        figure.draw_without_rendering()  # it learns its width
+        width = legend.get_window_extent().width
+        if width <= room:
+            break
+    for text in legend.get_texts():
+        text.set_fontsize(text.get_fontsize() * min(1, room / width))
+    legend.set_in_layout(True)

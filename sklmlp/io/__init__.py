@@ -2,6 +2,7 @@
 
 from sklmlp.io.checkpoint import CheckpointFile, identity
 from sklmlp.io.onnx import to_onnx
+from sklmlp.io.onnx_columns import column_types
 from sklmlp.io.onnx_pipeline import register_onnx_converter
 from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
@@ -17,6 +18,7 @@ from sklmlp.io.validation import checked
 __all__ = [
     "CheckpointFile",
     "checked",
+    "column_types",
     "columns",
     "identity",
     "load_skops",

@@ -4,9 +4,9 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp.io.onnx_answers import labels_as_array, predict_classes, predict_values
-from sklmlp.io.onnx_graph import OPSET, Graph, as_model
-from sklmlp.io.onnx_pipeline import register_onnx_converter
+from sklmlp.io.onnx_answers import labels_as_array, n_values, predict_classes, predict_values
+from sklmlp.io.onnx_graph import Graph, as_model
+from sklmlp.io.onnx_pipeline import convert_pipeline, is_ours, unwrapped
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
@@ -21,27 +21,30 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
         A fitted `MLPClassifier` or `MLPRegressor`, or a `Pipeline` (or another estimator of
         scikit-learn's that skl2onnx can convert) with such ones inside.
     X : {array-like, dataframe}, default=None
-        A few rows, from which a pipeline's inputs are read: one table, or one input for each column
-        of a data frame. None is one table of `n_features_in_` columns of `dtype`. Not needed for
-        an estimator by itself.
+        A few rows, from which a pipeline's inputs are read. None reads them from what the fit has
+        kept: names of columns, and the types of the categories of encoders. Other columns are then
+        taken for `dtype`, and columns that the pipeline drops are no inputs. Not needed for an
+        estimator by itself.
     dtype : {'float32', 'float64'}, default='float32'
-        Of the rows that the model takes, and so of its answers. What it computes in between is in
-        the dtype of the weights.
+        The dtype of the real numbers that the model takes, and of its predictions. In between it
+        computes in the dtype of the weights.
     zipmap : bool, default=False
         Whether probabilities are a list of dicts, label to float32, in place of a table.
 
     Returns
     -------
     model : onnx.ModelProto
-        Its input is "X", (n, n_features). A classifier's outputs are "label", (n,) or for
-        multilabel targets (n, n_classes), and "probabilities", (n, n_classes); a regressor's is
-        "variable", (n, n_outputs).
+        Its input is "X", (n, n_features); of a pipeline that was fitted on a data frame, or on
+        columns of different types, there is an input (n, 1) for each column. A classifier's outputs
+        are "label", (n,) or for multilabel targets (n, n_classes), and "probabilities",
+        (n, n_classes); a regressor's is "variable", with the columns of `predict`.
 
     Raises
     ------
     ValueError
         If ONNX has no operators for a part of the network (an activation of your own, for
-        example), or no type for the labels; the message names it.
+        example), or no type for the labels or a column, or if skl2onnx cannot convert a step; the
+        message says which and why.
 
     Examples
     --------
@@ -66,12 +69,13 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
     if zipmap not in (True, False):
         raise ValueError(f"zipmap takes True or False, got {zipmap!r}.")
     check_is_fitted(estimator)
+    estimator = unwrapped(estimator)
     if not is_ours(type(estimator)):
-        return _converted(estimator, X, np.dtype(dtype), zipmap)
+        return convert_pipeline(estimator, X, np.dtype(dtype), zipmap)
     graph = Graph(dtype)
     if not is_classifier(estimator):
         predict_values(graph, "X", estimator, "variable")
-        outputs = [_table("variable", dtype, estimator.n_outputs_)]
+        outputs = [_table("variable", dtype, n_values(estimator))]
     else:
         outputs = _add_classes(graph, estimator, dtype, zipmap)
     return as_model(graph, estimator.n_features_in_, dtype, outputs)
@@ -114,47 +118,3 @@ def _table(name, dtype, width):
 
     element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
     return helper.make_tensor_value_info(name, element, [None, width])
-
-
-def _converted(estimator, X, dtype, zipmap):
-    """What skl2onnx makes of an estimator, with ours registered."""
-    import skl2onnx
-    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
-
-    for found in classes_of_ours(estimator):
-        register_onnx_converter(found)
-    kind = FloatTensorType if dtype == np.float32 else DoubleTensorType
-    types = None if X is not None else [("X", kind([None, estimator.n_features_in_]))]
-    if isinstance(X, np.ndarray):
-        X = X[:1].astype(dtype)
-    return skl2onnx.to_onnx(
-        estimator,
-        None if X is None else X[:1],
-        initial_types=types,
-        options={id(estimator): {"zipmap": zipmap}} if is_classifier(estimator) else None,
-        target_opset=OPSET,
-    )
-
-
-def is_ours(cls):
-    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
-    return any(base.__module__ == "sklmlp.fitted" for base in cls.__mro__)
-
-
-def classes_of_ours(value, seen=None):
-    """The classes of our estimators inside another one, however deep."""
-    seen = set() if seen is None else seen
-    if id(value) in seen:
-        return
-    seen.add(id(value))
-    if is_ours(type(value)):
-        yield type(value)
-        return
-    if isinstance(value, dict):
-        parts = list(value.values())
-    elif isinstance(value, list | tuple):
-        parts = value
-    else:
-        parts = list(vars(value).values()) if hasattr(value, "get_params") else []
-    for part in parts:
-        yield from classes_of_ours(part, seen)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklmlp.io.onnx_graph import NotInOnnx
 from sklmlp.io.onnx_layers import logits, softplus
 
 
@@ -62,6 +63,12 @@ PROBABILITIES = {
 """Losses of a classifier, and what makes probabilities of logits; of hinge, decision values."""
 
 
+def n_values(estimator):
+    """The number of columns of a regressor's `predict`."""
+    spec = _networks(estimator)[0]._spec
+    return spec.n_outputs // 2 if LINKS.get(spec.loss) is _means else spec.n_outputs
+
+
 def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
@@ -106,7 +113,7 @@ def labels_as_array(estimator):
         return classes.astype(np.int64)
     if classes.dtype.kind in "bU" or classes.dtype in (np.float32, np.float64):
         return classes
-    raise ValueError(f"to_onnx has no type for the labels {classes} of {classes.dtype}.")
+    raise NotInOnnx(f"to_onnx has no type for the labels {classes} of {classes.dtype}.")
 
 
 def _probabilities(graph, z, kind, link):
@@ -140,7 +147,7 @@ def _mean(graph, answers):
 def _of_loss(table, estimator):
     loss = _networks(estimator)[0]._spec.loss
     if loss not in table:
-        raise ValueError(
+        raise NotInOnnx(
             f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "
             f"{', '.join(sorted(table))}."
         )

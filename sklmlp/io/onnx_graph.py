@@ -6,6 +6,10 @@ OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
 """What onnxruntime reads since its version 1.12."""
 
 
+class NotInOnnx(ValueError):
+    """Something that there are no operators or types for."""
+
+
 class Graph:
     """Nodes and constants that compute in one floating dtype.
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 
+from sklmlp.io.onnx_graph import NotInOnnx
 from sklmlp.nn import EPSILON
 
 
@@ -59,7 +60,7 @@ NO_PART_OF_PREDICTION = {
 def _refuse_what_is_unknown(spec):
     for name, value in vars(spec).items():
         if name not in NO_PART_OF_PREDICTION and value not in (None, False, (), {}):
-            raise ValueError(f"to_onnx has no operators for a network with {name}={value!r}.")
+            raise NotInOnnx(f"to_onnx has no operators for a network with {name}={value!r}.")
 
 
 def _beside(graph, x, h, projection):
@@ -97,7 +98,7 @@ NORMALIZATIONS = {"batch": _batch, "layer": _layer, "rms": _rms}
 def _activation(graph, z, choice, width, learned):
     function = ACTIVATIONS.get(choice.name) if choice.own is None else None
     if function is None:
-        raise ValueError(
+        raise NotInOnnx(
             f"to_onnx has no operators for the activation {choice.name!r}. It has for "
             f"{', '.join(sorted(ACTIVATIONS))}."
         )
@@ -159,7 +160,7 @@ def _across(operator, sign=1.0):
 
     def function(g, z, m, _):
         if m.dim not in (-1, 1):
-            raise ValueError(f"to_onnx takes dim=-1 for {type(m).__name__}, got dim={m.dim}.")
+            raise NotInOnnx(f"to_onnx takes dim=-1 for {type(m).__name__}, got dim={m.dim}.")
         return g(operator, g("Mul", z, sign), axis=-1)
 
     return function

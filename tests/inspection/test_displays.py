@@ -5,6 +5,13 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from sklearn.base import clone
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import BaggingRegressor, VotingRegressor
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.inspection import (
@@ -150,7 +157,6 @@ def test_an_ensemble_points_to_its_networks(digits):
     """One network is looked at at a time."""
     ensemble = MLPClassifier((4,), n_estimators=2, max_iter=2, random_state=0).fit(*digits)
     for look in (
-        lambda e: LossCurveDisplay.from_estimator(e),
         lambda e: GradientFlowDisplay.from_estimator(e, *digits),
         lambda e: HiddenUnitsDisplay.from_estimator(e, digits[0]),
         lambda e: diagnose(e, *digits),
@@ -158,6 +164,94 @@ def test_an_ensemble_points_to_its_networks(digits):
         with pytest.raises(ValueError, match=r"has 2 networks.*estimators_\[0\]"):
             look(ensemble)
         look(ensemble.estimators_[0])
+
+
+def test_loss_curves_of_an_ensemble_are_those_of_all_networks(digits):
+    """Each network has its lines, and the legend counts them."""
+    ensemble = MLPClassifier((4,), n_estimators=3, early_stopping=True, max_iter=3, random_state=0)
+    display = LossCurveDisplay.from_estimator(ensemble.fit(*digits))
+    for network, line in zip(ensemble.estimators_, display.lines_["train_loss"], strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), network.loss_curve_)
+    for network, line in zip(ensemble.estimators_, display.lines_["valid_score"], strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), network.validation_scores_)
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == [
+        "training loss of 3 networks",
+        "validation loss of 3 networks",
+        "validation score of 3 networks",
+    ]
+
+
+SMALL = {"max_iter": 3, "random_state": 0}
+ENDING_IN_A_NETWORK = {
+    "a pipeline": lambda mlp: make_pipeline(StandardScaler(), mlp),
+    "a pipeline in a pipeline": lambda mlp: make_pipeline(make_pipeline(StandardScaler(), mlp)),
+    "a search": lambda mlp: GridSearchCV(mlp, {"alpha": [0.1]}, cv=2),
+    "a search of pipelines": lambda mlp: GridSearchCV(
+        make_pipeline(StandardScaler(), mlp), {"mlpregressor__alpha": [0.1]}, cv=2
+    ),
+    "scaled targets": lambda mlp: TransformedTargetRegressor(mlp, transformer=StandardScaler()),
+    "a vote": lambda mlp: VotingRegressor([("a", mlp), ("b", make_pipeline(clone(mlp)))]),
+    "bagging": lambda mlp: BaggingRegressor(mlp, 2, random_state=0),
+}
+
+
+@pytest.mark.parametrize("make", ENDING_IN_A_NETWORK.values(), ids=ENDING_IN_A_NETWORK)
+def test_loss_curves_of_what_ends_in_a_network(make, digits):
+    """Pipelines, searches and ensembles show the curves of the networks that they have fitted."""
+    X, _ = digits
+    outer = make(MLPRegressor(hidden_layer_sizes=(4,), **SMALL))
+    with pytest.raises(NotFittedError):
+        LossCurveDisplay.from_estimator(outer)
+    display = LossCurveDisplay.from_estimator(outer.fit(X, X[:, 20]))
+    lines = np.ravel(display.lines_["train_loss"])
+    assert len(lines) == (2 if hasattr(outer, "estimators_") else 1)
+    curves = [part.loss_curve_ for part in networks_in(outer)]
+    for line, curve in zip(lines, curves, strict=True):
+        np.testing.assert_array_equal(line.get_ydata(), curve)
+
+
+def networks_in(outer):
+    """The networks in an estimator, one attribute after the other."""
+    if isinstance(outer, MLPRegressor):
+        return [outer]
+    if isinstance(outer, Pipeline):
+        return networks_in(outer.steps[-1][1])
+    if hasattr(outer, "best_estimator_"):
+        return networks_in(outer.best_estimator_)
+    if hasattr(outer, "regressor_"):
+        return networks_in(outer.regressor_)
+    return [network for part in outer.estimators_ for network in networks_in(part)]
+
+
+def wide(name):
+    """Axes, and how many fits of a name are drawn in them."""
+    return {
+        "a figure of its own": lambda: (None, 1),
+        "given axes": lambda: (plt.subplots()[1], 1),
+        "given axes with a layout": lambda: (plt.subplots(layout="constrained")[1], 1),
+        "one of three axes": lambda: (plt.subplots(1, 3, layout="constrained")[1][1], 1),
+        "a small figure": lambda: (plt.subplots(figsize=(3, 3), layout="constrained")[1], 1),
+        "four fits": lambda: (plt.subplots(layout="constrained")[1], 4),
+    }[name]()
+
+
+@pytest.mark.parametrize("name", [None, "twenty units, adam"])
+@pytest.mark.parametrize(
+    "place",
+    ["a figure of its own", "given axes", "given axes with a layout", "one of three axes",
+     "a small figure", "four fits"],
+)  # fmt: skip
+def test_the_legend_is_in_the_picture(place, name, fitted):
+    """No part of the legend is cut off, and it hides no labels of the axes."""
+    ax, n_fits = wide(place)
+    for _ in range(n_fits):
+        display = LossCurveDisplay.from_estimator(fitted, name=name, ax=ax)
+        ax = display.ax_
+    display.figure_.draw_without_rendering()
+    legend, picture = ax.get_legend().get_window_extent(), display.figure_.bbox
+    assert picture.x0 <= legend.x0 and legend.x1 <= picture.x1
+    assert picture.y0 <= legend.y0 and legend.y1 <= picture.y1
+    assert not legend.overlaps(ax.xaxis.label.get_window_extent())
 
 
 @pytest.mark.parametrize("estimator", [3, "mlp", LossCurveDisplay])
