@@ -11,6 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
 from sklmlp.base import BaseMLP
+from sklmlp.fitted import learning_aside
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -413,7 +414,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self : object
             The estimator, with the optimizer's moments kept for the next call.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        with learning_aside(self) as aside:
+            aside._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def predict(self, X, return_std=False):
         """Predict values.
@@ -434,17 +437,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         std : ndarray of the same shape
             With `return_std`.
         """
-        X = self._check_rows(X)
+        model = self._snapshot()
+        X, loss = model._check_rows(X), model._loss
         if not return_std:
-            return self._averaged("predict", X)
-        if self._loss.variance is None:
+            return model._averaged("predict", X)
+        if loss.variance is None:
             raise ValueError(
                 "return_std=True is for a model fitted with loss='gaussian'; this one was fitted "
-                f"with loss={self._loss.name!r}."
+                f"with loss={loss.name!r}."
             )
-        pairs = [(network, network._logits(X)) for network in self._networks]
+        pairs = [(network, network._logits(X)) for network in model._networks]
         means, variances = (
-            np.stack([network._answer(method, logits, self._loss) for network, logits in pairs])
+            np.stack([network._answer(method, logits, loss) for network, logits in pairs])
             for method in ("predict", "variance")
         )
         # the law of total variance
@@ -466,7 +470,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        return _score(y, self.predict(X), sample_weight, self._loss.quantile)
+        model = self._snapshot()
+        return _score(y, model.predict(X), sample_weight, model._loss.quantile)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -26,8 +26,11 @@ def refuse_text_and_dates(X):
         for name, dtype in zip(X.columns, X.dtypes, strict=True):
             if _is_time(dtype):
                 raise ValueError(_told(f"{dtype} in column {name!r}"))
-        if not any(getattr(dtype, "kind", None) == "O" for dtype in X.dtypes):
+        objects = [getattr(dtype, "kind", None) == "O" for dtype in X.dtypes]
+        if not any(objects):
             return
+        if hasattr(X, "iloc"):
+            X = X.iloc[:, np.flatnonzero(objects)]
     try:
         array = X if isinstance(X, np.ndarray) else np.asarray(X)
     except (ValueError, TypeError, OverflowError):
@@ -36,9 +39,11 @@ def refuse_text_and_dates(X):
     if kind in ("M", "m", "S", "U"):
         raise ValueError(_told(array.dtype))
     if kind == "O":
-        for value in np.ravel(array):
-            if isinstance(value, _NO_NUMBERS):
-                raise ValueError(_told(f"{value!r:.80}"))
+        values = array.ravel()
+        refused = [each for each in set(map(type, values)) if issubclass(each, _NO_NUMBERS)]
+        if refused:
+            value = next(each for each in values if type(each) in refused)
+            raise ValueError(_told(f"{value!r:.80}"))
 
 
 def _is_time(dtype):

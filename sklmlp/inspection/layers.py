@@ -23,6 +23,7 @@ def one_network(estimator, any_module=False):
     Returns
     -------
     estimator : MLPClassifier or MLPRegressor
+        A snapshot, which later fits leave as it is.
 
     Raises
     ------
@@ -38,6 +39,7 @@ def one_network(estimator, any_module=False):
             "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or a FrozenEstimator of "
             f"one, got {estimator!r}."
         )
+    estimator = estimator._snapshot()
     check_is_fitted(estimator)
     if "estimators_" in vars(estimator):
         raise ValueError(
@@ -109,7 +111,8 @@ class Layers:
     """
 
     def __init__(self, estimator, module=None):
-        self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
+        with torch.inference_mode(False):  # copies made in that mode have no gradients
+            self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
         choices = estimator._spec.activations
         names = [f"hidden {i}" for i in range(len(choices))]
         children = [{} for _ in [*names, "output"]]
