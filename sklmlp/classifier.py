@@ -13,9 +13,8 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from sklmlp.base import BaseMLP
+from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import ClassTargets, class_weighted, unsorted_is_told
-from sklmlp.fitted import learning_aside
 from sklmlp.losses import softmax
 
 

@@ -10,8 +10,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from sklmlp.base import BaseMLP
-from sklmlp.fitted import learning_aside
+from sklmlp.base import BaseMLP, learning_aside
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

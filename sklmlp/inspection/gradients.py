@@ -15,6 +15,7 @@ from sklmlp.inspection.layers import Layers
 from sklmlp.train import Table
 
 
+@torch.inference_mode(False)
 def gradient_norms(estimator, X, y, module=None):
     """The norm of the mean loss's gradient with respect to each layer's matrices.
 
@@ -42,7 +43,6 @@ def gradient_norms(estimator, X, y, module=None):
     table = _table(estimator, X, y, network)
     loss = estimator._spec.loss_function
 
-    @torch.inference_mode(False)
     @torch.enable_grad()
     def differentiate():
         for x, target, _ in table.slices():

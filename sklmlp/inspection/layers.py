@@ -111,8 +111,7 @@ class Layers:
     """
 
     def __init__(self, estimator, module=None):
-        with torch.inference_mode(False):  # copies made in that mode have no gradients
-            self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
+        self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
         choices = estimator._spec.activations
         names = [f"hidden {i}" for i in range(len(choices))]
         children = [{} for _ in [*names, "output"]]
