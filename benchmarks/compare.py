@@ -8,6 +8,8 @@ import argparse
 import platform
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from functools import partial
 from importlib.metadata import version
@@ -180,6 +182,31 @@ def measure(script, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def measure_beside_fit():
+    """Milliseconds for a prediction of one row, alone and while another thread fits."""
+    X, y = make_data(30_000, 256, 10)
+    model, done, rows = mlp(sklmlp, (8,), 10, 1).fit(X[:2000], y[:2000]), threading.Event(), []
+
+    def fit():
+        while not done.is_set():
+            mlp(sklmlp, (256,), 10, 5).fit(X, y)
+
+    for name in ("alone", "beside a fit of 30,000 rows, 256-256-10"):
+        thread = threading.Thread(target=fit)
+        if name != "alone":
+            thread.start()
+            time.sleep(1)
+        seconds = []
+        for _ in range(300):
+            started = time.perf_counter()
+            model.predict(X[:1])
+            seconds.append(time.perf_counter() - started)
+        rows.append([name, f"{np.median(seconds) * 1e3:.2f}", f"{max(seconds) * 1e3:.1f}"])
+    done.set()
+    thread.join()
+    return table(["one row", "median, ms", "largest, ms"], rows)
+
+
 def compare_memory():
     """Peak memory beyond the data."""
     return measure("memory.py")
@@ -198,6 +225,7 @@ PARTS = {
     "matmuls": compare_matmuls,
     "ensemble": compare_ensemble,
     "search": compare_search,
+    "beside": measure_beside_fit,
     "memory": compare_memory,
     "growth": compare_growth,
 }
@@ -233,7 +261,7 @@ def main():
         results[name] = PARTS[name]()
         print(f"\n{name}\n\n{results[name]}\n", flush=True)
     if not parts:
-        write(results)
+        write({name: text for name, text in results.items() if name != "beside"})
 
 
 if __name__ == "__main__":

@@ -33,8 +33,8 @@ def rows(estimator):
     -------
     rows : list of Row
     """
-    fitted = estimator.__sklearn_is_fitted__()
-    network = getattr(estimator, "estimators_", [estimator])[0] if fitted else estimator
+    estimator = estimator._snapshot()
+    fitted, network = estimator.__sklearn_is_fitted__(), estimator._networks[0]
     module = network.module_ if fitted else None
     own = getattr(network._spec if fitted else network, "module", None)
     if own is not None:
@@ -171,7 +171,7 @@ def _caption(estimator):
     if not estimator.__sklearn_is_fitted__():
         n_networks, state = estimator.n_estimators, f"not fitted, device={str(estimator.device)!r}"
     else:
-        members = getattr(estimator, "estimators_", [estimator])
+        members = estimator._snapshot()._networks
         n_numbers = sum(_count(member.module_) for member in members)
         n_networks, state = len(members), f"{n_numbers:,} parameters, on {members[0].device_}"
     return state if n_networks == 1 else f"{n_networks} networks, {state}"

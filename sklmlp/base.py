@@ -4,7 +4,6 @@ import copy
 import functools
 import os
 from abc import ABC, abstractmethod
-from contextlib import contextmanager
 from dataclasses import replace
 from numbers import Integral, Real
 
@@ -20,7 +19,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from sklmlp import io, train
+from sklmlp import io, runtime, train
 from sklmlp.caller import warn
 from sklmlp.data import (
     as_tensor,
@@ -33,7 +32,7 @@ from sklmlp.data import (
     input_dtype,
     rows_of,
 )
-from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted
+from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted, learning_aside
 from sklmlp.losses import make_loss
 from sklmlp.nn import (
     Network,
@@ -214,15 +213,17 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         sklmlp.exceptions.TrainingWarning
             If nothing was learnt and the reason was found.
         """
-        return self._fit(X, y, sample_weight, own=(X_val, y_val, sample_weight_val))
+        with learning_aside(self) as aside:
+            aside._fit(X, y, sample_weight, own=(X_val, y_val, sample_weight_val))
+        return self
 
     def _fit(self, X, y, sample_weight, incremental=False, own=(None, None, None)):
-        # autograd has to work, whatever mode the caller is in
+        # a fit computes the same, whatever modes the caller is in
         with (
-            undone_on_failure(self),
             train.explained_memory(self) as sizes,
             torch.inference_mode(False),
             torch.enable_grad(),
+            runtime.neutral(),
         ):
             params = plain_parameters(self)
             check_parameters(params)
@@ -266,7 +267,6 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 self._keep_ensemble(members)
             if tasks is not None:
                 tasks.end()
-        return self
 
     def _tasks(self, given, table, members, fits, dtype, incremental):
         """What tells scikit-learn's callbacks of the fits; None where there are none."""
@@ -310,8 +310,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         device = train.resolve_device(self.device)
         if anew:
             return device, train.resolve_dtype(self.dtype, X.dtype, device)
-        one = self.estimators_[0] if hasattr(self, "estimators_") else self
-        return device, one._weights_dtype
+        return device, self._networks[0]._weights_dtype
 
     def _table(self, X, y, sample_weight, dtype):
         """Rows, targets and weights on the device; one for all networks of an ensemble."""
@@ -609,17 +608,3 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
         In a fit, whose loss is not yet the estimator's, `loss` is None and parameters say it.
         """
-
-
-@contextmanager
-def undone_on_failure(estimator):
-    """Put everything back that an estimator knew, should the block fail."""
-    before = vars(estimator).copy()
-    try:
-        yield
-    except BaseException:
-        # scikit-learn takes callbacks down after this
-        underway = {n: v for n, v in vars(estimator).items() if n in train.BOOKKEEPING}
-        vars(estimator).clear()
-        vars(estimator).update(before | underway)
-        raise

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import (
     unique_labels,
 )
 
-from sklmlp.base import BaseMLP, undone_on_failure
+from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import (
     ClassTargets,
     check_weight_of_score,
@@ -481,13 +481,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "to properly estimate the class frequency distributions. Pass the resulting "
                 "weights as the class_weight parameter."
             )
-        with undone_on_failure(self):
-            if _check_partial_fit_first_call(self, classes):
-                y = check_y(self, y)
+        with learning_aside(self) as aside:
+            if _check_partial_fit_first_call(aside, classes):
+                y = check_y(aside, y)
                 multilabel = type_of_target(y).startswith("multilabel")
                 targets = ClassTargets.learn(y if multilabel else classes)
-                self._targets = targets.kind_and_form
-            return self._fit(X, y, sample_weight, incremental=True)
+                aside._targets = targets.kind_and_form
+            aside._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def predict(self, X):
         """Predict labels.
@@ -503,14 +504,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             is more probable than not. With the hinge loss the label of the largest decision
             value, and a one for each that is above zero.
         """
-        X = self._check_rows(X)
-        if "estimators_" not in vars(self):
-            return self._averaged("predict", X)
-        if self._loss.name == "hinge":
-            decision = self._averaged("decision_function", X)
-            return self._class_targets.decode(decision.reshape(-1, self.n_outputs_))
-        probability = self._averaged("predict_proba", X)
-        return self._class_targets.decode(probability[:, -self.n_outputs_ :] - 0.5)
+        model = self._snapshot()
+        X = model._check_rows(X)
+        if len(model._networks) == 1:
+            return model._averaged("predict", X)
+        if model._loss.name == "hinge":
+            decision = model._averaged("decision_function", X)
+            return model._class_targets.decode(decision.reshape(-1, model.n_outputs_))
+        probability = model._averaged("predict_proba", X)
+        return model._class_targets.decode(probability[:, -model.n_outputs_ :] - 0.5)
 
     @available_if(lambda estimator: estimator._loss_in_use() == "hinge")
     def decision_function(self, X):
@@ -526,7 +528,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             For two classes what speaks for `classes_[1]`, else what speaks for each class; 1 and
             -1 are the margins. In X's dtype where that is float32 or float64.
         """
-        return self._averaged("decision_function", self._check_rows(X))
+        model = self._snapshot()
+        return model._averaged("decision_function", model._check_rows(X))
 
     @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_proba(self, X):
@@ -541,7 +544,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         probability : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, and in X's dtype where that is float32 or float64.
         """
-        return self._averaged("predict_proba", self._check_rows(X))
+        model = self._snapshot()
+        return model._averaged("predict_proba", model._check_rows(X))
 
     @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_log_proba(self, X):
@@ -581,7 +585,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _loss_in_use(self):
         """The name of the loss that answers: the fitted one, before a fit the parameter."""
-        return self._loss.name if self.__sklearn_is_fitted__() else self.loss
+        model = self._snapshot()
+        return model._loss.name if model.__sklearn_is_fitted__() else model.loss
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

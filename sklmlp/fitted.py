@@ -4,6 +4,7 @@ import copy
 import operator
 import os
 import threading
+from contextlib import contextmanager
 from dataclasses import asdict
 from weakref import WeakKeyDictionary
 
@@ -17,12 +18,36 @@ from sklmlp.architecture import with_layers
 from sklmlp.data import ConvertedRows, as_tensor, check_X
 from sklmlp.nn import assemble, make_predictor
 
+
+class _Built:
+    """What has been built of an estimator's weights, and of which parts.
+
+    Attributes
+    ----------
+    lock : threading.Lock
+        Held by the thread that builds.
+    entry : (tuple, dict)
+        The parts, and what was built of them by the function that built it.
+    """
+
+    def __init__(self):
+        self.lock, self.entry = threading.Lock(), ((), {})
+
+    def of(self, parts):
+        """What has been built of exactly these objects."""
+        known, built = self.entry
+        if len(known) != len(parts) or not all(map(operator.is_, known, parts)):
+            built = {}
+            self.entry = parts, built
+        return built
+
+
 _built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
 _built_lock = threading.Lock()
 
 
 def _begin_forked():
-    """In a forked child: a lock that nobody holds; what was built while forking may be half."""
+    """In a forked child: locks that nobody holds; what was built while forking may be half."""
     global _built, _built_lock
     _built, _built_lock = WeakKeyDictionary(), threading.Lock()
 
@@ -55,15 +80,33 @@ VALUES_AT_A_TIME = 2**20
 
 
 class Fitted(BaseEstimator):
-    """Weights and a spec, made into answers."""
+    """Weights and a spec, made into predictions.
+
+    A fit replaces `__dict__` in one step, and every prediction begins with a `_snapshot`. So a
+    prediction beside a fit is made by the version before or by the version after.
+    """
+
+    def _snapshot(self):
+        """A shallow copy of the estimator and of its members, which no fit changes any more."""
+        if "_built" in vars(self):
+            return self
+        known = vars(self).copy()  # a prediction reads what was learnt here and nowhere else
+        known["_built"] = _built.get(self)
+        if known["_built"] is None:
+            with _built_lock:
+                known["_built"] = _built.setdefault(self, _Built())
+        if "estimators_" in known:
+            known["estimators_"] = [each._snapshot() for each in known["estimators_"]]
+        snapshot = type(self).__new__(type(self))
+        snapshot.__dict__ = known
+        return snapshot
 
     def _check_rows(self, X):
         """Rows to predict for, checked."""
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
-        one = vars(self).get("estimators_", [self])[0]
-        return check_X(self, X, one._weights_dtype)
+        return check_X(self, X, self._networks[0]._weights_dtype)
 
     def _is_plainly_valid(self, X):
         """Whether X is what most rows in production are, so that scikit-learn need not look."""
@@ -89,13 +132,16 @@ class Fitted(BaseEstimator):
             take, width = rows.take_sparse, rows.values_a_row
         size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
         products = min(size, X.shape[0]) * predictor.n_products
+
+        def predict(part):
+            return predictor(take(part)).cpu().numpy().astype(dtype, copy=False)
+
+        @torch.inference_mode()
+        def predict_all():
+            return train.in_chunks(predict, X.shape[0], size)
+
         is_small = products < runtime.SMALL_STEP
-        with runtime.settings(self.matmul_precision, is_small), torch.inference_mode():
-            logits = train.in_chunks(
-                lambda part: predictor(take(part)).cpu().numpy().astype(dtype, copy=False),
-                X.shape[0],
-                size,
-            )
+        logits = runtime.compute(predict_all, self.matmul_precision, is_small)
         if not _sum_is_finite(logits):
             self._refuse_overflow(logits, predictor.dtype)
         return logits
@@ -123,7 +169,7 @@ class Fitted(BaseEstimator):
     @property
     def _loss(self):
         """The `Loss` that was fitted, whatever the parameters have become since."""
-        return self._networks[0]._spec.loss_function
+        return self._snapshot()._networks[0]._spec.loss_function
 
     @property
     def device_(self):
@@ -137,35 +183,33 @@ class Fitted(BaseEstimator):
         """The fitted network from rows to logits: a `torch.nn.Sequential`, or the user's module.
 
         On a CPU its parameters share the memory of `coefs_` and `intercepts_`: training the module
-        in torch changes what the estimator predicts, and so does writing into these arrays.
+        in torch changes what the estimator predicts, and so does writing into these arrays. On a
+        GPU both are copies of the arrays: assign new arrays to change them.
         """
-        return self._computing(assemble)
+        return self._snapshot()._computing(assemble)
 
     def _predictor(self):
-        return self._computing(make_predictor)
+        return self._snapshot()._computing(make_predictor)
 
     def _computing(self, make):
-        """What `make` builds of the weights as they are; kept while they are the same arrays."""
+        """What `make` builds of the weights of a snapshot; kept while these are the same arrays."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         coefs, intercepts = self._layers()
-        arrays = [*coefs, *intercepts, *(a for state in self._extras for a in state.values())]
-        with _built_lock:
-            known, built = _built.get(self, ((), {}))
-            same = len(known) == len(arrays) and all(map(operator.is_, known, arrays))
-            if not same or self._device != "cpu":  # on a card there are copies, perhaps stale
-                known, built = arrays, {}
-                _built[self] = known, built
+        learnt = (array for state in self._extras for array in state.values())
+        with self._built.lock:
+            built = self._built.of((self._spec, self._device, *coefs, *intercepts, *learnt))
             if make not in built:
                 device = self.device_
                 dtype = as_tensor(np.empty(0, self._weights_dtype)).dtype
-                with torch.inference_mode(False):  # what is built outlives the caller's mode
+                # what is built outlives the caller's modes
+                with torch.inference_mode(False), runtime.neutral():
                     layers = [
                         [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
                         for arrays in (coefs, intercepts)
                     ]  # on a CPU over the same memory
                     built[make] = make(self._spec, *layers, self._extras, dtype, device)
-        return built[make]
+            return built[make]
 
     def _layers(self):
         """coefs and intercepts; a user's module has none."""
@@ -187,8 +231,7 @@ class Fitted(BaseEstimator):
 
     def __getattr__(self, name):
         if name in OF_A_STACK:
-            one = vars(self).get("estimators_", [self])[0]
-            module = getattr(vars(one).get("_spec"), "module", None)
+            module = getattr(vars(self._networks[0]).get("_spec"), "module", None)
             if module is not None:
                 raise AttributeError(
                     f"{name} belongs to a stack of layers, and this {type(self).__name__} has "
@@ -203,16 +246,17 @@ class Fitted(BaseEstimator):
 
     def __getstate__(self):
         state = vars(self).copy()
+        state.pop("_built", None)
         for name in {*self._get_param_names()} & {*state} - {"module_params"}:
             state[name] = io.portable_parameter(state[name])
-        state["activation"] = io.portable_activation(self.activation)
+        state["activation"] = io.portable_activation(state["activation"])
         if "estimators_" in state:
-            state["estimators_"] = [network.__getstate__() for network in self.estimators_]
+            state["estimators_"] = [network.__getstate__() for network in state["estimators_"]]
         if "_spec" in state:
-            state["_spec"] = io.portable_spec(self._spec)
-            state["history_"] = io.columns(self.history_)
+            state["_spec"] = io.portable_spec(state["_spec"])
+            state["history_"] = io.columns(state["history_"])
         optimizer = state.pop("_optimizer", None)
-        if optimizer is not None and self._partly_fitted:  # an incremental learner goes on
+        if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on
             state["_optimizer"] = asdict(optimizer)
         return io.stamped(state)
 
@@ -228,7 +272,7 @@ class Fitted(BaseEstimator):
                 raise ValueError(
                     f"The _optimizer of this state has other entries: {error}"
                 ) from error
-        vars(self).update(state)
+        self.__dict__ = vars(self) | state
 
     def _member(self, state):
         """A network of an ensemble; before format 3 it is an estimator already."""
@@ -252,3 +296,21 @@ class Fitted(BaseEstimator):
 def _sum_is_finite(X):
     with np.errstate(over="ignore", invalid="ignore"):
         return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
+
+
+@contextmanager
+def learning_aside(estimator):
+    """A copy to learn on; the estimator takes over what that has learnt in one step, or nothing."""
+    aside = copy.copy(estimator)
+    before = vars(aside).copy()
+    try:
+        yield aside
+    except BaseException:
+        # scikit-learn takes callbacks down after this
+        underway = {n: v for n, v in vars(aside).items() if n in train.BOOKKEEPING}
+        vars(estimator).update(underway)
+        raise
+    dropped = before.keys() - vars(aside).keys()
+    learnt = {n: v for n, v in vars(aside).items() if n not in before or before[n] is not v}
+    kept = {n: v for n, v in vars(estimator).copy().items() if n not in dropped}
+    estimator.__dict__ = kept | learnt

@@ -9,7 +9,7 @@ from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 
-from sklmlp.base import BaseMLP
+from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import check_numbers, check_weight_of_score, plain
 
 
@@ -419,7 +419,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self : object
             The estimator, with the optimizer's moments kept for the next call.
         """
-        return self._fit(X, y, sample_weight, incremental=True)
+        with learning_aside(self) as aside:
+            aside._fit(X, y, sample_weight, incremental=True)
+        return self
 
     def predict(self, X, return_std=False):
         """Predict values.
@@ -440,17 +442,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         std : ndarray of the same shape
             With `return_std`.
         """
-        X = self._check_rows(X)
+        model = self._snapshot()
+        X, loss = model._check_rows(X), model._loss
         if not return_std:
-            return self._averaged("predict", X)
-        if self._loss.variance is None:
+            return model._averaged("predict", X)
+        if loss.variance is None:
             raise ValueError(
                 "return_std=True is for a model fitted with loss='gaussian'; this one was fitted "
-                f"with loss={self._loss.name!r}."
+                f"with loss={loss.name!r}."
             )
-        pairs = [(network, network._logits(X)) for network in self._networks]
+        pairs = [(network, network._logits(X)) for network in model._networks]
         means, variances = (
-            np.stack([network._answer(method, logits, self._loss) for network, logits in pairs])
+            np.stack([network._answer(method, logits, loss) for network, logits in pairs])
             for method in ("predict", "variance")
         )
         # the law of total variance
@@ -472,9 +475,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        prediction = self.predict(X)
+        model = self._snapshot()
+        prediction = model.predict(X)
         weight = check_weight_of_score(sample_weight, len(prediction))
-        return _score(plain(y, "y"), prediction, weight, self._loss.quantile)
+        return _score(plain(y, "y"), prediction, weight, model._loss.quantile)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -72,10 +72,14 @@ def activities(estimator, X):
     """
     network = Layers(estimator)
     watched = [_Watched(layer) for layer in network.layers]
-    with runtime.settings(estimator.matmul_precision), torch.inference_mode():
+
+    @torch.inference_mode()
+    def look():
         for x in network.runs(X):
             for layer, handed_on in zip(watched, network(x), strict=True):
                 layer.add(handed_on)
+
+    runtime.compute(look, estimator.matmul_precision)
     return [layer.activity() for layer in watched]
 
 

@@ -15,6 +15,7 @@ from sklmlp.inspection.layers import Layers
 from sklmlp.train import Table
 
 
+@torch.inference_mode(False)
 def gradient_norms(estimator, X, y, module=None):
     """The norm of the mean loss's gradient with respect to each layer's matrices.
 
@@ -41,11 +42,14 @@ def gradient_norms(estimator, X, y, module=None):
             part.train()  # before training its running statistics are not those of any rows
     table = _table(estimator, X, y, network)
     loss = estimator._spec.loss_function
-    with runtime.settings(estimator.matmul_precision), torch.inference_mode(False):
+
+    @torch.enable_grad()
+    def differentiate():
         for x, target, _ in table.slices():
-            with torch.enable_grad():
-                z = network.module(x)
+            z = network.module(x)
             z.backward(loss.gradient(z.detach(), target) / len(table))
+
+    runtime.compute(differentiate, estimator.matmul_precision)
     return np.array([_norm(layer.matrices) for layer in network.layers])
 
 

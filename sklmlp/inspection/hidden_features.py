@@ -1,5 +1,6 @@
 """A hidden layer's output as features for the next model."""
 
+import copy
 from numbers import Integral
 
 import numpy as np
@@ -24,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import runtime
 from sklmlp.data import check_X
+from sklmlp.fitted import learning_aside
 from sklmlp.inspection.layers import Layers, one_network
 
 
@@ -112,8 +114,9 @@ class HiddenFeatures(
                 f"layer={self.layer} is not one of the {n_hidden} hidden layers, which are "
                 f"{-n_hidden} to {n_hidden - 1}."
             )
-        validate_data(self, X, skip_check_array=True)
-        self.estimator_ = fitted
+        with learning_aside(self) as aside:
+            validate_data(aside, X, skip_check_array=True)
+            aside.estimator_ = fitted
         return self
 
     def transform(self, X):
@@ -128,29 +131,34 @@ class HiddenFeatures(
         X_new : ndarray of shape (n_samples, n_units)
             In X's dtype where that is float32 or float64.
         """
-        check_is_fitted(self)
-        network = one_network(self.estimator_)
-        X = check_X(self, X, network._weights_dtype, [np.float64, np.float32])
-        layers = Layers(network)
-        hidden = layers.layers[: self._index + 1]
-        answer = np.empty((X.shape[0], self._n_features_out), X.dtype)
-        start = 0
-        with runtime.settings(network.matmul_precision), torch.inference_mode():
+        transformer = copy.copy(self)  # a fit in another thread changes nothing of it
+        check_is_fitted(transformer)
+        network = one_network(transformer.estimator_)
+        X = check_X(transformer, X, network._weights_dtype, [np.float64, np.float32])
+        layers, index = Layers(network), transformer._index_in(network)
+        hidden = layers.layers[: index + 1]
+        features = np.empty((X.shape[0], network._spec.hidden[index]), X.dtype)
+
+        @torch.inference_mode()
+        def compute():
+            start = 0
             for x in layers.runs(X):
                 for layer in hidden:
                     x = layer(x)
-                answer[start : start + len(x)] = x.cpu().numpy()
+                features[start : start + len(x)] = x.cpu().numpy()
                 start += len(x)
-        return answer
 
-    @property
-    def _index(self):
+        runtime.compute(compute, network.matmul_precision)
+        return features
+
+    def _index_in(self, network):
         """The hidden layer, counted from the first."""
-        return range(len(one_network(self.estimator_)._spec.hidden))[self.layer]
+        return range(len(network._spec.hidden))[self.layer]
 
     @property
     def _n_features_out(self):
-        return one_network(self.estimator_)._spec.hidden[self._index]
+        network = one_network(self.estimator_)
+        return network._spec.hidden[self._index_in(network)]
 
     def get_metadata_routing(self):
         """How metadata is routed to the network.

@@ -73,6 +73,7 @@ def one_network(estimator, any_module=False):
     Returns
     -------
     estimator : MLPClassifier or MLPRegressor
+        A snapshot, which later fits leave as it is.
 
     Raises
     ------
@@ -88,6 +89,7 @@ def one_network(estimator, any_module=False):
             "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or a FrozenEstimator of "
             f"one, got {estimator!r}."
         )
+    estimator = estimator._snapshot()
     check_is_fitted(estimator)
     if "estimators_" in vars(estimator):
         raise ValueError(

@@ -65,14 +65,14 @@ PROBABILITIES = {
 
 def n_values(estimator):
     """The number of columns of a regressor's `predict`."""
-    spec = _networks(estimator)[0]._spec
+    spec = estimator._networks[0]._spec
     return spec.n_outputs // 2 if LINKS.get(spec.loss) is _means else spec.n_outputs
 
 
 def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
-    answers = [link(graph, _logits(graph, x, each), each._spec) for each in _networks(estimator)]
+    answers = [link(graph, _logits(graph, x, each), each._spec) for each in estimator._networks]
     graph("Identity", _mean(graph, answers), output=output)
 
 
@@ -81,7 +81,7 @@ def predict_classes(graph, x, estimator, label, probabilities):
     kind, classes = estimator._targets[0], labels_as_array(estimator)
     link, scores = (
         _of_loss(PROBABILITIES, estimator),
-        [_logits(graph, x, each) for each in _networks(estimator)],
+        [_logits(graph, x, each) for each in estimator._networks],
     )
     p = _mean(graph, [_probabilities(graph, z, kind, link) for z in scores])
     # of one network the logits decide, of several the mean of probabilities, as in `predict`
@@ -122,10 +122,6 @@ def _probabilities(graph, z, kind, link):
     return link(graph, graph("Concat", graph("Neg", z), z, axis=1), None)
 
 
-def _networks(estimator):
-    return vars(estimator).get("estimators_", [estimator])
-
-
 def _logits(graph, x, network):
     """Logits in the graph's dtype, computed in that of the network's weights."""
     dtype = network._weights_dtype
@@ -145,7 +141,7 @@ def _mean(graph, answers):
 
 
 def _of_loss(table, estimator):
-    loss = _networks(estimator)[0]._spec.loss
+    loss = estimator._networks[0]._spec.loss
     if loss not in table:
         raise NotInOnnx(
             f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "

@@ -159,12 +159,18 @@ def _built_spec(state):
     return spec
 
 
+def _is_plain(value):
+    """Whether it is what a parameter of a loss may be: plain, or a list of numbers."""
+    if isinstance(value, list | tuple):
+        return len(value) > 0 and all(isinstance(each, Real) for each in value)
+    return value is None or isinstance(value, Real | str)
+
+
 def _check_layers(plain, n_hidden):
     """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
     params, module = plain.get("loss_params", {}), plain.get("module")
     _demand(
-        isinstance(params, dict)
-        and all(v is None or isinstance(v, Real | str) for v in params.values()),
+        isinstance(params, dict) and all(_is_plain(v) for v in params.values()),
         f"_spec['loss_params'] is {params!r:.80}.",
     )
     _demand(

@@ -75,8 +75,7 @@ def _minimise(fit, interrupted):
     is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
 
     def loss_and_gradient(flat):
-        with runtime.settings(params.matmul_precision, is_small):
-            return evaluate(flat)
+        return runtime.compute(lambda: evaluate(flat), params.matmul_precision, is_small)
 
     def evaluate(values):
         point = best.copy()

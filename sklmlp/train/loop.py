@@ -1,6 +1,7 @@
 """The one training loop, for one network or for a stack of them."""
 
 import time
+from functools import partial
 
 from sklearn.exceptions import ConvergenceWarning
 
@@ -38,10 +39,10 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
         for fit in fits:
             _alone(fit, fit.events.begin_training)
         while running and not interrupted.is_set():
-            with runtime.settings(params.matmul_precision, one_thread) as others_wait:
-                going = _train_epochs(
-                    running, step, batches, one_epoch, interrupted, others_wait, checkpoints
-                )
+            epochs = partial(
+                _train_epochs, running, step, batches, one_epoch, interrupted, checkpoints
+            )
+            going = runtime.compute(epochs, params.matmul_precision, one_thread)
             running = [running[k] for k in going]
             step.keep(going)
             batches.keep(going)
@@ -52,7 +53,7 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
             _alone(fit, fit.finish)
 
 
-def _train_epochs(fits, step, batches, one_epoch, interrupted, others_wait, checkpoints):
+def _train_epochs(fits, step, batches, one_epoch, interrupted, checkpoints):
     """Epochs until a network has ended or it is time to pause; gives which ones go on."""
     meter, everybody = LossMeter(fits), list(range(len(fits)))
     while True:
@@ -61,7 +62,7 @@ def _train_epochs(fits, step, batches, one_epoch, interrupted, others_wait, chec
         going = [k for k in going if not (fits[k].error or _out_of_epochs_or_time(fits[k]))]
         if checkpoints is not None:
             checkpoints.after_epoch(fits, batches.order, going)
-        if going != everybody or others_wait() or interrupted.is_set():
+        if going != everybody or runtime.others_wait() or interrupted.is_set():
             return going
 
 

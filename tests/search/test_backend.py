@@ -552,9 +552,7 @@ def test_threads_of_torch():
     n_threads, goes_on = torch.get_num_threads(), threading.Event()
 
     def compute():
-        with runtime.settings("highest", one_thread=True):
-            begun.set()
-            goes_on.wait()
+        runtime.compute(lambda: (begun.set(), goes_on.wait()), "highest", one_thread=True)
 
     begun, other = threading.Event(), threading.Thread(target=compute)
     torch.set_num_threads(2)

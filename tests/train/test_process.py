@@ -2,12 +2,18 @@
 
 import threading
 import warnings
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import clone
+from sklearn.frozen import FrozenEstimator
 
+from sklmlp.inspection import HiddenFeatures
+from sklmlp.inspection.gradients import gradient_norms
+from sklmlp.train.solvers import OPTIMIZERS
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -117,6 +123,79 @@ def test_fits_under_another_default_device(solver, activation):
         model = make("regression", **options).fit(X, y, sample_weight=weight)
         answer = model.predict(X)
     assert_array_equal(answer, expected.predict(X))
+
+
+@contextmanager
+def set_to(get, put, value):
+    """Set something of torch for a block."""
+    before = get()
+    put(value)
+    try:
+        yield
+    finally:
+        put(before)
+
+
+CALLERS = {
+    "autocast": lambda: torch.autocast("cpu", torch.bfloat16),
+    "another default device": lambda: torch.device("meta"),
+    "a default device that is set": lambda: set_to(
+        lambda: None, torch.set_default_device, torch.device("meta")
+    ),
+    "another default dtype": lambda: set_to(
+        torch.get_default_dtype, torch.set_default_dtype, torch.float64
+    ),
+    "deterministic algorithms": lambda: set_to(
+        torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms, True
+    ),
+    "inference mode": torch.inference_mode,
+    "no gradients": torch.no_grad,
+    "gradients": torch.enable_grad,
+}
+"""What a caller may have set in torch, as functions that give a context manager."""
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", [*SOLVERS, *sorted(OPTIMIZERS)])
+def test_what_the_caller_has_set_does_not_matter(solver, dtype, caller):
+    """Every solver learns and predicts the same numbers, in the dtype of X, in any context."""
+    X, y = make_table("multiclass")
+    X = X.astype(dtype)
+
+    def numbers(model):
+        model = clone(model).fit(X, y)
+        features = HiddenFeatures(FrozenEstimator(model)).fit(X).transform(X)
+        if solver != "lbfgs":
+            model.set_params(early_stopping=False).partial_fit(X, y)
+        norms = gradient_norms(model, X, y)
+        return [*model.coefs_, model.predict_proba(X), model.predict(X), features, norms]
+
+    model = make("multiclass", solver=solver, max_iter=2, early_stopping=solver != "lbfgs")
+    expected = numbers(model)
+    with CALLERS[caller]():
+        got = numbers(model)
+    for array, once in zip(got, expected, strict=True):
+        assert array.dtype == once.dtype
+        if solver in ("asgd", "nadam") and caller == "another default dtype":
+            assert_allclose(array, once, rtol=0.2)  # torch counts their steps in that dtype
+        else:
+            assert_array_equal(array, once)
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+@pytest.mark.parametrize("activation", ["gelu", "softmax", "rrelu", "glu", torch.sin])
+def test_what_the_caller_has_set_does_not_matter_to_layers(activation, normalization, caller):
+    """Any layers learn and predict the same numbers in any context, in float32."""
+    X, y = make_table("multiclass")
+    X = X.astype(np.float32)
+    model = make("multiclass", activation=activation, normalization=normalization)
+    model.set_params(dropout=0.1, residual=True, n_estimators=2)
+    expected = model.fit(X, y).predict_proba(X)
+    with CALLERS[caller]():
+        assert_array_equal(clone(model).fit(X, y).predict_proba(X), expected)
+        assert_array_equal(model.predict_proba(X), expected)
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
