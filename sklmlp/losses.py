@@ -6,7 +6,7 @@ out, so that every way of training descends the same objective.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -51,9 +51,25 @@ class Loss:
     quantile: float | list | None = None
 
 
-def make_loss(name, parameters):
-    """The loss of a name in `LOSSES`, given its parameters as a dict."""
-    return LOSSES[name](**parameters)
+def make_loss(name, parameters, scaling=None):
+    """The loss of a name in `LOSSES`, given its parameters as a dict.
+
+    Parameters
+    ----------
+    name : str
+    parameters : dict
+    scaling : TargetScaling, default=None
+        What targets were scaled by. The loss and its gradient are those of scaled targets;
+        predictions and variances are scaled back.
+    """
+    if scaling is None:
+        return LOSSES[name](**parameters)
+    if "huber_delta" in parameters:  # it is given in units of y
+        bounds = [parameters["huber_delta"] / scale for scale in scaling.scale]
+        parameters = parameters | {"huber_delta": bounds}
+    loss = LOSSES[name](**parameters)
+    variance = loss.variance and (lambda z: scaling.decode_variance(loss.variance(z)))
+    return replace(loss, link=lambda z: scaling.decode(loss.link(z)), variance=variance)
 
 
 def _clip(log_probability):
@@ -237,15 +253,23 @@ def absolute_error():
 
 
 def huber(huber_delta=1.0):
-    """Half the squared error up to delta, linear beyond: Huber 1964."""
+    """Half the squared error up to delta, linear beyond: Huber 1964.
+
+    A list has a delta for each target.
+    """
+
+    def bound(z):
+        finite = torch.finfo(z.dtype)
+        return z.new_tensor(huber_delta).clamp(finite.tiny, finite.max)
 
     def each(z, y):
         error = (z - y).abs_()
-        inner = error.clamp(max=huber_delta)
+        inner = error.minimum(bound(z))
         return inner * (error - 0.5 * inner)
 
     def gradient(z, y, out=None):
-        return torch.sub(z, y, out=out).clamp_(-huber_delta, huber_delta)
+        delta = bound(z)
+        return torch.sub(z, y, out=out).clamp_(-delta, delta)
 
     return _mean_reported("huber", each, gradient)
 
@@ -349,7 +373,8 @@ def gaussian():
         log_variance, error = log_variances(z), means(z) - y
         by_variance = error * (-log_variance).exp()
         inside = log_variance == z[..., z.shape[-1] // 2 :]
-        slope = 0.5 * (1 - by_variance * error) * inside
+        # at a bound it is flat, however far the product overflows there
+        slope = torch.where(inside, 0.5 * (1 - by_variance * error), 0.0)
         return torch.cat([by_variance, slope], -1, out=out)
 
     def variance(z):

@@ -12,6 +12,7 @@ from sklmlp._version import __version__
 from sklmlp.caller import warn
 from sklmlp.io.checksum import checksum
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
+from sklmlp.scaling import TargetScaling
 
 FORMAT = 2
 """The layout of the state; a reader knows this one and all before it. Format 1 has no checksum."""
@@ -126,7 +127,9 @@ def spec_from_portable(plain):
     """The spec that `portable_spec` described; one of format 1 has no more than five entries."""
     choices = tuple(resolve_one(activation) for activation in plain["activations"])
     tuples = {name: tuple(plain.get(name, ())) for name in ("hidden", "dropout")}
-    return Spec(**{**plain, **tuples, "activations": choices})
+    scaling = plain.get("scaling")
+    scaling = None if scaling is None else TargetScaling(**scaling)
+    return Spec(**{**plain, **tuples, "activations": choices, "scaling": scaling})
 
 
 def _portable_choice(choice):

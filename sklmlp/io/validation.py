@@ -118,9 +118,17 @@ def _built_spec(state):
     loss = plain.get("loss")
     _demand(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
     try:
-        return spec_from_portable(plain)
+        spec = spec_from_portable(plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise Refused(f"its _spec describes no network: {error}") from error
+    if spec.scaling is not None:
+        n_targets = spec.n_outputs / spec.loss_function.n_units
+        _demand(
+            "_targets" not in state and len(spec.scaling.scale) == n_targets,
+            f"_spec['scaling'] is for {len(spec.scaling.scale)} targets, and its network has "
+            f"{spec.n_outputs} outputs for the loss {loss!r}.",
+        )
+    return spec
 
 
 def _check_arrays(name, arrays, shapes):

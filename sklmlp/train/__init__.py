@@ -13,6 +13,7 @@ from sklmlp.train.optimizers import OptimizerState, make_optimizer
 from sklmlp.train.progress import Progress
 from sklmlp.train.solvers import check_solver, solver_name
 from sklmlp.train.stacks import train
+from sklmlp.train.targets_scale import hint_of_targets
 from sklmlp.train.tasks import BOOKKEEPING, AllEvents, CallbackSupportMixin, FitTasks
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "check_solver",
     "computing_dtype",
     "explained_memory",
+    "hint_of_targets",
     "in_chunks",
     "is_available",
     "lower_rate",

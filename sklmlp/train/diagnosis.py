@@ -14,6 +14,7 @@ from sklmlp.exceptions import (
     DivergenceWarning,
     UnscaledFeaturesWarning,
 )
+from sklmlp.train.targets_scale import unscaled_targets
 
 MOST_ROWS = 2_000
 """A diagnosis looks at no more rows than this."""
@@ -53,6 +54,7 @@ def lower_rate(params):
 def _reasons(fit, feature_names):
     """Instances of the warnings that apply to a fit."""
     progress, network = fit.progress, fit.network
+    yield from unscaled_targets(fit, replace(fit.table, index=_some(fit.table)))
     if progress.n_iter == 0 or not network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     scores = progress.validation_scores if fit.validation is not None else None
