@@ -190,6 +190,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             if has_ended and not incremental:
                 names = getattr(self, "feature_names_in_", None)
                 train.warn_of_failed_learning(fits, names)
+            elif has_ended:
+                train.warn_of_divergence(fits)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:

@@ -3,7 +3,7 @@
 from sklmlp.train.batches import Table
 from sklmlp.train.checkpoints import Checkpoints
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
-from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
+from sklmlp.train.diagnosis import lower_rate, warn_of_divergence, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
 from sklmlp.train.meeting import attended, attending
@@ -44,5 +44,6 @@ __all__ = [
     "solver_name",
     "train",
     "train_lbfgs",
+    "warn_of_divergence",
     "warn_of_failed_learning",
 ]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sklmlp.exceptions import UnscaledTargetWarning
+from sklmlp.train.batches import rows_of_a_batch
 
 LARGEST, SMALLEST = 30.0, 0.03
 """Means and standard deviations of targets beyond these are far from 0 and 1."""
@@ -79,7 +80,7 @@ def _unscaled(fit, table):
     # where predictions are exponentials it is the logarithm of the mean that has to be reached
     size = mean if fit.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
     small = size if fit.loss.out_activation == "exp" else spread
-    far = ((size > LARGEST) | (small < SMALLEST)) & (spread > 0)
+    far = ((size > LARGEST) | (small < SMALLEST)) & (y != y[:1]).any(axis=0)
     return [
         Target(
             column,
@@ -126,10 +127,11 @@ def _penalty(fit):
     """What the slope of the penalty is along a stretch of each logit."""
     if fit.network.spec.module is not None:
         return 0.0
-    weight = fit.table.weights()
-    total = len(fit.table) if weight is None else weight.sum()
+    n, weight = len(fit.table), fit.table.weights()
+    rows = n if fit.optimizer is None else rows_of_a_batch(fit.params.batch_size, n)
+    weight_sum = rows * (1.0 if weight is None else weight.mean())  # of a step, on average
     squares = fit.network.coefs[-1].detach().square().sum(0).cpu().double().numpy()
-    return fit.params.alpha / total * squares
+    return fit.params.alpha / weight_sum * squares
 
 
 def _divided(values, by):
