@@ -438,11 +438,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
 
     def _score_logits(self, y, weight, logits, loss):
-        with np.errstate(over="ignore"):
-            prediction = self._answer("predict", logits, loss)
+        prediction = self._answer("predict", logits, loss)
         if not np.isfinite(prediction).all():
             return np.nan  # as of logits that are not finite: training diverged
-        return _score(y, prediction, weight, loss.quantile)
+        with np.errstate(over="ignore"):  # a score of minus infinity
+            return _score(y, prediction, weight, loss.quantile)
 
     def _answer(self, method, logits, loss=None):
         loss = loss or self._chosen_loss()
