@@ -259,12 +259,14 @@ def huber(huber_delta=1.0):
     """
 
     def bound(z):
-        finite = torch.finfo(z.dtype)
-        return z.new_tensor(huber_delta).clamp(finite.tiny, finite.max)
+        limits = torch.finfo(z.dtype)
+        if isinstance(huber_delta, list):
+            return z.new_tensor(huber_delta).clamp_(limits.tiny, limits.max)
+        return min(max(huber_delta, limits.tiny), limits.max)
 
     def each(z, y):
         error = (z - y).abs_()
-        inner = error.minimum(bound(z))
+        inner = error.clamp(max=bound(z))
         return inner * (error - 0.5 * inner)
 
     def gradient(z, y, out=None):

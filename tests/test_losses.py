@@ -135,6 +135,20 @@ def test_gradients(name, parameters, n_targets, seed, stack):
     assert error < 1e-5 * max(1, np.linalg.norm(slope(z.numpy())))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("delta", [1e-300, 1e300, [1e-300], [1e300]], ids=repr)
+def test_a_huber_delta_that_the_dtype_cannot_hold(delta, dtype):
+    """Too small a delta leaves a slope, and with too large a one all errors are squared."""
+    loss, y = make_loss("huber", {"huber_delta": delta}), torch.zeros((2, 1), dtype=dtype)
+    z = torch.tensor([[3.0], [-3.0]], dtype=dtype)
+    slope = loss.gradient(z, y)
+    if np.ravel(delta)[0] > 1:
+        assert_allclose(slope, z)
+        assert_allclose(loss.rows(z, y), [4.5, 4.5])
+    else:
+        assert slope[0] > 0 > slope[1]
+
+
 @pytest.mark.parametrize("name", ["squared_error", "huber", "quantile", "gaussian"])
 def test_gradients_of_scaled_targets(name):
     """The gradient stays the slope of the objective; predictions are in units of y."""
