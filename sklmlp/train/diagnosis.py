@@ -41,9 +41,11 @@ def warn_of_divergence(fits):
 
 
 def _warn_of_each_once(found):
+    reasons = {}
     with torch.inference_mode():
-        reasons = {type(reason): reason for reason in reversed(list(found))}
-    for reason in reversed(reasons.values()):
+        for reason in found:
+            reasons.setdefault(type(reason), reason)
+    for reason in reasons.values():
         warn(reason)
 
 
