@@ -241,14 +241,15 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
                 own = *own[:2], weight_val
             members = self._members(anew)
             check_range(params, computing, weight)
-            whole = Part(self._table(X, y, weight, computing), X, y)
+            scaling = self._target_scaling(y, weight, anew)
+            whole = Part(self._table(X, y, weight, computing, scaling), X, y)
             layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
             sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
             if not incremental:
                 self._check_checkpoint()
             data = {"X": X, "y": y, "sample_weight": weight}
             data |= dict(zip(("X_val", "y_val", "sample_weight_val"), own or (), strict=False))
-            own = own and Part(self._table(*own, computing), *own[:2])
+            own = own and Part(self._table(*own, computing, scaling), *own[:2])
             fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
             tasks = self._tasks(given, whole.table, members, fits, dtype, incremental)
             if self.solver == "lbfgs":
@@ -261,6 +262,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             if has_ended and not incremental:
                 names = getattr(self, "feature_names_in_", None)
                 train.warn_of_failed_learning(fits, names)
+            elif has_ended:
+                train.warn_of_divergence(fits)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:
@@ -312,20 +315,22 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             return device, train.resolve_dtype(self.dtype, X.dtype, device)
         return device, self._networks[0]._weights_dtype
 
-    def _table(self, X, y, sample_weight, dtype):
+    def _table(self, X, y, sample_weight, dtype, scaling=None):
         """Rows, targets and weights on the device; one for all networks of an ensemble."""
         device = train.resolve_device(self.device)
-        target = as_tensor(self._encode(y))
+        target = self._encode(y)
+        target = as_tensor(target if scaling is None else scaling.encode(target))
         is_index = target.dtype == torch.int64 and target.ndim == 1
         target = target.to(device, None if is_index else dtype)
-        return train.Table(rows_of(X, dtype, device), target, sample_weight)
+        self._check_range(y, target)
+        return train.Table(rows_of(X, dtype, device), target, sample_weight, scaling=scaling)
 
     def _begin(self, whole, own, anew, incremental, dtype):
         """One network's training, ready to start."""
         table, X, y = whole.table, whole.X, whole.y
         rng = check_random_state(self.random_state)
         params = plain_parameters(self)
-        spec = self._build_spec(X, y, params)
+        spec = replace(self._build_spec(X, y, params), scaling=table.scaling)
         if anew:
             rule = output_rule(params.activation)
             weights = initial_weights(spec, rng, dtype, rule, params.weight_init)
@@ -440,6 +445,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
                 f"values and need to be preprocessed. {train.lower_rate(self)}"
+                f"{train.hint_of_targets(fit)}"
             )
         self._keep_network(weights, network)
         self.loss_, self.history_ = fit.reached, progress.history
@@ -590,6 +596,13 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         check_limits(weight, dtype, name)
         return weight
 
+    def _target_scaling(self, y, weight, anew):
+        """What targets are scaled by for training; None where they are not."""
+        return None
+
+    def _check_range(self, y, target):
+        """Raise where targets `y` have no use as the tensor `target` that they have become."""
+
     def _weigh(self, y, sample_weight, learn_from=None):
         """Weights of rows; `learn_from` are the training targets and weights where y is not."""
         return sample_weight
@@ -599,8 +612,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         """What to stratify the validation split by, or None."""
 
     @abstractmethod
-    def _score_logits(self, y, weight, logits):
-        """The validation score of logits against encoded targets."""
+    def _score_logits(self, y, weight, logits, loss):
+        """The validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
     def _answer(self, method, logits, loss=None):

@@ -436,7 +436,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             )
         return self._encode(y) if self.stratify or kind == "binary" else None
 
-    def _score_logits(self, y, weight, logits):
+    def _score_logits(self, y, weight, logits, loss):
         return self._class_targets.accuracy(y, logits, weight)
 
     def _answer(self, method, logits, loss=None):

@@ -8,6 +8,7 @@ __all__ = [
     "DivergenceWarning",
     "TrainingWarning",
     "UnscaledFeaturesWarning",
+    "UnscaledTargetWarning",
 ]
 
 
@@ -32,3 +33,7 @@ class ConstantFeaturesWarning(TrainingWarning):
 
 class UnscaledFeaturesWarning(TrainingWarning):
     """Features have means or scales that a network does not learn from."""
+
+
+class UnscaledTargetWarning(TrainingWarning):
+    """Targets have means or scales that the predictions have not reached: see `normalize_y`."""

@@ -142,24 +142,17 @@ class Fitted(BaseEstimator):
 
         is_small = products < runtime.SMALL_STEP
         logits = runtime.compute(predict_all, self.matmul_precision, is_small)
-        if not _sum_is_finite(logits):
-            self._refuse_overflow(logits, predictor.dtype)
+        refuse_overflow(logits, predictor.dtype)
         return logits
-
-    def _refuse_overflow(self, logits, dtype):
-        """Raise if there are logits that are no numbers: no answer can be made of them."""
-        lost = np.flatnonzero(~np.isfinite(logits).all(axis=1))
-        if len(lost):
-            raise ValueError(
-                f"The answer for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
-                f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
-                "with. Scale X as in training."
-            )
 
     def _averaged(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""
         answers = [n._answer(method, n._logits(X), n._spec.loss_function) for n in self._networks]
-        return answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+        with np.errstate(over="ignore"):  # it is refused
+            answer = answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
+        if answer.dtype.kind == "f":  # others are labels
+            refuse_overflow(answer, answer.dtype)
+        return answer
 
     @property
     def _networks(self):
@@ -291,6 +284,22 @@ class Fitted(BaseEstimator):
         twin = type(self).__new__(type(self))
         vars(twin).update(vars(self))
         return twin
+
+
+def refuse_overflow(values, dtype):
+    """Raise if there are logits or predictions, a row each, that are not finite.
+
+    `dtype` is what they were computed in.
+    """
+    if _sum_is_finite(values):
+        return
+    lost = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(lost):
+        raise ValueError(
+            f"The prediction for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
+            f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
+            "with. Scale X as in training."
+        )
 
 
 def _sum_is_finite(X):

@@ -51,16 +51,34 @@ class Loss:
     quantile: float | list | None = None
 
 
-def make_loss(name, parameters):
-    """Return the loss of a name in `LOSSES`, given its parameters as a dict.
+def make_loss(name, parameters, scaling=None):
+    """Return the loss of a name in `LOSSES`, given its parameters.
 
-    Among them `function` may be a user's own: logits (n, k) and targets to the loss of each row,
-    (n,). The link is then that of the name.
+    Parameters
+    ----------
+    name : str
+    parameters : dict
+        Among them `function` may be a user's own: logits (n, k) and targets to the loss of each
+        sample, (n,). The link is then that of the name.
+    scaling : TargetScaling, default=None
+        What targets were scaled by. The loss and its gradient are those of scaled targets;
+        predictions and variances are scaled back.
+
+    Returns
+    -------
+    loss : Loss
     """
     parameters = dict(parameters)
     function = parameters.pop("function", None)
+    if scaling is not None and "huber_delta" in parameters:  # it is given in units of y
+        parameters["huber_delta"] = [parameters["huber_delta"] / scale for scale in scaling.scale]
     loss = LOSSES[name](**parameters)
-    return loss if function is None else _by_autograd(loss, function)
+    if function is not None:
+        loss = _by_autograd(loss, function)
+    if scaling is None:
+        return loss
+    variance = loss.variance and (lambda z: scaling.decode_variance(loss.variance(z)))
+    return replace(loss, link=lambda z: scaling.decode(loss.link(z)), variance=variance)
 
 
 def _by_autograd(loss, function):
@@ -272,15 +290,25 @@ def absolute_error():
 
 
 def huber(huber_delta=1.0):
-    """Half the squared error up to delta, linear beyond: Huber 1964."""
+    """Half the squared error up to delta, linear beyond: Huber 1964.
+
+    A list has a delta for each target.
+    """
+
+    def bound(z):
+        limits = torch.finfo(z.dtype)
+        if isinstance(huber_delta, list):
+            return z.new_tensor(huber_delta).clamp_(limits.tiny, limits.max)
+        return min(max(huber_delta, limits.tiny), limits.max)
 
     def each(z, y):
         error = (z - y).abs_()
-        inner = error.clamp(max=huber_delta)
+        inner = error.clamp(max=bound(z))
         return inner * (error - 0.5 * inner)
 
     def gradient(z, y, out=None):
-        return torch.sub(z, y, out=out).clamp_(-huber_delta, huber_delta)
+        delta = bound(z)
+        return torch.sub(z, y, out=out).clamp_(-delta, delta)
 
     return _mean_reported("huber", each, gradient)
 
@@ -384,7 +412,8 @@ def gaussian():
         log_variance, error = log_variances(z), means(z) - y
         by_variance = error * (-log_variance).exp()
         inside = log_variance == z[..., z.shape[-1] // 2 :]
-        slope = 0.5 * (1 - by_variance * error) * inside
+        # at a bound it is flat, however far the product overflows there
+        slope = torch.where(inside, 0.5 * (1 - by_variance * error), 0.0)
         return torch.cat([by_variance, slope], -1, out=out)
 
     def variance(z):

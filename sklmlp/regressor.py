@@ -8,9 +8,15 @@ from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import d2_pinball_score, r2_score
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import check_numbers, check_weight_of_score, plain
+from sklmlp.fitted import refuse_overflow
+from sklmlp.scaling import TargetScaling
+
+POSITIVE = ("poisson", "gamma")
+"""Losses whose targets, and so predictions, are not negative."""
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -45,6 +51,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     quantile : float or array-like of float, default=0.5
         What 'quantile' predicts, between 0 and 1. A list, for one target, makes `predict` return
         a column for each, which never cross.
+    normalize_y : bool, default=False
+        Whether to scale each target to mean 0 and standard deviation 1 for training; of 'poisson'
+        and 'gamma' it is divided by its mean. Weights of samples count. Predictions, standard
+        deviations, quantiles and scores are in units of y. The losses (`loss_`, `loss_curve_`,
+        `best_loss_`, those of `history_` and of `scoring='loss'`) are those of the scaled
+        targets, and so `alpha`, `tol` and `max_grad_norm` mean the same whatever the units of y.
+        `huber_delta` stays in units of y. `partial_fit` and `warm_start` keep the scaling of the
+        first call.
     dropout : float or array-like of float, default=0.0
         The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
         one rate a hidden layer. Of no effect in prediction.
@@ -187,7 +201,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `loss_curve_`, `history_`, ...) are theirs.
     module_ : torch.nn.Sequential
         The network from rows to logits, for use in torch; of the class `module` where there is
-        one.
+        one. With `normalize_y=True` these are logits of the scaled targets.
+    target_scaling_ : TargetScaling or None
+        With `normalize_y=True`: `center` and `scale`, a tuple of floats each, of the targets.
+        `(y - center) / scale` is what the network has learnt.
     device_ : torch.device
         Where this machine computes predictions.
     t_ : int
@@ -260,6 +277,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         ],
         "huber_delta": [Interval(Real, 0, None, closed="neither")],
         "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "normalize_y": ["boolean"],
     }
 
     def __init__(
@@ -270,6 +288,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         *,
         huber_delta=1.0,
         quantile=0.5,
+        normalize_y=False,
         dropout=0.0,
         normalization=None,
         residual=False,
@@ -315,6 +334,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.activation = activation
         self.huber_delta = huber_delta
         self.quantile = quantile
+        self.normalize_y = normalize_y
         self.dropout = dropout
         self.normalization = normalization
         self.residual = residual
@@ -358,7 +378,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate(self, X, y, anew, incremental, names=("X", "y")):
         X, y = self._validate_X_y(X, y, anew, names)
         y = check_numbers(self, y, names[1])
-        if (self.loss == "poisson" and y.min() < 0) or (self.loss == "gamma" and y.min() <= 0):
+        if self.loss in POSITIVE and (y.min() < 0 or (self.loss == "gamma" and y.min() == 0)):
             sign = ">=" if self.loss == "poisson" else ">"
             raise ValueError(
                 f"Some value(s) of {names[1]} are out of the valid range of the loss "
@@ -390,9 +410,45 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _stratification(self, y):
         return None
 
-    def _score_logits(self, y, weight, logits):
-        loss = self._chosen_loss()
-        return _score(y, self._answer("predict", logits, loss), weight, loss.quantile)
+    def _target_scaling(self, y, weight, anew):
+        if anew:
+            positive = self.loss in POSITIVE
+            learn = TargetScaling.learn
+            return learn(self._encode(y), weight, positive) if self.normalize_y else None
+        spec, scaling = vars(self._networks[0]).get("_spec"), self.target_scaling_
+        if (scaling is not None) != bool(self.normalize_y):
+            raise ValueError(
+                f"Training cannot go on: it began with normalize_y={scaling is not None}, got "
+                f"normalize_y={self.normalize_y}. Use warm_start=False to fit anew."
+            )
+        if scaling is not None and (spec.loss in POSITIVE) != (self.loss in POSITIVE):
+            raise ValueError(
+                f"Training cannot go on: normalize_y=True scaled the targets for loss={spec.loss!r}"
+                f", which does not go with loss={self.loss!r}. Use warm_start=False to fit anew."
+            )
+        return scaling
+
+    def _check_range(self, y, target):
+        dtype = str(target.dtype).removeprefix("torch.")
+        wider = "" if self.normalize_y else "normalize_y=True, "
+        wider += "dtype='float64'" if dtype == "float32" else "another unit for y"
+        if not target.isfinite().all():
+            raise ValueError(
+                f"y has values from {y.min():g} to {y.max():g}, which overflow {dtype}. Use "
+                f"{wider.replace(', ', ' or ')}."
+            )
+        if self.loss == "gamma" and not target.min() > 0:
+            raise ValueError(
+                f"The loss 'gamma' takes y > 0, and the least value of y, {y.min():g}, becomes 0 "
+                f"in {dtype}. Use {wider.replace(', ', ' or ')}."
+            )
+
+    def _score_logits(self, y, weight, logits, loss):
+        prediction = self._answer("predict", logits, loss)
+        if not np.isfinite(prediction).all():
+            return np.nan  # as of logits that are not finite: training diverged
+        with np.errstate(over="ignore"):  # a score of minus infinity
+            return _score(y, prediction, weight, loss.quantile)
 
     def _answer(self, method, logits, loss=None):
         loss = loss or self._chosen_loss()
@@ -457,7 +513,18 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             for method in ("predict", "variance")
         )
         # the law of total variance
-        return means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+        with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
+            answers = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+        for answer in answers:
+            refuse_overflow(answer, answer.dtype)
+        return answers
+
+    @property
+    def target_scaling_(self):
+        """What targets were scaled by for training; None without `normalize_y`."""
+        check_is_fitted(self)
+        spec = vars(self._networks[0]).get("_spec")  # there is none where coefs_ were set by hand
+        return None if spec is None else spec.scaling
 
     def score(self, X, y, sample_weight=None):
         """Return R2 of the predictions; of quantiles the mean of their D2 pinball scores.
@@ -482,7 +549,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        tags.target_tags.positive_only = self.loss in POSITIVE
         return tags
 
 

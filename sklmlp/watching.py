@@ -151,7 +151,9 @@ def _score_of(part, estimator, scorer, dtype):
     X, y = part.rows()
     if scorer is None:
         y = estimator._encode(y)
-        return lambda logits, loss, network: estimator._score_logits(y, weight, logits)
+        return lambda logits, loss, network: estimator._score_logits(
+            y, weight, logits, network.spec.loss_function
+        )
     known = {} if weight is None or not _takes_weights(scorer) else {"sample_weight": weight}
 
     def score(logits, loss, network):

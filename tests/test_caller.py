@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
-from sklmlp import MLPClassifier
+from sklmlp import MLPClassifier, MLPRegressor
 
 X, y = load_iris(return_X_y=True)
 SHORT = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
@@ -23,6 +23,10 @@ CASES = {
     "of lbfgs": lambda: MLPClassifier(**SHORT, solver="lbfgs", early_stopping=True).fit(X, y),
     "of lbfgs out of time": lambda: MLPClassifier(**SHORT, solver="lbfgs", max_time=0).fit(X, y),
     "of unscaled features": lambda: MLPClassifier(**SHORT).fit(X * 1e9, y),
+    "of unscaled targets": lambda: MLPRegressor(**SHORT).fit(X, 1e5 * X[:, 0]),
+    "of a pass that diverged": lambda: MLPRegressor(**SHORT, dtype="float32").partial_fit(
+        X, 1e30 * X[:, 0]
+    ),
     "of rounded integers": lambda: MLPClassifier(**SHORT, dtype="float32").fit(
         (X * 2**30).astype(int), y
     ),

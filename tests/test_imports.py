@@ -22,9 +22,10 @@ MAY_IMPORT = {
     "kernels": set(),
     "activations": {"kernels"},
     "losses": set(),
+    "scaling": set(),
     "data": {"caller"},
     "exceptions": set(),
-    "nn": {"activations", "losses"},
+    "nn": {"activations", "losses", "scaling"},
     "train": {"activations", "caller", "exceptions", "kernels", "losses", "nn", "runtime"},
     "io": {
         "_version",
@@ -32,6 +33,7 @@ MAY_IMPORT = {
         "caller",
         "losses",
         "nn",
+        "scaling",
     },  # of `fitted`, which pickles through it, nothing
     "architecture": {"nn"},
     "fitted": {"architecture", "data", "nn", "train", "io", "runtime"},
@@ -51,7 +53,7 @@ MAY_IMPORT = {
     },
     "parameters": {"caller", "nn", "train"},
     "classifier": {"base", "data", "losses"},
-    "regressor": {"base", "data", "losses"},
+    "regressor": {"base", "data", "fitted", "scaling"},
     "inspection": {"architecture", "data", "fitted", "losses", "nn", "runtime", "train"},
     "search": {"train"},
 }

@@ -1,5 +1,7 @@
 """Losses against scikit-learn's metrics and SciPy, their gradients against finite differences."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from sklearn import metrics
 from torch.nn import functional
 
 from sklmlp.losses import LOSSES, make_loss
+from sklmlp.scaling import TargetScaling
 from tests.tables import KINDS, make, make_table
 
 N = 7
@@ -22,6 +25,7 @@ PARAMETERS = {
     "huber": {"huber_delta": 0.7},
     "quantile": {"quantile": 0.8},
 }
+SCALING = TargetScaling((3.0, -2.0, 0.5, 1.0), (2.0, 0.1, 30.0, 1.0))
 CASES = [
     *[(name, {}) for name in LOSSES],
     *PARAMETERS.items(),
@@ -131,6 +135,43 @@ def test_gradients(name, parameters, n_targets, seed, stack):
     assert error < 1e-5 * max(1, np.linalg.norm(slope(z.numpy())))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("delta", [1e-300, 1e300, [1e-300], [1e300]], ids=repr)
+def test_a_huber_delta_that_the_dtype_cannot_hold(delta, dtype):
+    """Too small a delta leaves a slope, and with too large a one all errors are squared."""
+    loss, y = make_loss("huber", {"huber_delta": delta}), torch.zeros((2, 1), dtype=dtype)
+    z = torch.tensor([[3.0], [-3.0]], dtype=dtype)
+    slope = loss.gradient(z, y)
+    if np.ravel(delta)[0] > 1:
+        assert_allclose(slope, z)
+        assert_allclose(loss.rows(z, y), [4.5, 4.5])
+    else:
+        assert slope[0] > 0 > slope[1]
+
+
+@pytest.mark.parametrize("name", ["squared_error", "huber", "quantile", "gaussian"])
+def test_gradients_of_scaled_targets(name):
+    """The gradient stays the slope of the objective; predictions are in units of y."""
+    parameters = PARAMETERS.get(name, {})
+    loss, plain = make_loss(name, parameters, SCALING), make_loss(name, parameters)
+    y, z = targets_and_logits(loss, name, 4)
+
+    def value(flat):
+        return loss.objective(torch.from_numpy(flat.reshape(z.shape)), y).sum().item()
+
+    def slope(flat):
+        return loss.gradient(torch.from_numpy(flat.reshape(z.shape).copy()), y).numpy().ravel()
+
+    assert check_grad(value, slope, z.numpy().ravel(), epsilon=1e-7) < 1e-5
+    scale, center = np.array(SCALING.scale), np.array(SCALING.center)
+    assert_allclose(loss.link(z), plain.link(z).numpy() * scale + center)
+    if name == "gaussian":
+        assert_allclose(loss.variance(z), plain.variance(z).numpy() * scale**2)
+    if name == "huber":  # each target's delta in units of its scale
+        bounds = loss.gradient(torch.full_like(z, 1e9), y)
+        assert_allclose(bounds, np.broadcast_to(0.7 / scale, z.shape))
+
+
 @each_case
 def test_gradients_go_where_they_are_to_go(name, parameters):
     """A gradient into given memory, of whatever layout, is the gradient."""
@@ -163,6 +204,59 @@ def ordered(z, levels):
         total = total + np.log1p(np.exp(column)) if place else column
         answer[:, levels.index(level)] = total
     return answer
+
+
+EXTREMES = [0.0, 1e-30, 1e-3, 1.0, 40.0, 88.0, 89.0, 709.0, 710.0, 1e4]
+MAY_OVERFLOW = ("poisson", "gamma", "squared_error", "gaussian")
+"""Losses with exponentials and squares: beyond logits of 40 and targets of 1e4."""
+
+
+def extremes(loss, name, dtype):
+    """(logits, targets) in all combinations: logits to 1e4, targets to the square root of the most.
+
+    Of several logits of a row each takes each value.
+    """
+    is_index = name in ("log_loss", "focal", "hinge")
+    limits = torch.finfo(dtype)
+    positive = [limits.tiny, 1e-3, 1.0, 1e4, limits.max**0.5]
+    targets = {"poisson": [0.0, *positive], "gamma": positive}.get(
+        name, [0.0, *positive, *(-y for y in positive)]
+    )
+    if is_index or name.startswith("binary"):
+        targets = [0, 1]
+    targets = torch.tensor(targets, dtype=torch.int64 if is_index else dtype)
+    values = torch.tensor([*EXTREMES, *(-z for z in EXTREMES)], dtype=dtype)
+    k = 2 if is_index else loss.n_units
+    z = torch.cartesian_prod(*[values] * k).reshape(-1, k)
+    y = targets.repeat_interleave(len(z))
+    return z.repeat(len(targets), 1), y if is_index else y.unsqueeze(1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@each_case
+def test_no_logit_makes_a_loss_nan(name, parameters, dtype):
+    """Values, slopes and predictions are never NaN, and finite but where a loss may overflow."""
+    loss = make_loss(name, parameters)
+    z, y = extremes(loss, name, dtype)
+    rows, slope, prediction = loss.rows(z, y), loss.gradient(z, y), loss.link(z)
+    assert not any(each.isnan().any() for each in (rows, slope, prediction))
+    moderate = torch.ones(len(z), dtype=bool)
+    if name in MAY_OVERFLOW:
+        moderate = (z.abs() <= 40).all(1) & (y.abs() <= 1e4).squeeze(1)
+    assert moderate.sum() > 10
+    assert all(each[moderate].isfinite().all() for each in (rows, slope, prediction))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("logit", [-1e4, -200.0, 200.0, 1e4])
+@pytest.mark.parametrize("error", [0.0, 1.0, 1e15])
+def test_the_gaussian_gradient_at_a_clamped_variance(error, logit, dtype):
+    """Where the variance is clamped its slope is zero, whatever the error is there."""
+    loss = make_loss("gaussian", {})
+    slope = loss.gradient(torch.tensor([[error, logit]], dtype=dtype), torch.zeros(1, 1).to(dtype))
+    is_clamped = abs(logit) > math.log(torch.finfo(dtype).max) / 2
+    assert (slope[0, 1] == 0) == is_clamped
+    assert slope.isfinite().all() or not is_clamped
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

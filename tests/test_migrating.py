@@ -624,6 +624,18 @@ def test_poisson_loss_is_finite(library):
     assert np.isfinite(model.loss_) == (library is OURS)
 
 
+def test_predictions_that_overflow(library):
+    """A prediction of infinity is an error; scikit-learn's answer."""
+    model = regressor(library, loss="poisson", hidden_layer_sizes=())
+    quietly(model.fit, X, np.exp(Y))
+    model.coefs_[0][:], model.intercepts_[0][:] = 0, 800
+    if library is THEIRS:
+        assert (quietly(model.predict, X) == np.inf).all()
+    else:
+        with pytest.raises(ValueError, match=rf"^The prediction for {len(X)} row\(s\) of X, the "):
+            model.predict(X)
+
+
 def test_losses_are_python_floats(library):
     """`loss_curve_` and `validation_scores_` hold Python's floats, not NumPy's."""
     model = quietly(regressor(library, early_stopping=True).fit, X, Y)
@@ -639,6 +651,18 @@ def test_lbfgs_on_float32(library):
     model = quietly(regressor(library, solver="lbfgs").fit, X.astype("f4"), Y)
     assert model.coefs_[0].dtype == ("f4" if library is OURS else "f8")
     assert model.predict(X.astype("f4")).dtype == ("f4" if library is OURS else "f8")
+
+
+def test_lbfgs_that_cannot_begin(library):
+    """A loss that is not finite from the beginning is an error; scikit-learn's `loss_` is NaN."""
+    model = regressor(library, solver="lbfgs")
+    if library is THEIRS:
+        assert np.isnan(quietly(model.fit, 1e200 * X, Y).loss_)
+    else:
+        with pytest.raises(
+            ValueError, match=r"^Solver produced a non-finite loss \(nan\) after 0 "
+        ):
+            quietly(model.fit, 1e200 * X, Y)
 
 
 def test_lbfgs_prints(library, capsys):

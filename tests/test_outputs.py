@@ -1,6 +1,8 @@
 """What each loss learns and answers: against linear models, SciPy, and its own definition."""
 
 import pickle
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.svm import SVC
 
 from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp.exceptions import DivergenceWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -457,3 +460,141 @@ def test_what_a_loss_cannot_take_is_refused(model, y, message):
     """Values out of range are refused with what was received and what is welcome."""
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, y)
+
+
+# What is not finite
+
+
+OVERFLOWING = {
+    "poisson": (MLPRegressor("poisson"), POSITIVE, 1.0),
+    "gamma": (MLPRegressor("gamma"), POSITIVE, 1.0),
+    "scaled back": (MLPRegressor(normalize_y=True), VALUES, 1e36),
+    "quantiles scaled back": (
+        MLPRegressor("quantile", quantile=[0.5, 0.9], normalize_y=True),
+        VALUES,
+        1e36,
+    ),
+    "means scaled back": (MLPRegressor("gaussian", normalize_y=True), VALUES, 1e36),
+}
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+@pytest.mark.parametrize("case", OVERFLOWING)
+def test_predictions_that_overflow_are_refused(case, n_estimators):
+    """Behind the link, and behind the scale, predictions are finite or an error that says which."""
+    model, y, unit = OVERFLOWING[case]
+    params = {"hidden_layer_sizes": (), "solver": "lbfgs", "random_state": 0}
+    model = clone(model).set_params(n_estimators=n_estimators, **params).fit(X, unit * y)
+    rows = X.astype(np.float32)
+    assert np.isfinite(model.predict(rows)).all()
+    rows[[3, 50]] = 1e4 * np.sign(model._networks[0].coefs_[0][:, 0])
+    message = (
+        r"^The prediction for 2 row\(s\) of X, the first of them row 3, is not finite: its values "
+        r"overflow what float32 can compute with. Scale X as in training.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        model.predict(rows)
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_standard_deviations_that_overflow_are_refused(n_estimators):
+    """A variance that float32 cannot hold is no standard deviation."""
+    model = MLPRegressor("gaussian", normalize_y=True, n_estimators=n_estimators, **LINEAR)
+    model.fit(X, 1e25 * VALUES)
+    assert np.isfinite(model.predict(X, return_std=True)[1]).all()
+    assert np.isfinite(model.predict(X.astype(np.float32))).all()
+    message = rf"^The prediction for {N} row\(s\) of X, the first of them row 0, is not finite"
+    with pytest.raises(ValueError, match=message):
+        model.predict(X.astype(np.float32), return_std=True)
+
+
+def test_the_mean_of_an_ensemble_that_overflows_is_refused():
+    """Networks that each predict a finite number have no mean where their sum is too large."""
+    model = MLPRegressor("poisson", (), n_estimators=2, max_iter=1, random_state=0)
+    model.fit(X, POSITIVE)
+    for network in model.estimators_:
+        network.coefs_, network.intercepts_ = [np.zeros((3, 1))], [np.full(1, 709.5)]
+        assert np.isfinite(network.predict(X)).all()
+    with pytest.raises(ValueError, match="first of them row 0, is not finite"):
+        model.predict(X)
+
+
+def test_a_probability_of_zero_has_a_logarithm_of_minus_infinity():
+    """As in scikit-learn it is no error, and no other method answers with it."""
+    model, y = small("log loss")
+    model.fit(X, y).intercepts_[-1][:] = [0, 0, 1e4]
+    assert_array_equal(model.predict_proba(X), np.tile([0.0, 0, 1], (N, 1)))
+    assert_array_equal(model.predict_log_proba(X), np.tile([-np.inf, -np.inf, 0], (N, 1)))
+
+
+VALUE_LOSSES = ("squared_error", "absolute_error", "huber", "poisson", "gamma", "quantile")
+
+
+@pytest.mark.parametrize("own", [False, True], ids=["y", "y_val"])
+@pytest.mark.parametrize("loss", [*VALUE_LOSSES, "gaussian"])
+def test_targets_that_overflow_the_dtype_are_refused(loss, own):
+    """What float64 holds and float32 does not is told, with its range and what to use."""
+    y = POSITIVE.copy()
+    y[7] = 1e300
+    message = (
+        rf"^y has values from {y.min():g} to 1e\+300, which overflow float32. Use "
+        "normalize_y=True or dtype='float64'.$"
+    )
+    model = MLPRegressor(loss, (4,), dtype="float32", max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match=message):
+        if own:
+            model.set_params(early_stopping=True).fit(X, POSITIVE, X_val=X, y_val=y)
+        else:
+            model.fit(X, y)
+
+
+@pytest.mark.parametrize("least", [1e-300, 1e-46])
+def test_targets_of_gamma_that_become_zero_are_refused(least):
+    """A target above 0 that float32 rounds to 0 has no deviance."""
+    y = POSITIVE.copy()
+    y[7] = least
+    model = MLPRegressor("gamma", (4,), dtype="float32", max_iter=2, random_state=0)
+    message = (
+        rf"^The loss 'gamma' takes y > 0, and the least value of y, {least:g}, becomes 0 in "
+        "float32. Use normalize_y=True or dtype='float64'.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, y)
+    assert np.isfinite(model.set_params(dtype="float64").fit(X, y).loss_)
+    y[7] = 1e-40  # which float32 holds, if with few digits
+    assert np.isfinite(model.set_params(dtype="float32").fit(X, y).loss_)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:scipy")
+@pytest.mark.parametrize("size", [1e3, 1e200])
+@pytest.mark.parametrize("how", ["adam", "sgd", "adamw", "lbfgs", "partial_fit", "early stopping"])
+@pytest.mark.parametrize("name", MODELS)
+def test_no_fit_ends_silently_with_what_is_not_finite(name, how, size):
+    """Weights and loss are finite, or there is an error or a DivergenceWarning."""
+    solver = how if how in ("sgd", "adamw", "lbfgs") else "adam"
+    labels = [0, 1] if "binary" in name else [0, 1, 2]
+    for dtype in ("float32", "float64"):
+        model, y = small(name, solver=solver, dtype=dtype, early_stopping=how == "early stopping")
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                if how == "partial_fit":
+                    classes = {"classes": labels} if isinstance(model, MLPClassifier) else {}
+                    model.partial_fit(size * X, y, **classes).partial_fit(size * X, y)
+                else:
+                    model.fit(size * X, y)
+            except ValueError as error:
+                assert re.search("non-finite|infinity|too large", str(error)), error
+                continue
+        finite = [np.isfinite(a).all() for a in (*model.coefs_, *model.intercepts_, model.loss_)]
+        assert all(finite) or any(w.category is DivergenceWarning for w in caught)
+
+
+def test_a_prediction_that_overflows_in_early_stopping_is_a_divergence():
+    """The score of predictions that are not finite is NaN, which ends the fit with a warning."""
+    params = {"solver": "sgd", "learning_rate_init": 500.0, "n_iter_no_change": 100}
+    model = MLPRegressor("gamma", (), early_stopping=True, random_state=0, **params)
+    with pytest.warns(DivergenceWarning, match="the validation score became NaN in epoch"):
+        model.fit(X, POSITIVE)
+    assert np.isnan(model.validation_scores_[-1])
+    assert np.isfinite(model.predict(X)).all()

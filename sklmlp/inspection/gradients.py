@@ -54,7 +54,8 @@ def gradient_norms(estimator, X, y, module=None):
 
 
 def _table(estimator, X, y, network):
-    target = as_tensor(estimator._encode(y))
+    target, scaling = estimator._encode(y), estimator._spec.scaling
+    target = as_tensor(target if scaling is None else scaling.encode(target))
     is_index = target.dtype == torch.int64 and target.ndim == 1
     target = target.to(network.device, None if is_index else network.dtype)
     return Table(rows_of(X, network.dtype, network.device), target)

@@ -21,7 +21,8 @@ def linear_equivalent(estimator):
     coef : ndarray of shape (n_features, n_outputs)
     intercept : ndarray of shape (n_outputs,)
         ``X @ coef + intercept`` are the logits: the predictions of a squared error, and what
-        softmax, logistic and exp make probabilities and means of.
+        softmax, logistic and exp make probabilities and means of. With `normalize_y=True` they
+        are in units of y too, but for a list of quantiles, whose steps are not affine.
 
     Raises
     ------
@@ -63,4 +64,18 @@ def linear_equivalent(estimator):
     coef, intercept = estimator.coefs_[0], estimator.intercepts_[0]
     for W, b in zip(estimator.coefs_[1:], estimator.intercepts_[1:], strict=True):
         coef, intercept = coef @ W, intercept @ W + b
-    return np.array(coef), np.array(intercept)
+    return _in_units_of_y(estimator._spec, np.array(coef), np.array(intercept))
+
+
+def _in_units_of_y(spec, coef, intercept):
+    """An affine map to logits of scaled targets as one to logits of the targets themselves."""
+    if spec.scaling is None or spec.out_activation == "ordered":
+        return coef, intercept
+    dtype, n_targets = coef.dtype, len(spec.scaling.scale)
+    center, scale = (np.array(each, dtype) for each in (spec.scaling.center, spec.scaling.scale))
+    if spec.out_activation == "exp":  # s exp(z) = exp(z + log s)
+        return coef, intercept + np.log(scale)
+    coef[:, :n_targets] *= scale
+    intercept[:n_targets] = intercept[:n_targets] * scale + center
+    intercept[n_targets:] += 2 * np.log(scale[: len(intercept) - n_targets])  # of variances
+    return coef, intercept

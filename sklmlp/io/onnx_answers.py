@@ -72,7 +72,10 @@ def n_values(estimator):
 def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
-    answers = [link(graph, _logits(graph, x, each), each._spec) for each in estimator._networks]
+    answers = [
+        _in_units_of_y(graph, link(graph, _logits(graph, x, each), each._spec), each._spec.scaling)
+        for each in estimator._networks
+    ]
     graph("Identity", _mean(graph, answers), output=output)
 
 
@@ -120,6 +123,14 @@ def _probabilities(graph, z, kind, link):
     if kind != "binary":
         return link(graph, z, None)
     return link(graph, graph("Concat", graph("Neg", z), z, axis=1), None)
+
+
+def _in_units_of_y(graph, values, scaling):
+    """Predictions of scaled targets, (n, n_outputs), scaled back."""
+    if scaling is None:
+        return values
+    values = graph("Mul", values, np.array(scaling.scale))
+    return graph("Add", values, np.array(scaling.center))
 
 
 def _logits(graph, x, network):

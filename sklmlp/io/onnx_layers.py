@@ -52,7 +52,7 @@ def logits(graph, x, network):
 
 NO_PART_OF_PREDICTION = {
     *("n_features", "n_outputs", "hidden", "activations", "loss", "loss_params", "dropout"),
-    *("normalization", "residual", "loss_function"),
+    *("normalization", "residual", "loss_function", "scaling"),
 }
 """Entries of a spec that this file handles, or that leave predictions alone."""
 

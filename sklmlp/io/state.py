@@ -3,7 +3,7 @@
 import os
 import pickle
 from collections.abc import Collection, Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from numbers import Integral, Real
 
 import numpy as np
@@ -16,6 +16,7 @@ from sklmlp._version import __version__
 from sklmlp.caller import warn
 from sklmlp.io.checksum import check_extent, checksum
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
+from sklmlp.scaling import TargetScaling
 
 FORMAT = 3
 """The layout of the state; a reader knows this one and all before it.
@@ -164,6 +165,7 @@ def portable_spec(spec):
     spec = spec.without_arrays()
     plain = {each.name: getattr(spec, each.name) for each in fields(spec)}
     _importable(spec.module, "module")
+    plain["scaling"] = None if spec.scaling is None else asdict(spec.scaling)
     plain["activations"] = [_importable(_portable_choice(c)) for c in spec.activations]
     return plain
 
@@ -172,7 +174,9 @@ def spec_from_portable(plain):
     """The spec that `portable_spec` described; one of format 1 has no more than five entries."""
     choices = tuple(resolve_one(activation) for activation in plain["activations"])
     tuples = {name: tuple(plain.get(name, ())) for name in ("hidden", "dropout")}
-    return Spec(**{**plain, **tuples, "activations": choices})
+    scaling = plain.get("scaling")
+    scaling = None if scaling is None else TargetScaling(**scaling)
+    return Spec(**{**plain, **tuples, "activations": choices, "scaling": scaling})
 
 
 def _portable_choice(choice):

@@ -156,6 +156,13 @@ def _built_spec(state):
         _is_count(found) and found == spec.n_outputs,
         f"n_outputs_ is {found!r:.80}, and its network has {spec.n_outputs}.",
     )
+    if spec.scaling is not None:
+        n_targets = spec.n_outputs / spec.loss_function.n_units
+        _demand(
+            "_targets" not in state and len(spec.scaling.scale) == n_targets,
+            f"_spec['scaling'] is for {len(spec.scaling.scale)} targets, and its network has "
+            f"{spec.n_outputs} outputs for the loss {loss!r}.",
+        )
     return spec
 
 

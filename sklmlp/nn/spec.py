@@ -11,6 +11,7 @@ from sklmlp.nn import own
 from sklmlp.nn.choice import Choice
 from sklmlp.nn.stack import initial_extras
 from sklmlp.nn.weight_init import WeightInit
+from sklmlp.scaling import TargetScaling
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Spec:
         A user's class in place of the stack, which has no hidden layers then.
     module_params : dict
         What else it is constructed with.
+    scaling : TargetScaling or None
+        What targets were scaled by; predictions are scaled back by it.
     """
 
     n_features: int
@@ -52,6 +55,7 @@ class Spec:
     residual: bool = False
     module: type | None = None
     module_params: dict = field(default_factory=dict)
+    scaling: TargetScaling | None = None
 
     @property
     def shapes(self):
@@ -65,7 +69,7 @@ class Spec:
     @cached_property
     def loss_function(self):
         """The `sklmlp.losses.Loss` that is trained with and answered by."""
-        return make_loss(self.loss, self.loss_params)
+        return make_loss(self.loss, self.loss_params, self.scaling)
 
     @property
     def is_plain(self):

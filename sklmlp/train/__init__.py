@@ -3,7 +3,7 @@
 from sklmlp.train.batches import Table
 from sklmlp.train.checkpoints import Checkpoints
 from sklmlp.train.device import computing_dtype, is_available, resolve_device, resolve_dtype
-from sklmlp.train.diagnosis import lower_rate, warn_of_failed_learning
+from sklmlp.train.diagnosis import lower_rate, warn_of_divergence, warn_of_failed_learning
 from sklmlp.train.fit import Fit, Validation
 from sklmlp.train.lbfgs import train_lbfgs
 from sklmlp.train.meeting import attended, attending
@@ -14,6 +14,7 @@ from sklmlp.train.progress import Progress
 from sklmlp.train.schedules import SCHEDULES
 from sklmlp.train.solvers import check_solver, solver_name
 from sklmlp.train.stacks import train
+from sklmlp.train.targets_scale import hint_of_targets
 from sklmlp.train.tasks import BOOKKEEPING, AllEvents, CallbackSupportMixin, FitTasks
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "check_solver",
     "computing_dtype",
     "explained_memory",
+    "hint_of_targets",
     "in_chunks",
     "is_available",
     "lower_rate",
@@ -44,5 +46,6 @@ __all__ = [
     "solver_name",
     "train",
     "train_lbfgs",
+    "warn_of_divergence",
     "warn_of_failed_learning",
 ]

@@ -26,12 +26,15 @@ class Table:
     weight : ndarray of shape (n,) or None
     index : ndarray of int or None
         The rows that take part; None for all of them.
+    scaling : TargetScaling or None
+        What targets were scaled by before they came here.
     """
 
     rows: object
     y: torch.Tensor
     weight: np.ndarray | None = None
     index: np.ndarray | None = None
+    scaling: object = None
 
     def __len__(self):
         return self.rows.shape[0] if self.index is None else len(self.index)

@@ -14,6 +14,7 @@ from sklmlp.exceptions import (
     DivergenceWarning,
     UnscaledFeaturesWarning,
 )
+from sklmlp.train.targets_scale import hint_of_targets, unscaled_targets
 
 MOST_ROWS = 2_000
 """A diagnosis looks at no more rows than this."""
@@ -31,11 +32,19 @@ def warn_of_failed_learning(fits, feature_names=None):
         When they have ended.
     feature_names : array-like of str, default=None
     """
+    _warn_of_each_once(reason for fit in fits for reason in _reasons(fit, feature_names))
+
+
+def warn_of_divergence(fits):
+    """Warn where a loss is not finite: all that is asked of a single pass."""
+    _warn_of_each_once(reason for fit in fits for reason in _divergence(fit))
+
+
+def _warn_of_each_once(found):
     reasons = {}
     with torch.inference_mode():
-        for fit in fits:
-            for reason in _reasons(fit, feature_names):
-                reasons.setdefault(type(reason), reason)
+        for reason in found:
+            reasons.setdefault(type(reason), reason)
     for reason in reasons.values():
         warn(reason)
 
@@ -52,20 +61,11 @@ def lower_rate(params):
 
 def _reasons(fit, feature_names):
     """Instances of the warnings that apply to a fit."""
-    progress, network = fit.progress, fit.network
-    if progress.n_iter == 0 or not network.flat.isfinite().all():
+    progress = fit.progress
+    yield from unscaled_targets(fit, replace(fit.table, index=_some(fit.table)))
+    if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
-    scores = progress.validation_scores if fit.validation is not None else None
-    if scores and math.isnan(scores[-1]):
-        yield DivergenceWarning(
-            f"Training diverged: the validation score became NaN in epoch {progress.n_iter}. "
-            f"The weights of the best validation score are kept. {lower_rate(fit.params)}"
-        )
-    elif not math.isfinite(fit.reached):
-        yield DivergenceWarning(
-            f"Training diverged: the training loss is {fit.reached} after {progress.n_iter} "
-            f"epochs. {lower_rate(fit.params)}"
-        )
+    yield from _divergence(fit)
     sample = replace(fit.table, index=_some(fit.table))
     constant = _loss_of_a_constant(fit, sample)
     # the loss of some rows is not quite that of all; a closer look is worth its time only near it
@@ -101,6 +101,24 @@ def _reasons(fit, feature_names):
             f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
             f"deviation {seen.scale[worst]:.3g}. Networks learn from features of mean 0 and "
             "standard deviation 1: use make_pipeline(StandardScaler(), ...)."
+        )
+
+
+def _divergence(fit):
+    """The warning of a loss or a score that is not finite; weights that are not are an error."""
+    if not fit.network.flat.isfinite().all():
+        return
+    advice = f"{lower_rate(fit.params)}{hint_of_targets(fit)}"
+    scores = fit.progress.validation_scores if fit.validation is not None else None
+    if scores and math.isnan(scores[-1]):
+        yield DivergenceWarning(
+            f"Training diverged: the validation score became NaN in epoch {fit.progress.n_iter}. "
+            f"The weights of the best validation score are kept. {advice}"
+        )
+    elif not math.isfinite(fit.reached):
+        yield DivergenceWarning(
+            f"Training diverged: the training loss is {fit.reached} after {fit.progress.n_iter} "
+            f"epochs. {advice}"
         )
 
 

@@ -1,5 +1,6 @@
 """L-BFGS: SciPy's optimizer over torch's gradients."""
 
+import math
 import time
 
 import numpy as np
@@ -13,6 +14,7 @@ from sklmlp.caller import warn
 from sklmlp.train.batches import ROWS_AT_A_TIME
 from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
+from sklmlp.train.targets_scale import hint_of_targets
 
 
 def train_lbfgs(fits):
@@ -162,6 +164,12 @@ def _minimise(fit, interrupted):
             )
         best[moves] = result.x
         loss_reached = float(result.fun)
+        if not math.isfinite(loss_reached):
+            raise ValueError(
+                f"Solver produced a non-finite loss ({loss_reached}) after {progress.n_iter} "
+                "iteration(s). The input data may contain large values and need to be "
+                f"preprocessed. Scale the features.{hint_of_targets(fit)}"
+            )
         if halted and not fit.is_stopped:
             _warn_of_time(params.max_time, progress.n_iter)
         elif not halted:

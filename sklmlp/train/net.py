@@ -1,5 +1,7 @@
 """skorch's callbacks in our loop: a `skorch.NeuralNet` that shows them a fit of ours."""
 
+from functools import partial
+
 import skorch
 import torch
 from skorch.dataset import Dataset
@@ -161,7 +163,7 @@ class SkorchEvents(Events):
             device=str(fit.network.flat.device),
             use_caching=False,
             predict_nonlinearity=fit.loss.link,
-            answer=estimator._answer,
+            answer=partial(estimator._answer, loss=fit.loss),
             classes=getattr(estimator, "classes_", None),
             our_optimizer=lambda: _as_torch(fit.optimizer, fit.network),
         ).initialize()

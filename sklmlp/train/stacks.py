@@ -100,7 +100,8 @@ def _key(fits, one_epoch):
         return None
     layers = [(c.name, _mark(c.arguments), id(c.own) if c.own else None) for c in spec.activations]
     return (
-        repr(replace(spec, activations=())),
+        # of the scaling of targets only bounds of the Huber loss take part in a step
+        repr(replace(spec, activations=(), scaling=spec.scaling if spec.loss == "huber" else None)),
         tuple(layers),
         (table.dtype, table.weight is None, first.network.flat.device),
         (table.y.dtype, table.y.shape[1:]),

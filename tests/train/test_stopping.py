@@ -233,12 +233,19 @@ def test_non_finite_weights(solver, before):
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the overflow
 def test_lbfgs_gives_up_on_a_loss_that_is_not_finite():
-    """lbfgs on rows that overflow warns, as scikit-learn's does, and keeps finite weights."""
+    """lbfgs on rows that overflow raises as the other solvers do, and leaves the model as it was.
+
+    scikit-learn 1.9.1 keeps the initial weights and a loss of NaN.
+    """
     X, y = make_table("regression")
     model = make("regression", solver="lbfgs", max_iter=100)
-    with pytest.warns(ConvergenceWarning, match="ABNORMAL"):
+    message = (
+        r"^Solver produced a non-finite loss \(nan\) after 0 iteration\(s\)\. The input data may "
+        r"contain large values and need to be preprocessed\. Scale the features\.$"
+    )
+    with pytest.raises(ValueError, match=message):
         model.fit(X / np.abs(X).max() * np.finfo(float).max, y)
-    assert np.isfinite(model.predict(X)).all()
+    assert not hasattr(model, "coefs_")
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, where a score overflows
