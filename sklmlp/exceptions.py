@@ -6,8 +6,12 @@ __all__ = [
     "ConstantFeaturesWarning",
     "DeadUnitsWarning",
     "DivergenceWarning",
+    "LearningRateWarning",
+    "NothingLearntWarning",
+    "StoppedTooEarlyWarning",
     "TrainingWarning",
     "UnscaledFeaturesWarning",
+    "VanishingSignalWarning",
 ]
 
 
@@ -23,7 +27,7 @@ class DivergenceWarning(TrainingWarning):
 
 
 class DeadUnitsWarning(TrainingWarning):
-    """All units of a hidden layer are zero for all rows."""
+    """Most units of a hidden layer are zero for all rows."""
 
 
 class ConstantFeaturesWarning(TrainingWarning):
@@ -32,3 +36,19 @@ class ConstantFeaturesWarning(TrainingWarning):
 
 class UnscaledFeaturesWarning(TrainingWarning):
     """Features have means or scales that a network does not learn from."""
+
+
+class VanishingSignalWarning(TrainingWarning):
+    """Differences between rows, and with them gradients, vanish between the layers."""
+
+
+class LearningRateWarning(TrainingWarning):
+    """The learning rate is too high or too low to learn anything."""
+
+
+class StoppedTooEarlyWarning(TrainingWarning):
+    """The fit was stopped while it was still learning."""
+
+
+class NothingLearntWarning(TrainingWarning):
+    """The model is no better than a constant prediction, and no other warning says why."""
