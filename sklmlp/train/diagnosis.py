@@ -304,7 +304,7 @@ def _no_reason(case):
 def _too_few_epochs(case):
     """Something ended a fit whose training loss still fell."""
     fit, curve = case.fit, case.curve
-    if len(curve) > 1 and not curve[-1] < curve[0] - case.constant.margin / 10:
+    if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.constant.margin:
         return None
     params = fit.params
     if fit.progress.n_iter >= params.max_iter:
@@ -313,6 +313,8 @@ def _too_few_epochs(case):
         end, advice = f"max_time={params.max_time:g}", "max_time"
     elif fit.validation is not None:
         end, advice = "Early stopping", f"n_iter_no_change={params.n_iter_no_change}"
+    elif params.solver != "lbfgs":
+        end, advice = f"tol={params.tol:g}", f"n_iter_no_change={params.n_iter_no_change}"
     else:
         return None
     if params.solver != "lbfgs":

@@ -5,14 +5,17 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from numpy.testing import assert_allclose
 from scipy.optimize import minimize
+from sklearn.datasets import load_diabetes, load_digits, load_iris
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.preprocessing import scale
 
+from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.exceptions import (
     ConstantFeaturesWarning,
     DeadUnitsWarning,
@@ -173,6 +176,140 @@ def test_one_pass_is_no_failure():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         make("regression").partial_fit(np.ones((60, 2)), y)
+
+
+DIGITS = load_digits(return_X_y=True)
+DIGITS = scale(DIGITS[0]), DIGITS[1]
+DIABETES = tuple(map(scale, load_diabetes(return_X_y=True)))
+SICK = [
+    ({"learning_rate_init": 1e-7}, LearningRateWarning, "init=1e-07 is too low"),
+    ({"learning_rate_init": 1e-7, "solver": "sgd"}, LearningRateWarning, "init=1e-07 is too low"),
+    (
+        {"learning_rate_init": 100.0, "activation": "tanh"},
+        LearningRateWarning,
+        "init=100 is too high",
+    ),
+    (
+        {"hidden_layer_sizes": (32,) * 8, "activation": "logistic"},
+        VanishingSignalWarning,
+        "signal vanishes between the layers: from hidden layer 1 to 8",
+    ),
+    ({"alpha": 1e5}, NothingLearntWarning, "alpha=100000 has shrunk the weights"),
+    (
+        {"max_iter": 1, "learning_rate_init": 1e-5},
+        StoppedTooEarlyWarning,
+        "max_iter=1 ended the fit after 1 epochs, before it had learnt anything",
+    ),
+]
+
+
+SICK = [
+    (cls, *case)
+    for cls in (MLPClassifier, MLPRegressor)
+    for case in SICK
+    # the same setting diverges, or has an effect too small, on the other table
+    if (cls, case[0].get("learning_rate_init")) != (MLPClassifier, 100.0)
+    and (cls, "alpha" in case[0]) != (MLPRegressor, True)
+]
+
+
+@pytest.mark.parametrize("cls, params, category, says", SICK, ids=lambda value: str(value)[:40])
+def test_a_fit_no_better_than_a_constant_says_why(cls, params, category, says):
+    """Each reason is named, alone, beside the fact."""
+    table = DIGITS if cls is MLPClassifier else DIABETES
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        cls(**{"max_iter": 40, "random_state": 0, **params}).fit(*table)
+    (told,) = (w for w in caught if issubclass(w.category, TrainingWarning))
+    assert told.category is category
+    assert says in str(told.message)
+    assert "The model is no better than a constant prediction: its training loss is " in str(
+        told.message
+    )
+
+
+HEALTHY = [
+    {},
+    {"early_stopping": True, "scoring": "loss"},
+    {"solver": "lbfgs"},
+    {"n_estimators": 2},
+    {"activation": "tanh", "hidden_layer_sizes": (16, 16), "dropout": 0.2},
+    {"dtype": "float32", "learning_rate_init": 0.01},
+]
+LOSSES_OF = {
+    MLPClassifier: ["log_loss", "focal", "hinge"],
+    MLPRegressor: ["squared_error", "absolute_error", "huber", "gaussian", "quantile"],
+}
+
+
+@pytest.mark.parametrize("params", HEALTHY, ids=str)
+@pytest.mark.parametrize("cls, loss", [(cls, loss) for cls in LOSSES_OF for loss in LOSSES_OF[cls]])
+def test_a_fit_that_learns_is_silent(cls, loss, params):
+    """Whatever the loss and the way of training."""
+    table = DIGITS if cls is MLPClassifier else DIABETES
+    model = cls(**{"hidden_layer_sizes": (32,), "max_iter": 40, "random_state": 0, **params})
+    assert said(model.set_params(loss=loss), *table) == []
+
+
+def test_most_units_of_a_layer_are_dead():
+    """A layer need not be dead as a whole to be named."""
+    X, y = make_table("regression", n_samples=400)
+    model = make("regression", hidden_layer_sizes=(10,), max_iter=20).fit(X, y)
+    model.set_params(warm_start=True, learning_rate_init=1e-9)
+    model.intercepts_[0][1:] = -100.0
+    model.coefs_[1][:] = 0.0
+    with pytest.warns(DeadUnitsWarning, match="90% of the units of hidden layer 1 are zero"):
+        model.fit(X, y)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 3, 4])
+def test_early_stopping_by_a_score_that_stands_still(seed):
+    """A fit that stops while its validation loss falls names the way to stop by the loss."""
+    model = MLPClassifier(early_stopping=True, random_state=seed)
+    with pytest.warns(StoppedTooEarlyWarning) as caught:
+        model.fit(*load_iris(return_X_y=True))
+    losses = [epoch["valid_loss"] for epoch in model.history_]
+    kept = losses[int(np.argmax(model.validation_scores_))]
+    (told,) = (w for w in caught if issubclass(w.category, TrainingWarning))
+    assert str(told.message) == (
+        f"Early stopping ended the fit after {model.n_iter_} epochs because the validation score "
+        "stood still, while the validation loss was still falling: from "
+        f"{kept:.3g} at the weights that are kept to {losses[-1]:.3g}. "
+        'Use scoring="loss" to stop by the loss.'
+    )
+
+
+def test_features_beyond_squaring():
+    """Features of 1e300 are unscaled ones, and no arithmetic of the diagnosis overflows."""
+    X, y = load_iris(return_X_y=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        got = said(MLPClassifier(random_state=0, max_iter=30), X * 1e300, y)
+    assert got == [UnscaledFeaturesWarning]
+
+
+def test_sparse_rows_stay_sparse(monkeypatch):
+    """The diagnosis of a sparse table says what that of the dense one does, and stays sparse."""
+    X, y = make_table("binary", n_samples=300, n_features=40)
+    X = np.where(np.abs(X) > 2, 1000 * X, 0)
+    model = make("binary", activation="tanh", alpha=1e5, max_iter=20)
+    with pytest.warns(TrainingWarning) as dense:
+        model.fit(X, y)
+    look = diagnosis._look
+
+    def without_take(fit, sample):
+        with monkeypatch.context() as patch:
+            patch.setattr(type(sample.rows), "take", None)
+            return look(fit, sample)
+
+    monkeypatch.setattr(diagnosis, "_look", without_take)
+    with pytest.warns(TrainingWarning) as sparse:
+        model.fit(sp.csr_matrix(X), y)
+    messages = [
+        [str(w.message) for w in caught if issubclass(w.category, UnscaledFeaturesWarning)]
+        for caught in (dense, sparse)
+    ]
+    assert messages[0] and messages[0] == messages[1]
 
 
 LOSSES = [
