@@ -94,6 +94,7 @@ settings = {
     "batch_size": int(np.clip(len(X_train) // 20, 16, 200)),
     "dtype": "float32",  # up to twice as fast as the data's float64, and as good
     "early_stopping": len(X_train) >= 2000,
+    "scoring": "loss" if len(X_train) >= 2000 else None,
     "max_iter": 200,
     "random_state": 0,
 }

@@ -6,9 +6,13 @@ __all__ = [
     "ConstantFeaturesWarning",
     "DeadUnitsWarning",
     "DivergenceWarning",
+    "LearningRateWarning",
+    "NothingLearntWarning",
+    "StoppedTooEarlyWarning",
     "TrainingWarning",
     "UnscaledFeaturesWarning",
     "UnscaledTargetWarning",
+    "VanishingSignalWarning",
 ]
 
 
@@ -24,7 +28,7 @@ class DivergenceWarning(TrainingWarning):
 
 
 class DeadUnitsWarning(TrainingWarning):
-    """All units of a hidden layer are zero for all rows."""
+    """Most units of a hidden layer are zero for all rows."""
 
 
 class ConstantFeaturesWarning(TrainingWarning):
@@ -37,3 +41,19 @@ class UnscaledFeaturesWarning(TrainingWarning):
 
 class UnscaledTargetWarning(TrainingWarning):
     """Targets have means or scales that the predictions have not reached: see `normalize_y`."""
+
+
+class VanishingSignalWarning(TrainingWarning):
+    """Differences between rows, and with them gradients, vanish between the layers."""
+
+
+class LearningRateWarning(TrainingWarning):
+    """The learning rate is too high or too low to learn anything."""
+
+
+class StoppedTooEarlyWarning(TrainingWarning):
+    """The fit was stopped while it was still learning."""
+
+
+class NothingLearntWarning(TrainingWarning):
+    """The model is no better than a constant prediction, and no other warning says why."""

@@ -136,10 +136,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         (`score`) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
         of the best score.
     scoring : str or callable, default=None
-        What `early_stopping` looks at: None is `score`, 'loss' the validation loss, and
-        otherwise a scorer's name or a callable `scorer(estimator, X, y)`, greater being better.
-        It is given a model with the weights of the moment and, where rows have weights and it
-        takes them, `sample_weight`. NaN is an error.
+        What `early_stopping` looks at: None is `score` (for the losses 'gaussian' and 'gamma' it
+        is 'loss'), 'loss' the validation loss, and otherwise a scorer's name or a callable
+        `scorer(estimator, X, y)`, greater being better. It is given a model with the weights of
+        the moment and, where rows have weights and it takes them, `sample_weight`. NaN is an
+        error.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
     beta_1, beta_2 : float, default=0.9, 0.999

@@ -24,6 +24,8 @@ IN_A_PIPELINE = (
     "The steps of a Pipeline do not transform X_val as they transform X unless it is told to: "
     'Pipeline(..., transform_input=["X_val"]), with metadata routing enabled.'
 )
+STOPPED_BY_LOSS = ("gamma", "gaussian")
+"""Losses of distributions that scikit-learn lacks and whose fit R2 does not measure."""
 
 
 @dataclass
@@ -106,7 +108,7 @@ def watch(fit, estimator, training, held_out, dtype):
     dtype : numpy.dtype
         Of the weights that a scorer sees.
     """
-    scorer = None
+    scorer, is_loss = None, stops_by_loss(estimator)
     if estimator.scoring not in (None, "loss"):
         _check_name(estimator)
         scorer = _told_of_classes(check_scoring(estimator, estimator.scoring), estimator)
@@ -117,11 +119,17 @@ def watch(fit, estimator, training, held_out, dtype):
     if len(training.table) > MOST_TRAINING_ROWS:
         training = training.take(rows)
     fit.training_sample, fit.validation = (
-        train.Validation(part.table, _score_of(part, estimator, scorer, dtype))
+        train.Validation(part.table, _score_of(part, estimator, scorer, dtype), is_loss)
         for part in (training, held_out)
     )
     if scorer is not None:
         fit.validation.score = _never_nan(fit.validation.score, estimator.scoring)
+
+
+def stops_by_loss(estimator):
+    """Whether early stopping looks at the validation loss."""
+    scoring = estimator.scoring
+    return scoring == "loss" or (scoring is None and estimator._loss_name() in STOPPED_BY_LOSS)
 
 
 def model_of_the_moment(estimator, network, dtype):
@@ -146,7 +154,7 @@ def _twin(rng):
 def _score_of(part, estimator, scorer, dtype):
     """The function of logits, loss and network that `scoring` makes a part's score."""
     weight = part.table.weights()
-    if estimator.scoring == "loss":
+    if stops_by_loss(estimator):
         return lambda logits, loss, network: -loss
     X, y = part.rows()
     if scorer is None:

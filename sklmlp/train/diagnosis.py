@@ -1,26 +1,39 @@
-"""Why a fit failed to learn. Looked into only after one that did."""
+"""What a fit that has ended did not learn, and why. Looked into only after one that failed."""
 
 import math
+from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 import torch
+from scipy.optimize import minimize
 
 from sklmlp.caller import warn
 from sklmlp.exceptions import (
     ConstantFeaturesWarning,
     DeadUnitsWarning,
     DivergenceWarning,
+    LearningRateWarning,
+    NothingLearntWarning,
+    StoppedTooEarlyWarning,
     UnscaledFeaturesWarning,
+    VanishingSignalWarning,
 )
 from sklmlp.train.targets_scale import hint_of_targets, unscaled_targets
 
 MOST_ROWS = 2_000
 """A diagnosis looks at no more rows than this."""
 
+MARGIN = 0.01
+"""A model has learnt something if its loss is better than a constant's by more than this share."""
+
 LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
+
+MOST_DEAD = 0.8
+"""A layer that has a larger share of dead units than this is taken for the reason of a failure."""
 
 
 def warn_of_failed_learning(fits, feature_names=None):
@@ -42,7 +55,8 @@ def warn_of_divergence(fits):
 
 def _warn_of_each_once(found):
     reasons = {}
-    with torch.inference_mode():
+    # NumPy's warnings of overflow would speak of our arithmetic, not of the user's
+    with torch.inference_mode(), np.errstate(all="ignore"):
         for reason in found:
             reasons.setdefault(type(reason), reason)
     for reason in reasons.values():
@@ -62,45 +76,154 @@ def lower_rate(params):
 def _reasons(fit, feature_names):
     """Instances of the warnings that apply to a fit."""
     progress = fit.progress
-    yield from unscaled_targets(fit, replace(fit.table, index=_some(fit.table)))
+    yield from unscaled_targets(fit, replace(fit.table, index=_some(fit.table, MOST_ROWS)))
     if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
-    yield from _divergence(fit)
-    sample = replace(fit.table, index=_some(fit.table))
-    constant = _loss_of_a_constant(fit, sample)
-    # the loss of some rows is not quite that of all; a closer look is worth its time only near it
-    if constant is None or fit.reached < constant - 0.1 * abs(constant):
+    diverged = list(_divergence(fit))
+    yield from diverged
+    kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
+    constant = _Constant.of(fit, rows)
+    if constant is None:
         return
-    seen = _look(fit, sample)
-    if seen.loss < constant - 0.01 * abs(constant):
+    too_early = _stopped_too_early(fit, kept, constant.loss)
+    if too_early is not None:
+        yield too_early
         return
-    curve = progress.loss_curve[-progress.n_iter :]
+    if _loss(fit, constant.sample) < constant.loss - constant.margin:
+        return
+    seen = _look(fit, constant.sample)
+    case = Case(fit, seen, constant, feature_names)
+    found = [reason for reason in (find(case) for find in REASONS) if reason is not None]
+    if diverged:  # what is said of the learning rate is said
+        yield from (reason for reason in found if not isinstance(reason, LearningRateWarning))
+    else:
+        yield from found or [_no_reason(case)]
+
+
+def _reached(fit):
+    """The loss of the weights that were kept: that of the validation rows where there are any."""
+    if fit.validation is None:
+        return fit.reached
+    n = fit.progress.n_iter
+    scores = np.array(fit.progress.validation_scores[-n:], dtype=float)
+    if np.isnan(scores).all():
+        return np.nan
+    return fit.progress.history[-n:][int(np.nanargmax(scores))]["valid_loss"]
+
+
+def _stopped_too_early(fit, kept, constant):
+    """The warning of a score that stood still while the validation loss fell; None otherwise.
+
+    It is given where stopping by the loss would have gone on, and more than a tenth of the way from
+    a constant prediction to a loss of zero was left.
+    """
+    params, n = fit.params, fit.progress.n_iter
+    stood_still = fit.progress.no_improvement > params.n_iter_no_change
+    if fit.validation is None or fit.validation.is_loss or not stood_still:
+        return None
+    losses = [epoch["valid_loss"] for epoch in fit.progress.history[-n:]]
+    improved = np.flatnonzero(losses <= np.minimum.accumulate([np.inf, *losses])[:-1] - params.tol)
+    would_stop = n - 1 - improved[-1] > params.n_iter_no_change if len(improved) else True
+    if would_stop or kept - losses[-1] < 0.05 * abs(kept) or kept < 0.1 * abs(constant):
+        return None
+    return StoppedTooEarlyWarning(
+        f"Early stopping ended the fit after {n} epochs because the validation score stood still, "
+        f"while the validation loss was still falling: from {kept:.3g} at the weights that are "
+        f'kept to {losses[-1]:.3g}. Use scoring="loss" to stop by the loss.'
+    )
+
+
+@dataclass
+class Case:
+    """A fit that ended no better than a constant prediction.
+
+    Parameters
+    ----------
+    fit : Fit
+    seen : Seen
+    constant : _Constant
+    feature_names : array-like of str or None
+    """
+
+    fit: object
+    seen: "Seen"
+    constant: "_Constant"
+    feature_names: object
+
+    @property
+    def fact(self):
+        """That it failed, in one sentence."""
+        rows = "training" if self.fit.validation is None else "validation"
+        return (
+            f"The model is no better than a constant prediction: its {rows} loss is "
+            f"{self.seen.loss:.4g}, that of a constant {self.constant.loss:.4g}."
+        )
+
+    @property
+    def curve(self):
+        """The training loss of each epoch of this fit."""
+        n = self.fit.progress.n_iter
+        return np.array([epoch["train_loss"] for epoch in self.fit.progress.history[-n:]])
+
+    @property
+    def growth(self):
+        """The scale of each layer's weights over that of Glorot's initial ones."""
+        network = self.fit.network
+        parts = network.flat.split(
+            [shape.numel() for shape in network.matrix_shapes]
+            + [network.flat.numel() - network.n_coefs]
+        )
+        scales = [float(part.double().square().mean().sqrt()) for part in parts[:-1]]
+        usual = [math.sqrt(2 / sum(shape[:2])) for shape in network.matrix_shapes]
+        return np.array(scales) / usual
+
+    @property
+    def is_unscaled(self):
+        return _worst_scaled(self.seen) is not None
+
+
+# Each looks for one reason, and gives its warning or None.
+
+
+def _diverged(case):
+    curve = case.curve
     if len(curve) > 1 and math.isfinite(curve[-1]) and curve[-1] > 1.5 * abs(curve[0]):
-        yield DivergenceWarning(
+        return DivergenceWarning(
             f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
-            f"{len(curve)} epochs. {lower_rate(fit.params)}"
+            f"{len(curve)} epochs. {lower_rate(case.fit.params)}"
         )
+
+
+def _constant_features(case):
+    seen = case.seen
     if (seen.smallest == seen.largest).all():
-        yield ConstantFeaturesWarning(
-            f"All {len(seen.smallest)} features are constant, so that all rows get the same answer."
+        return ConstantFeaturesWarning(
+            f"All {len(seen.smallest)} features are constant, so that all rows get the same "
+            f"prediction. {case.fact}"
         )
-        return
-    worst = _worst_scaled(seen)
-    if not (seen.dead or worst is not None) or not _can_be_learnt(fit, sample, seen):
-        return
-    if seen.dead:
-        yield DeadUnitsWarning(
-            f"All units of hidden layer {seen.dead[0]} are zero for all rows, so that nothing "
-            "passes it and nothing is learnt. Scale the features, lower learning_rate_init="
-            f"{fit.params.learning_rate_init:g}, or choose an activation that is not flat, such "
-            "as 'leaky_relu' or 'gelu'."
-        )
+
+
+def _dead_units(case):
+    for number, share in enumerate(case.seen.dead, 1):
+        if share > MOST_DEAD:
+            what = "All units" if share == 1 else f"{share:.0%} of the units"
+            return DeadUnitsWarning(
+                f"{what} of hidden layer {number} are zero for all rows, so that "
+                f"{'nothing' if share == 1 else 'little'} passes it. {case.fact} Scale the "
+                f"features, lower learning_rate_init={case.fit.params.learning_rate_init:g}, or "
+                "choose an activation that is not flat, such as 'leaky_relu' or 'gelu'."
+            )
+
+
+def _unscaled_features(case):
+    worst, seen = _worst_scaled(case.seen), case.seen
     if worst is not None:
-        name = f"feature {worst}" if feature_names is None else f"{feature_names[worst]!r}"
-        yield UnscaledFeaturesWarning(
+        names = case.feature_names
+        name = f"feature {worst}" if names is None else f"{names[worst]!r}"
+        return UnscaledFeaturesWarning(
             f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
             f"deviation {seen.scale[worst]:.3g}. Networks learn from features of mean 0 and "
-            "standard deviation 1: use make_pipeline(StandardScaler(), ...)."
+            f"standard deviation 1: use make_pipeline(StandardScaler(), ...). {case.fact}"
         )
 
 
@@ -122,31 +245,195 @@ def _divergence(fit):
         )
 
 
-def _some(table):
+def _vanishing(case):
+    """The rows become the same on their way through the layers, or gradients on their way back."""
+    seen = case.seen
+    spread = [float(s) for s in seen.spread]
+    if len(spread) < 2 or max(seen.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
+        return None
+    return VanishingSignalWarning(
+        f"The signal vanishes between the layers: from hidden layer 1 to {len(spread)} the "
+        f"differences between rows shrink from {spread[0]:.2g} to {spread[-1]:.2g} of their size, "
+        f"and so do the gradients on their way back. {case.fact} Use fewer layers, "
+        "normalization='layer', residual=True, or an activation such as 'relu' or 'gelu'."
+    )
+
+
+def _rate_too_high(case):
+    params, curve = case.fit.params, case.curve
+    if params.solver == "lbfgs" or case.is_unscaled or _diverged(case):
+        return None
+    rose = len(curve) > 1 and np.nanmax(curve[1:]) > 1.5 * abs(curve[0])
+    if rose or (len(case.growth) and case.growth.max() > 8):
+        return LearningRateWarning(
+            f"learning_rate_init={params.learning_rate_init:g} is too high: "
+            + (
+                "the training loss rose on its way. "
+                if rose
+                else f"weights became {case.growth.max():.2g} times as large as usual. "
+            )
+            + f"{case.fact} Try learning_rate_init={params.learning_rate_init / 10:g}."
+        )
+
+
+def _rate_too_low(case):
+    """The loss fell evenly from the first epoch to the last: it had hardly begun."""
+    params, curve, n = case.fit.params, case.curve, case.fit.progress.n_iter
+    if params.solver == "lbfgs" or n < 4 or n >= params.max_iter:
+        return None
+    half = n // 2
+    first, second = curve[0] - curve[half], curve[half] - curve[-1]
+    is_even = first > 0 and second > 0.3 * first and first + second < 0.1 * abs(curve[0])
+    if is_even and not case.is_unscaled:
+        better = max(10 * params.learning_rate_init, min(1e-3, 1e4 * params.learning_rate_init))
+        return LearningRateWarning(
+            f"learning_rate_init={params.learning_rate_init:g} is too low: the training loss fell "
+            f"evenly, but only from {curve[0]:.6g} to {curve[-1]:.6g} in {n} epochs. {case.fact} "
+            f"Try learning_rate_init={better:g}."
+        )
+
+
+def _strong_penalty(case):
+    growth, alpha = case.growth, case.fit.params.alpha
+    if alpha >= 0.01 and len(growth) and growth.min() < 0.1:
+        return NothingLearntWarning(
+            f"alpha={alpha:g} has shrunk the weights to almost nothing. {case.fact} Try "
+            f"alpha={alpha / 100:g}."
+        )
+
+
+REASONS: list[Callable] = [
+    _diverged,
+    _constant_features,
+    _dead_units,
+    _unscaled_features,
+    _strong_penalty,
+    _vanishing,
+    _rate_too_high,
+    _rate_too_low,
+]
+"""What may have kept a fit from learning, `Case` to a TrainingWarning or None."""
+
+
+def _no_reason(case):
+    """What is said where none of them is found."""
+    return _too_few_epochs(case) or NothingLearntWarning(
+        f"{case.fact} No reason was found: the features may not tell of the targets. Otherwise "
+        "try another learning_rate_init, other hidden_layer_sizes or another activation."
+    )
+
+
+def _too_few_epochs(case):
+    """Something ended a fit whose training loss still fell."""
+    fit, curve = case.fit, case.curve
+    if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.constant.margin:
+        return None
+    params = fit.params
+    if fit.progress.n_iter >= params.max_iter:
+        end, advice = f"max_iter={params.max_iter}", "max_iter"
+    elif fit.is_out_of_time:
+        end, advice = f"max_time={params.max_time:g}", "max_time"
+    elif fit.validation is not None:
+        end, advice = "Early stopping", f"n_iter_no_change={params.n_iter_no_change}"
+    elif params.solver != "lbfgs":
+        end, advice = f"tol={params.tol:g}", f"n_iter_no_change={params.n_iter_no_change}"
+    else:
+        return None
+    if params.solver != "lbfgs":
+        advice += f", or learning_rate_init={params.learning_rate_init:g}"
+    return StoppedTooEarlyWarning(
+        f"{end} ended the fit after {fit.progress.n_iter} epochs, before it had learnt anything. "
+        f"{case.fact} Raise {advice}."
+    )
+
+
+def _some(table, most):
     """Evenly spread rows of a table."""
-    step = -(-len(table) // MOST_ROWS)
+    step = -(-len(table) // most)
     return np.arange(0, len(table), step) if table.index is None else table.index[::step]
 
 
-def _loss_of_a_constant(fit, sample):
-    """The loss of answering the mean target to all rows; None where all targets are the same.
+@dataclass
+class _Constant:
+    """How well the best constant prediction of the training targets does.
 
-    With the loss's canonical link no constant does better, with others hardly one.
+    Parameters
+    ----------
+    sample : Table
+        The rows that are looked at.
+    loss, margin : float
+        The loss of the constant on them, and by how much less is better.
     """
-    loss, k = fit.loss, fit.network.spec.n_outputs
-    y = sample.y[torch.from_numpy(sample.index).to(sample.y.device)]
-    if (y == y[:1]).all():
-        return None
-    dtype = fit.network.flat.dtype
-    weight = sample.weights()
+
+    sample: object
+    loss: float
+    margin: float
+
+    @classmethod
+    def of(cls, fit, rows):
+        """For training or validation rows; None where all targets are the same or weigh nothing."""
+        train, sample = (replace(t, index=_some(t, MOST_ROWS)) for t in (fit.table, rows))
+        y, weight = _targets(train)
+        if (y == y[:1]).all() or not weight.sum() > 0:
+            return None
+        z = _best_constant(fit.loss, y, weight / weight.sum(), fit.network.spec.n_outputs)
+        y, weight = _targets(sample)
+        if not weight.sum() > 0:
+            return None
+        loss = float(weight / weight.sum() @ fit.loss.rows(z.expand(len(y), len(z)), y))
+        # a log likelihood has no zero to be near to
+        return cls(sample, loss, MARGIN * (1.0 if fit.loss.variance is not None else abs(loss)))
+
+
+def _targets(table):
+    """The targets and weights of some rows, as tensors."""
+    y = table.y[torch.from_numpy(table.index).to(table.y.device)]
+    weight = table.weights()
     weight = np.ones(len(y)) if weight is None else weight
-    if not weight.sum() > 0:
-        return None
-    weight = torch.as_tensor(weight / weight.sum(), dtype=dtype, device=y.device)
-    mean = weight @ _indicators(y, k).to(dtype)
-    # with more outputs than targets any constant will do
+    return y, torch.as_tensor(weight, dtype=table.dtype, device=y.device)
+
+
+def _best_constant(loss, y, weight, k):
+    """The logits (k,) whose loss on all rows is least; weights sum to one."""
+    target = _indicators(y, k).to(weight.dtype)
+    mean = weight @ target
+    if loss.variance is not None:
+        return torch.cat([mean, (weight @ (target - mean).square()).clamp(min=1e-30).log()])
+    if loss.name == "absolute_error":
+        return _quantile(target, weight, 0.5)
+    if loss.quantile is not None:
+        levels = np.sort(np.atleast_1d(loss.quantile)).tolist()
+        q = torch.cat([_quantile(target, weight, level) for level in levels])
+        if not isinstance(loss.quantile, list):
+            return q
+        rise = q.diff().clamp(min=1e-6 * float(q.abs().max()) + 1e-30)
+        return torch.cat([q[:1], rise + torch.log(-torch.expm1(-rise))])  # of softplus
+    if loss.name == "hinge":
+        return torch.where(mean > 0.5, 1.0, -1.0).to(mean.dtype)
     z = _logits_of(mean, loss.out_activation) if mean.shape == (k,) else mean.new_zeros(k)
-    return float(weight @ loss.rows(z.expand(len(y), k), y))
+    canonical = loss.name in ("squared_error", "poisson", "gamma")
+    return z if canonical else _descended(loss, y, weight, z)
+
+
+def _quantile(target, weight, level):
+    """Weighted quantiles of columns, (m,)."""
+    values, order = target.sort(0)
+    below = weight[order].cumsum(0) < level * weight.sum()
+    return values.gather(0, below.sum(0, keepdim=True).clamp(max=len(values) - 1))[0]
+
+
+def _descended(loss, y, weight, z):
+    """The best constant logits, found from good ones; they stay where these are the best."""
+    rows = loss.objective or loss.rows
+
+    def value_and_slope(flat):
+        each = torch.as_tensor(flat, dtype=z.dtype, device=z.device).expand(len(y), len(z))
+        slope = weight @ loss.gradient(each, y)
+        return float(weight @ rows(each, y)), slope.cpu().double().numpy()
+
+    start = z.cpu().double().numpy()
+    best = minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
+    return torch.as_tensor(best.x, dtype=z.dtype, device=z.device)
 
 
 def _indicators(y, k):
@@ -169,51 +456,111 @@ class Seen:
     Parameters
     ----------
     loss : float
-    dead : list of int
-        Hidden layers, from 1, whose units are all zero for all rows.
+    dead : list of float
+        Of each hidden layer, the share of units that are zero for all rows.
+    spread : list of float
+        Of each hidden layer, the scale of differences between rows over that of its outputs.
     mean, scale, smallest, largest : ndarray of shape (n_features,)
     """
 
     loss: float
     dead: list
+    spread: list
     mean: np.ndarray
     scale: np.ndarray
     smallest: np.ndarray
     largest: np.ndarray
 
 
+def _loss(fit, sample):
+    """The mean loss of some rows; that of the last epoch is of weights that it then moved."""
+    total = weight_sum = 0.0
+    for x, y, weight in _slices(sample, fit.network):
+        rows = fit.loss.rows(fit.network.logits(x), y)
+        total += float((rows if weight is None else rows * weight).sum())
+        weight_sum += float(len(y) if weight is None else weight.sum())
+    return total / weight_sum
+
+
 def _look(fit, sample):
-    network, total, weight_sum, n = fit.network, 0.0, 0.0, len(sample)
+    with _outputs_of(fit.network) as layers:
+        loss = _loss(fit, sample)
+    return Seen(
+        loss,
+        [layer.dead for layer in layers],
+        [layer.spread for layer in layers],
+        *_moments(sample),
+    )
+
+
+def _slices(sample, network):
+    """The rows in parts; sparse ones stay sparse where the first layer is a plain affine map."""
+    is_sparse = sp.issparse(getattr(sample.rows, "X", None)) and sample.rows.device.type == "cpu"
+    first = next(iter(network.module.children()), None)
+    if not (is_sparse and type(first) is torch.nn.Linear and torch.backends.mkl.is_available()):
+        yield from sample.slices()
+        return
+    y, weight = _targets(sample)
+    yield sample.rows.take_sparse(sample.index), y, weight
+
+
+def _moments(sample):
+    """Mean, standard deviation, minimum and maximum of each feature; nothing overflows."""
+    X = getattr(sample.rows, "X", None)
+    if sp.issparse(X):
+        X = X[sample.index].astype(np.float64)
+        n = X.shape[0]
+        smallest, largest = (np.ravel(m.toarray()) for m in (X.min(axis=0), X.max(axis=0)))
+        unit = float(max(np.abs(smallest).max(), np.abs(largest).max())) or 1.0
+        X = X / unit
+        mean, squares = (np.ravel(Z.sum(axis=0)) / n for Z in (X, X.multiply(X)))
+        return mean * unit, np.sqrt(np.maximum(squares - mean**2, 0)) * unit, smallest, largest
+    n, smallest, largest = len(sample), np.inf, -np.inf
+    for x, _, _ in sample.slices():
+        smallest = np.minimum(smallest, x.min(0).values.cpu().double().numpy())
+        largest = np.maximum(largest, x.max(0).values.cpu().double().numpy())
+    unit = np.maximum(np.abs(smallest), np.abs(largest))
+    unit[unit == 0] = 1.0
     sums = squares = 0.0
-    smallest, largest = np.inf, -np.inf
-    with _outputs_that_live(network) as lives:
-        for x, y, weight in sample.slices():
-            rows = fit.loss.rows(network.logits(x), y)
-            total += float((rows if weight is None else rows * weight).sum())
-            weight_sum += float(len(x) if weight is None else weight.sum())
-            x = x.cpu().double().numpy()
-            sums, squares = sums + x.sum(0), squares + np.square(x).sum(0)
-            smallest, largest = np.minimum(smallest, x.min(0)), np.maximum(largest, x.max(0))
+    for x, _, _ in sample.slices():
+        x = x.cpu().double().numpy() / unit
+        sums, squares = sums + x.sum(0), squares + np.square(x).sum(0)
     mean = sums / n
     scale = np.sqrt(np.maximum(squares / n - np.square(mean), 0))
-    dead = [number for number, alive in enumerate(lives, 1) if not alive]
-    return Seen(total / weight_sum, dead, mean, scale, smallest, largest)
+    return mean * unit, scale * unit, smallest, largest
+
+
+class _Outputs:
+    """Sums over what a hidden layer gives for some rows."""
+
+    def __init__(self):
+        self.n, self.lives, self.sums, self.squares = 0, False, 0.0, 0.0
+
+    def __call__(self, module, inputs, output):
+        output = output.double()
+        self.n += len(output)
+        self.lives = self.lives | (output != 0).any(0)
+        self.sums, self.squares = self.sums + output.sum(0), self.squares + output.square().sum(0)
+
+    @property
+    def dead(self):
+        return 1 - float(self.lives.double().mean())
+
+    @property
+    def spread(self):
+        squares = self.squares / self.n
+        variance = (squares - (self.sums / self.n).square()).clamp(min=0)
+        size = float(squares.mean())
+        return math.sqrt(float(variance.mean()) / size) if size > 0 else 0.0
 
 
 @contextmanager
-def _outputs_that_live(network):
-    """For each hidden activation, whether any of its outputs was not zero."""
-    lives = [False] * len(network.activations)
-
-    def look(number):
-        def hook(module, inputs, output):
-            lives[number] = lives[number] or bool(output.any())
-
-        return hook
-
-    handles = [m.register_forward_hook(look(i)) for i, m in enumerate(network.activations)]
+def _outputs_of(network):
+    """An `_Outputs` for each hidden activation."""
+    layers = [_Outputs() for _ in network.activations]
+    handles = [m.register_forward_hook(o) for m, o in zip(network.activations, layers, strict=True)]
     try:
-        yield lives
+        yield layers
     finally:
         for handle in handles:
             handle.remove()
@@ -225,29 +572,6 @@ def _worst_scaled(seen):
     if size.max() > LARGEST:
         return int(size.argmax())
     varying = seen.largest > seen.smallest
-    if seen.scale[varying].max() < SMALLEST:
+    if varying.any() and seen.scale[varying].max() < SMALLEST:
         return int(np.where(varying, seen.scale, np.inf).argmin())
     return None
-
-
-def _can_be_learnt(fit, sample, seen):
-    """Whether a single feature already tells of the targets: nothing is learnt from noise.
-
-    Under independence sqrt(n) times a correlation is nearly standard normal, and the largest of m
-    such is below sqrt(2 log m) but for a little.
-    """
-    k, n, products = fit.network.spec.n_outputs, len(sample), 0.0
-    targets = _indicators(sample.y[torch.from_numpy(sample.index).to(sample.y.device)], k)
-    targets = targets.cpu().double().numpy()
-    targets = _divided(targets - targets.mean(0), targets.std(0))
-    start = 0
-    for x, _, _ in sample.slices():
-        part = targets[start : start + len(x)]
-        start += len(x)
-        products = products + (x.cpu().double().numpy() - seen.mean).T @ part
-    correlations = _divided(np.abs(products).max(1), n * seen.scale)
-    return np.sqrt(n) * correlations.max() > 3 + np.sqrt(2 * np.log(products.size))
-
-
-def _divided(values, by):
-    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)

@@ -21,10 +21,12 @@ class Validation:
     score : callable
         `score(logits, loss, network)`: logits in the table's order, their loss, and the network
         that they are of, to a score; greater is better.
+    is_loss : bool, default=False
+        Whether the score is minus the loss.
     """
 
-    def __init__(self, table, score):
-        self.table, self.score = table, score
+    def __init__(self, table, score, is_loss=False):
+        self.table, self.score, self.is_loss = table, score, is_loss
 
     def evaluate(self, network, loss):
         """(loss, score) of the network as it is; a score of NaN where an answer is not finite."""

@@ -16,6 +16,7 @@ from tests.tables import make, make_pair, make_table
 SOLVERS = ["adam", "sgd", "lbfgs"]
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_a_fit_that_has_not_converged_says_so(solver, kind):
     """A fit that ends at `max_iter` raises scikit-learn's ConvergenceWarning."""
@@ -36,6 +37,7 @@ def test_a_fit_that_has_converged_is_silent(solver, recwarn):
     assert not recwarn.list
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("n_iter_no_change", [1, 4])
 def test_patience(n_iter_no_change, early_stopping):
@@ -51,6 +53,7 @@ def test_patience(n_iter_no_change, early_stopping):
     assert model.n_iter_ == n_iter_no_change + 2
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_infinite_patience():
     """`n_iter_no_change=inf` trains until `max_iter`."""
@@ -66,6 +69,7 @@ def test_max_fun():
     assert model.n_iter_ <= 4
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regressions"])
 def test_early_stopping_keeps_the_best_weights(kind):
     """The kept weights reach the best validation score on the rows that were held out."""

@@ -141,7 +141,8 @@ def test_labels_are_no_targets_to_scale():
     """A label that few rows have has a small standard deviation, and nothing to scale."""
     y = np.zeros((1500, 2), int)
     y[0], y[1, 0] = 1, 1
-    assert said(MLPClassifier((4,), max_iter=3, random_state=0), X, y)[0] == []
+    found = said(MLPClassifier((4,), max_iter=3, random_state=0), X, y)[0]
+    assert UnscaledTargetWarning not in found
 
 
 def test_rows_without_weight_are_no_targets():

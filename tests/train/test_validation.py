@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skorch.callbacks import Callback
 
+from sklmlp import MLPRegressor
 from tests.tables import CLASSIFICATION, make, make_pair, make_table
 
 SCORERS = {
@@ -407,6 +408,7 @@ class Clock:
         return self.now
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_max_time(solver, monkeypatch):
     """A fit ends with the epoch in which its time is over, and says so as for `max_iter`."""
@@ -421,6 +423,7 @@ def test_max_time(solver, monkeypatch):
     assert_array_equal(model.coefs_[0], expected.coefs_[0])
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 def test_max_time_of_an_ensemble():
     """Networks whose time is over before they begin have one epoch each."""
     X, y = make_table("multiclass")
@@ -432,7 +435,7 @@ def test_max_time_of_an_ensemble():
 def test_time_enough():
     """A `max_time` that is not reached changes nothing."""
     X, y = make_table("regression")
-    options = {"tol": 1e6, "max_iter": 100}
+    options = {"tol": 1e6, "max_iter": 100, "learning_rate_init": 0.05}
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         model = make("regression", max_time=3600, **options).fit(X, y)
@@ -446,3 +449,16 @@ def test_max_time_and_partial_fit(recwarn):
     model = make("regression", max_time=0).partial_fit(X, y).partial_fit(X, y)
     assert len(model.history_) == 2
     assert not recwarn.list
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("loss", ["gaussian", "gamma", "poisson", "squared_error"])
+def test_losses_that_r2_does_not_measure_stop_by_themselves(loss):
+    """With scoring=None gaussian and gamma look at their loss, scikit-learn's losses at R2."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 3))
+    y = np.exp(X[:, 0] + 0.1 * rng.normal(size=200))
+    params = {"loss": loss, "early_stopping": True, "max_iter": 5, "random_state": 0}
+    model = MLPRegressor(hidden_layer_sizes=(8,), **params).fit(X, y)
+    losses = [-epoch["valid_loss"] for epoch in model.history_]
+    assert (model.validation_scores_ == losses) == (loss in ("gaussian", "gamma"))
