@@ -498,6 +498,7 @@ def test_unknown_names(library, params):
     assert ("Did you mean" in str(raised.value)) == (library is OURS)
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 def test_warning_of_a_large_batch_size(library):
     """The warning of a `batch_size` beyond the table says both numbers."""
     with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger than") as caught:

@@ -60,6 +60,7 @@ INTEGERS = {
 BOOLS = {
     "early_stopping": (True, {}),
     "nesterovs_momentum": (False, {}),
+    "normalize_y": (True, {}),
     "residual": (True, {}),
     "shuffle": (False, {}),
     "verbose": (False, {}),
@@ -108,7 +109,12 @@ def test_every_parameter_has_its_cases():
     """A parameter that is added is tried with NumPy's scalars too."""
     tried = {*REALS, *INTEGERS, *BOOLS, *STRINGS, *OTHER_KINDS}
     assert tried == set(inspect.signature(MLPRegressor).parameters)
-    tried = {*tried - {"huber_delta", "quantile"}, *OF_A_CLASSIFIER, "class_weight", "stratify"}
+    tried = {
+        *tried - {"huber_delta", "normalize_y", "quantile"},
+        *OF_A_CLASSIFIER,
+        "class_weight",
+        "stratify",
+    }
     assert tried == set(inspect.signature(MLPClassifier).parameters)
 
 
@@ -240,6 +246,7 @@ REFUSALS = [
     r"^\w+ is too large for a float: 401 digits\.$",
     r"^\w+=\S+ is out of the range of float(32|64), in which this fit computes: ",
     r"^Solver produced non-finite parameter weights\. ",
+    r"^Solver produced a non-finite loss .* lower alpha=",
     r"^The validation set is too small\. Increase 'validation_fraction'",
     r"^validation_fraction=\S+ cannot split 60 samples: ",
 ]

@@ -81,6 +81,8 @@ def _reasons(fit, feature_names):
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(fit))
     yield from diverged
+    if fit.is_stopped or fit.has_finished:  # a callback knows why; what was said is not repeated
+        return
     kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
     constant = _Constant.of(fit, rows)
     if constant is None:

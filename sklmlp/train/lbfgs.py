@@ -168,7 +168,8 @@ def _minimise(fit, interrupted):
             raise ValueError(
                 f"Solver produced a non-finite loss ({loss_reached}) after {progress.n_iter} "
                 "iteration(s). The input data may contain large values and need to be "
-                f"preprocessed. Scale the features.{hint_of_targets(fit)}"
+                f"preprocessed. Scale the features, or lower alpha={params.alpha:g}."
+                f"{hint_of_targets(fit)}"
             )
         if halted and not fit.is_stopped:
             _warn_of_time(params.max_time, progress.n_iter)

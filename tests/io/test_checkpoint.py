@@ -532,6 +532,7 @@ def test_a_larger_max_iter_goes_on(params, stop, path, stop_at, short_fits):
     assert_same_fit(kept.set_params(max_iter=13).fit(X, y), straight)
 
 
+@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
 def test_a_fit_that_converged_stays(path, stop_at):
     """More epochs are none for a fit that had converged."""
     X, y = make_table("multiclass")
