@@ -76,12 +76,14 @@ def lower_rate(params):
 def _reasons(fit, feature_names):
     """Instances of the warnings that apply to a fit."""
     progress = fit.progress
-    yield from unscaled_targets(fit, replace(fit.table, index=_some(fit.table, MOST_ROWS)))
+    unscaled = list(unscaled_targets(fit, replace(fit.table, index=_some(fit.table, MOST_ROWS))))
+    yield from unscaled
     if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(fit))
     yield from diverged
-    if fit.is_stopped or fit.has_finished:  # a callback knows why; what was said is not repeated
+    # a plain reason is enough, a callback knows why, and what was said before is not repeated
+    if unscaled or fit.is_stopped or fit.has_finished:
         return
     kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
     constant = _Constant.of(fit, rows)
