@@ -146,6 +146,11 @@ class Network:
         for tensor, value in zip((self.flat, *self.module.buffers()), snapshot, strict=True):
             tensor.detach().copy_(value)
 
+    @property
+    def takes_sparse(self):
+        """Whether `logits` takes CSR: where the first layer is a plain affine map."""
+        return self.spec.module is None and not self.spec.residual
+
     def logits(self, x):
         """Rows, (n, d), to logits, (n, k), as in prediction."""
         self.module.eval()

@@ -48,16 +48,21 @@ class Table:
         """The weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
-    def slices(self):
-        """(x, y, weight) of consecutive runs of rows; `weight` is a tensor or None."""
-        weights = self.weights()
-        size = max(1, min(ROWS_AT_A_TIME, VALUES_AT_A_TIME // self.rows.shape[1]))
+    def slices(self, takes_sparse=False):
+        """Iterate over (x, y, weight) of consecutive runs of rows; `weight` is a tensor or None.
+
+        Where `takes_sparse`, x is CSR if that is multiplied faster.
+        """
+        weights, width, take = self.weights(), self.rows.shape[1], self.rows.take
+        if takes_sparse and self.rows.is_multiplied_sparse:
+            width, take = self.rows.values_a_row, self.rows.take_sparse
+        size = int(max(1, min(ROWS_AT_A_TIME, VALUES_AT_A_TIME // max(width, 1))))
         for start in range(0, len(self), size):
             run = slice(start, min(start + size, len(self)))
             if self.index is None:
-                x, y = self.rows.take(run), self.y[run]
+                x, y = take(run), self.y[run]
             else:
-                x = self.rows.take(self.rows.index(self.index[run]))
+                x = take(self.rows.index(self.index[run]))
                 y = self.y[torch.from_numpy(self.index[run]).to(self.y.device)]
             weight = None
             if weights is not None:

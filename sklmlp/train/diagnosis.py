@@ -2,13 +2,10 @@
 
 import math
 from collections.abc import Callable
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.sparse as sp
 import torch
-from scipy.optimize import minimize
 
 from sklmlp.caller import warn
 from sklmlp.exceptions import (
@@ -21,13 +18,9 @@ from sklmlp.exceptions import (
     UnscaledFeaturesWarning,
     VanishingSignalWarning,
 )
+from sklmlp.train.constant import ConstantPrediction, some_samples
+from sklmlp.train.observation import Observation, mean_loss, observe
 from sklmlp.train.targets_scale import hint_of_targets, unscaled_targets
-
-MOST_ROWS = 2_000
-"""A diagnosis looks at no more rows than this."""
-
-MARGIN = 0.01
-"""A model has learnt something if its loss is better than a constant's by more than this share."""
 
 LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
@@ -76,7 +69,7 @@ def lower_rate(params):
 def _reasons(fit, feature_names):
     """Instances of the warnings that apply to a fit."""
     progress = fit.progress
-    unscaled = list(unscaled_targets(fit, replace(fit.table, index=_some(fit.table, MOST_ROWS))))
+    unscaled = list(unscaled_targets(fit, replace(fit.table, index=some_samples(fit.table))))
     yield from unscaled
     if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
@@ -86,16 +79,16 @@ def _reasons(fit, feature_names):
     if unscaled or fit.is_stopped or fit.has_finished:
         return
     kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
-    constant = _Constant.of(fit, rows)
+    constant = ConstantPrediction.of(fit, rows)
     if constant is None:
         return
     too_early = _stopped_too_early(fit, kept, constant.loss)
     if too_early is not None:
         yield too_early
         return
-    if _loss(fit, constant.sample) < constant.loss - constant.margin:
+    if mean_loss(fit, constant.sample) < constant.loss - constant.margin:
         return
-    seen = _look(fit, constant.sample)
+    seen = observe(fit, constant.sample)
     case = Case(fit, seen, constant, feature_names)
     found = [reason for reason in (find(case) for find in REASONS) if reason is not None]
     if diverged:  # what is said of the learning rate is said
@@ -144,14 +137,14 @@ class Case:
     Parameters
     ----------
     fit : Fit
-    seen : Seen
-    constant : _Constant
+    seen : Observation
+    constant : ConstantPrediction
     feature_names : array-like of str or None
     """
 
     fit: object
-    seen: "Seen"
-    constant: "_Constant"
+    seen: Observation
+    constant: ConstantPrediction
     feature_names: object
 
     @property
@@ -349,225 +342,6 @@ def _too_few_epochs(case):
         f"{end} ended the fit after {fit.progress.n_iter} epochs, before it had learnt anything. "
         f"{case.fact} Raise {advice}."
     )
-
-
-def _some(table, most):
-    """Evenly spread rows of a table."""
-    step = -(-len(table) // most)
-    return np.arange(0, len(table), step) if table.index is None else table.index[::step]
-
-
-@dataclass
-class _Constant:
-    """How well the best constant prediction of the training targets does.
-
-    Parameters
-    ----------
-    sample : Table
-        The rows that are looked at.
-    loss, margin : float
-        The loss of the constant on them, and by how much less is better.
-    """
-
-    sample: object
-    loss: float
-    margin: float
-
-    @classmethod
-    def of(cls, fit, rows):
-        """For training or validation rows; None where all targets are the same or weigh nothing."""
-        train, sample = (replace(t, index=_some(t, MOST_ROWS)) for t in (fit.table, rows))
-        y, weight = _targets(train)
-        if (y == y[:1]).all() or not weight.sum() > 0:
-            return None
-        z = _best_constant(fit.loss, y, weight / weight.sum(), fit.network.spec.n_outputs)
-        y, weight = _targets(sample)
-        if not weight.sum() > 0:
-            return None
-        loss = float(weight / weight.sum() @ fit.loss.rows(z.expand(len(y), len(z)), y))
-        # a log likelihood has no zero to be near to
-        return cls(sample, loss, MARGIN * (1.0 if fit.loss.variance is not None else abs(loss)))
-
-
-def _targets(table):
-    """The targets and weights of some rows, as tensors."""
-    y = table.y[torch.from_numpy(table.index).to(table.y.device)]
-    weight = table.weights()
-    weight = np.ones(len(y)) if weight is None else weight
-    return y, torch.as_tensor(weight, dtype=table.dtype, device=y.device)
-
-
-def _best_constant(loss, y, weight, k):
-    """The logits (k,) whose loss on all rows is least; weights sum to one."""
-    target = _indicators(y, k).to(weight.dtype)
-    mean = weight @ target
-    if loss.variance is not None:
-        return torch.cat([mean, (weight @ (target - mean).square()).clamp(min=1e-30).log()])
-    if loss.name == "absolute_error":
-        return _quantile(target, weight, 0.5)
-    if loss.quantile is not None:
-        levels = np.sort(np.atleast_1d(loss.quantile)).tolist()
-        q = torch.cat([_quantile(target, weight, level) for level in levels])
-        if not isinstance(loss.quantile, list):
-            return q
-        rise = q.diff().clamp(min=1e-6 * float(q.abs().max()) + 1e-30)
-        return torch.cat([q[:1], rise + torch.log(-torch.expm1(-rise))])  # of softplus
-    if loss.name == "hinge":
-        return torch.where(mean > 0.5, 1.0, -1.0).to(mean.dtype)
-    z = _logits_of(mean, loss.out_activation) if mean.shape == (k,) else mean.new_zeros(k)
-    canonical = loss.name in ("squared_error", "poisson", "gamma")
-    return z if canonical else _descended(loss, y, weight, z)
-
-
-def _quantile(target, weight, level):
-    """Weighted quantiles of columns, (m,)."""
-    values, order = target.sort(0)
-    below = weight[order].cumsum(0) < level * weight.sum()
-    return values.gather(0, below.sum(0, keepdim=True).clamp(max=len(values) - 1))[0]
-
-
-def _descended(loss, y, weight, z):
-    """The best constant logits, found from good ones; they stay where these are the best."""
-    rows = loss.objective or loss.rows
-
-    def value_and_slope(flat):
-        each = torch.as_tensor(flat, dtype=z.dtype, device=z.device).expand(len(y), len(z))
-        slope = weight @ loss.gradient(each, y)
-        return float(weight @ rows(each, y)), slope.cpu().double().numpy()
-
-    start = z.cpu().double().numpy()
-    best = minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
-    return torch.as_tensor(best.x, dtype=z.dtype, device=z.device)
-
-
-def _indicators(y, k):
-    """Targets as a matrix of a column an output."""
-    return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
-
-
-def _logits_of(mean, out_activation):
-    """The inverse of a link, within finite numbers."""
-    tiny = torch.finfo(mean.dtype).tiny
-    if out_activation == "logistic":
-        return torch.logit(mean, eps=torch.finfo(mean.dtype).eps)
-    return mean.clamp(min=tiny).log() if out_activation in ("softmax", "exp") else mean
-
-
-@dataclass
-class Seen:
-    """What one pass over some rows shows.
-
-    Parameters
-    ----------
-    loss : float
-    dead : list of float
-        Of each hidden layer, the share of units that are zero for all rows.
-    spread : list of float
-        Of each hidden layer, the scale of differences between rows over that of its outputs.
-    mean, scale, smallest, largest : ndarray of shape (n_features,)
-    """
-
-    loss: float
-    dead: list
-    spread: list
-    mean: np.ndarray
-    scale: np.ndarray
-    smallest: np.ndarray
-    largest: np.ndarray
-
-
-def _loss(fit, sample):
-    """The mean loss of some rows; that of the last epoch is of weights that it then moved."""
-    total = weight_sum = 0.0
-    for x, y, weight in _slices(sample, fit.network):
-        rows = fit.loss.rows(fit.network.logits(x), y)
-        total += float((rows if weight is None else rows * weight).sum())
-        weight_sum += float(len(y) if weight is None else weight.sum())
-    return total / weight_sum
-
-
-def _look(fit, sample):
-    with _outputs_of(fit.network) as layers:
-        loss = _loss(fit, sample)
-    return Seen(
-        loss,
-        [layer.dead for layer in layers],
-        [layer.spread for layer in layers],
-        *_moments(sample),
-    )
-
-
-def _slices(sample, network):
-    """The rows in parts; sparse ones stay sparse where the first layer is a plain affine map."""
-    is_sparse = sp.issparse(getattr(sample.rows, "X", None)) and sample.rows.device.type == "cpu"
-    first = next(iter(network.module.children()), None)
-    if not (is_sparse and type(first) is torch.nn.Linear and torch.backends.mkl.is_available()):
-        yield from sample.slices()
-        return
-    y, weight = _targets(sample)
-    yield sample.rows.take_sparse(sample.index), y, weight
-
-
-def _moments(sample):
-    """Mean, standard deviation, minimum and maximum of each feature; nothing overflows."""
-    X = getattr(sample.rows, "X", None)
-    if sp.issparse(X):
-        X = X[sample.index].astype(np.float64)
-        n = X.shape[0]
-        smallest, largest = (np.ravel(m.toarray()) for m in (X.min(axis=0), X.max(axis=0)))
-        unit = float(max(np.abs(smallest).max(), np.abs(largest).max())) or 1.0
-        X = X / unit
-        mean, squares = (np.ravel(Z.sum(axis=0)) / n for Z in (X, X.multiply(X)))
-        return mean * unit, np.sqrt(np.maximum(squares - mean**2, 0)) * unit, smallest, largest
-    n, smallest, largest = len(sample), np.inf, -np.inf
-    for x, _, _ in sample.slices():
-        smallest = np.minimum(smallest, x.min(0).values.cpu().double().numpy())
-        largest = np.maximum(largest, x.max(0).values.cpu().double().numpy())
-    unit = np.maximum(np.abs(smallest), np.abs(largest))
-    unit[unit == 0] = 1.0
-    sums = squares = 0.0
-    for x, _, _ in sample.slices():
-        x = x.cpu().double().numpy() / unit
-        sums, squares = sums + x.sum(0), squares + np.square(x).sum(0)
-    mean = sums / n
-    scale = np.sqrt(np.maximum(squares / n - np.square(mean), 0))
-    return mean * unit, scale * unit, smallest, largest
-
-
-class _Outputs:
-    """Sums over what a hidden layer gives for some rows."""
-
-    def __init__(self):
-        self.n, self.lives, self.sums, self.squares = 0, False, 0.0, 0.0
-
-    def __call__(self, module, inputs, output):
-        output = output.double()
-        self.n += len(output)
-        self.lives = self.lives | (output != 0).any(0)
-        self.sums, self.squares = self.sums + output.sum(0), self.squares + output.square().sum(0)
-
-    @property
-    def dead(self):
-        return 1 - float(self.lives.double().mean())
-
-    @property
-    def spread(self):
-        squares = self.squares / self.n
-        variance = (squares - (self.sums / self.n).square()).clamp(min=0)
-        size = float(squares.mean())
-        return math.sqrt(float(variance.mean()) / size) if size > 0 else 0.0
-
-
-@contextmanager
-def _outputs_of(network):
-    """An `_Outputs` for each hidden activation."""
-    layers = [_Outputs() for _ in network.activations]
-    handles = [m.register_forward_hook(o) for m, o in zip(network.activations, layers, strict=True)]
-    try:
-        yield layers
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _worst_scaled(seen):

@@ -31,7 +31,7 @@ class Validation:
     def evaluate(self, network, loss):
         """(loss, score) of the network as it is; a score of NaN where an answer is not finite."""
         logits, total, weight_sum = [], 0.0, 0.0
-        for x, y, weight in self.table.slices():
+        for x, y, weight in self.table.slices(network.takes_sparse):
             z = network.logits(x)
             rows = loss.rows(z, y)
             total += float((rows if weight is None else rows * weight).sum())

@@ -52,7 +52,7 @@ def test_learning_is_silent(kind, solver):
     """A fit that learns warns of nothing, and is not looked at."""
     X, y = make_table(kind, n_samples=200)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(diagnosis, "_look", None)
+        patch.setattr(diagnosis, "observe", None)
         model = make(kind, solver=solver, learning_rate_init=0.05, max_iter=60)
         assert said(model, X, y) == []
 
@@ -295,14 +295,14 @@ def test_sparse_rows_stay_sparse(monkeypatch):
     model = make("binary", activation="tanh", alpha=1e5, max_iter=20)
     with pytest.warns(TrainingWarning) as dense:
         model.fit(X, y)
-    look = diagnosis._look
+    look = diagnosis.observe
 
     def without_take(fit, sample):
         with monkeypatch.context() as patch:
             patch.setattr(type(sample.rows), "take", None)
             return look(fit, sample)
 
-    monkeypatch.setattr(diagnosis, "_look", without_take)
+    monkeypatch.setattr(diagnosis, "observe", without_take)
     with pytest.warns(TrainingWarning) as sparse:
         model.fit(sp.csr_matrix(X), y)
     messages = [
@@ -345,7 +345,7 @@ def test_loss_of_a_constant(kind, params, monkeypatch):
         z = torch.as_tensor(z).expand(80, model.n_outputs_)
         return np.average(loss.rows(z, targets).numpy(), weights=weight)
 
-    found = diagnosis._Constant.of(fit, fit.table).loss
+    found = diagnosis.ConstantPrediction.of(fit, fit.table).loss
     options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
     searches = [
         minimize(of, np.full(model.n_outputs_, start), method="Nelder-Mead", options=options)

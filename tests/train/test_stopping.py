@@ -245,7 +245,8 @@ def test_lbfgs_gives_up_on_a_loss_that_is_not_finite():
     model = make("regression", solver="lbfgs", max_iter=100)
     message = (
         r"^Solver produced a non-finite loss \(nan\) after 0 iteration\(s\)\. The input data may "
-        r"contain large values and need to be preprocessed\. Scale the features\.$"
+        r"contain large values and need to be preprocessed\. Scale the features, or lower "
+        r"alpha=0\.0001\.$"
     )
     with pytest.raises(ValueError, match=message):
         model.fit(X / np.abs(X).max() * np.finfo(float).max, y)

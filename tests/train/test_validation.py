@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import sklearn
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.compose import make_column_transformer
@@ -374,6 +375,19 @@ def test_training_score_of_a_large_table(short_fits):
     assert [len(rows) for rows in seen] == [10_000, 1150] * 2
     assert_array_equal(seen[0], seen[2])
     assert_allclose(ours.loss_curve_, theirs.loss_curve_)
+
+
+def test_sparse_validation_samples_stay_sparse(kind, short_fits, monkeypatch):
+    """Sparse samples of few values are scored as dense ones are, without becoming dense."""
+    X, y = make_table(kind, n_features=40)
+    X = np.where(np.abs(X) > 2, X, 0)
+    dense = make(kind, early_stopping=True).fit(X, y)
+    monkeypatch.setattr("sklmlp.data.rows.ConvertedRows.take", None)
+    sparse = make(kind, early_stopping=True).fit(sp.csr_matrix(X), y)
+    assert_allclose(sparse.validation_scores_, dense.validation_scores_)
+    for name in ("valid_loss", "train_score"):
+        got, expected = ([each[name] for each in m.history_] for m in (sparse, dense))
+        assert_allclose(got, expected)
 
 
 def test_skorchs_history_has_the_scores(short_fits):
