@@ -8,8 +8,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
-from sklmlp.caller import warn
 from sklmlp.train.batches import ROWS_AT_A_TIME
+from sklmlp.train.fit import number_networks
 from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 
@@ -27,6 +27,7 @@ def train_lbfgs(fits):
     ended : bool
         Whether they ended by themselves.
     """
+    number_networks(fits)
     return train_job(Job(fits, _train_jobs))
 
 
@@ -37,28 +38,17 @@ def _train_jobs(jobs, interrupted):
             _minimise(fit, interrupted)
 
 
-def _warn_of_time(max_time, n_iter):
-    warn(
-        f"lbfgs failed to converge after {n_iter} iteration(s): Maximum time (max_time={max_time} "
-        "seconds) reached.",
-        ConvergenceWarning,
-    )
-
-
-def _warn_of_failure(result, n_iter, max_iter):
-    """Warn of what SciPy could not do, in scikit-learn's words."""
-    if result.status == 0:
-        return
+def _why_not_converged(result, n_iter, max_iter):
+    """What SciPy could not do, in scikit-learn's words."""
     advice = (
         f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
         if n_iter == max_iter
         else ""
     )
-    warn(
+    return (
         f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
         f"{result.message}\n{advice}\nYou might also want to scale the data as shown in:\n"
-        "    https://scikit-learn.org/stable/modules/preprocessing.html",
-        ConvergenceWarning,
+        "    https://scikit-learn.org/stable/modules/preprocessing.html"
     )
 
 
@@ -97,6 +87,7 @@ def _minimise(fit, interrupted):
     def record(intermediate_result):
         nonlocal started, best, loss_reached, halted
         now, best = time.perf_counter(), intermediate_result.x.copy()
+        progress.n_iter += 1
         loss_reached = float(intermediate_result.fun)
         progress.history.append(
             {
@@ -110,8 +101,7 @@ def _minimise(fit, interrupted):
         events.begin_epoch()  # SciPy tells of an iteration when it is over
         events.end_epoch(progress.history[-1])
         if params.verbose:
-            print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
-        progress.n_iter += 1
+            print(f"Iteration {progress.n_iter}, loss = {loss_reached:.8f}{fit.pace}")
         if fit.is_stopped or fit.is_out_of_time:
             halted = True
             raise StopIteration
@@ -129,10 +119,16 @@ def _minimise(fit, interrupted):
         )
         best, loss_reached = result.x, float(result.fun)
         if halted and not fit.is_stopped:
-            _warn_of_time(params.max_time, progress.n_iter)
+            message = (
+                f"lbfgs failed to converge after {progress.n_iter} iteration(s): Maximum time "
+                f"(max_time={params.max_time} seconds) reached."
+            )
+            fit.warnings.append((message, ConvergenceWarning))
         elif not halted:
             progress.n_iter = min(result.nit, params.max_iter)
-            _warn_of_failure(result, progress.n_iter, params.max_iter)
+            if result.status != 0:
+                message = _why_not_converged(result, progress.n_iter, params.max_iter)
+                fit.warnings.append((message, ConvergenceWarning))
     except KeyboardInterrupt:
         interrupted.set()
     network.flat.detach().copy_(torch.from_numpy(best))
