@@ -1,10 +1,11 @@
 """Threads whose fits wait for each other, so that they can be trained together.
 
 Tasks run in threads, as many at a time as `n_jobs` says. One whose fit is ready to train hands its
-networks over and waits; its place goes to the next task. When nobody runs and nobody more may start, the largest
-group of jobs of one key is trained together, in the thread of one of them; the others wait on, for
-more of their kind. Threads whose jobs are trained go on as soon as there is a place. No training
-begins before these are through: its many short operations would stand in line for Python's lock.
+networks over and waits; its place goes to the next task. When nobody runs and nobody more may
+start, the largest group of jobs of one key is trained together, in the thread of one of them; the
+others wait on, for more of their kind. Threads whose jobs are trained go on as soon as there is a
+place. No training begins before these are through: its many short operations would stand in line
+for Python's lock.
 A fit waits a few seconds at most for a task that goes on and on: it may be waiting for this fit.
 
 The networks of a stack do not see each other, so that what comes out does not depend on who met.

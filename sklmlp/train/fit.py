@@ -113,7 +113,7 @@ class Fit:
 
     @property
     def pace(self):
-        """Seconds since it began, seconds to its last epoch and its network, as printed."""
+        """How long it has taken, how long it may still take, and its network, to be printed."""
         params, progress, spent = self.params, self.progress, time.monotonic() - self.began
         if self.is_one_epoch:
             return f", {spent:.1f} s{self.network_name}"

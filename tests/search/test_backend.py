@@ -674,10 +674,9 @@ def use_up():
 
 
 def close_early():
-    with pytest.warns(UserWarning, match="5 tasks|[0-9]+ tasks"):
-        results = joblib.Parallel(return_as="generator")([joblib.delayed(change_filters)()] * 5)
-        next(results)
-        results.close()
+    results = joblib.Parallel(return_as="generator")([joblib.delayed(change_filters)()] * 5)
+    next(results)
+    results.close()
 
 
 def use_in_calls():
@@ -688,12 +687,14 @@ def use_in_calls():
 
 CALLS = {
     "a generator": use_up,
+    "a generator that is closed": close_early,
     "an error": lambda: joblib.Parallel()([joblib.delayed(fail)()] * 5),
     "nested": lambda: joblib.Parallel()([joblib.delayed(use_up)()] * 5),
     "one pool for several calls": use_in_calls,
 }
 
 
+@pytest.mark.filterwarnings("ignore:.* tasks")  # joblib's, of a generator that is closed
 @pytest.mark.parametrize("name", CALLS)
 def test_filters_are_as_found(name):
     """However a call ends, the filters of warnings are the list that they were."""
