@@ -14,13 +14,13 @@ from sklmlp.search.meeting import Meeting, Pool
 FITS_AT_ONCE = 64
 """Fits that wait for each other unless `n_jobs` says otherwise."""
 
-_calls, _filters, _lock = 0, None, threading.Lock()
+_calls, _filters, _lock = set(), None, threading.Lock()  # whose tasks run, and what they found
 
 
 def _begin_forked():
     """In a forked child: its own calls only."""
     global _calls, _filters, _lock
-    _calls, _filters, _lock = 0, None, threading.Lock()
+    _calls, _filters, _lock = set(), None, threading.Lock()
 
 
 if hasattr(os, "register_at_fork"):  # not where there is no fork
@@ -56,7 +56,7 @@ class StackBackend(ParallelBackendBase):
     def __init__(self, nesting_level=None, inner_max_num_threads=None, **backend_kwargs):
         super().__init__(nesting_level, inner_max_num_threads, **backend_kwargs)
         self._pool, self._n_waiting = None, FITS_AT_ONCE
-        self._steps_in = self._keeps_filters = False
+        self._steps_in = False
 
     def effective_n_jobs(self, n_jobs):
         """How many fits may wait at once."""
@@ -80,10 +80,7 @@ class StackBackend(ParallelBackendBase):
 
     def start_call(self):
         """Hold the meeting until all tasks are handed over."""
-        if self._pool.parent is None:
-            self._keeps_filters = True
-            self._pool.meeting.filters = _keep_filters()
-            self._steps_in = not self.parallel.return_generator
+        self._steps_in = self._pool.parent is None and not self.parallel.return_generator
         if self._steps_in:
             self._pool.meeting.step_in()
 
@@ -92,9 +89,7 @@ class StackBackend(ParallelBackendBase):
         if self._steps_in:
             self._steps_in = False
             self._pool.meeting.step_out()
-        if self._keeps_filters:
-            self._keeps_filters = False
-            _restore_filters()
+        _restore_filters(self)
 
     @contextmanager
     def retrieval_context(self):
@@ -112,6 +107,9 @@ class StackBackend(ParallelBackendBase):
 
     def submit(self, func, callback=None):
         """Run a task of joblib's when there is a place."""
+        if self._pool.parent is None and self not in _calls:
+            # not in `start_call`, after which joblib may fail without a word
+            self._pool.meeting.filters = _keep_filters(self)
         self._pool.meeting.submit(self._pool, func, callback)
 
     apply_async = submit  # its name before joblib 1.5
@@ -143,28 +141,28 @@ class StackBackend(ParallelBackendBase):
         return nested, None
 
 
-def _keep_filters():
+def _keep_filters(call):
     """Take down the filters of warnings, unless other calls go on; gives what was found.
 
     Tasks set and put back filters, which are the process's, in any order.
     """
-    global _calls, _filters
+    global _filters
     with _lock:
         if not _calls:
             found, _filters = warnings.filters, warnings.catch_warnings()
             _filters.__enter__()
             _filters.found = tuple(found)
-        _calls += 1
+        _calls.add(call)
         return _filters.found
 
 
-def _restore_filters():
-    """Put the filters of warnings back when no call goes on any more."""
-    global _calls
+def _restore_filters(call):
+    """Put the filters of warnings back at the end of a call, unless others go on."""
     with _lock:
-        _calls -= 1
-        if not _calls:
-            _filters.__exit__(None, None, None)
+        if call in _calls:
+            _calls.remove(call)
+            if not _calls:
+                _filters.__exit__(None, None, None)
 
 
 register_parallel_backend("sklmlp", StackBackend)

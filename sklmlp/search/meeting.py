@@ -5,8 +5,8 @@ networks over and waits; its place goes to the next task. When nobody runs and n
 start, the largest group of jobs of one key is trained together, in the thread of one of them; the
 others wait on, for more of their kind. Threads whose jobs are trained go on as soon as there is a
 place. No training begins before these are through: its many short operations would stand in line
-for Python's lock.
-A fit waits a few seconds at most for a task that goes on and on: it may be waiting for this fit.
+for Python's lock. A fit waits a few seconds at most for a task that goes on and on, which may be
+waiting for this fit.
 
 The networks of a stack do not see each other, so that what comes out does not depend on who met.
 """
@@ -15,6 +15,7 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
 import torch
 
@@ -264,8 +265,10 @@ class Meeting:
         with self._lock:
             found, self.warnings = self.warnings, {}
         for (category, _), (message, number) in found.items():
-            times = "" if number <= self.n_fits else " times in"  # a fit's prediction may warn, too
-            warn(f"{message} ({number}{times or ' of'} {self.n_fits} fits)", category)
+            of = "of" if number <= self.n_fits else "times in"  # predictions may warn, too
+            # what is an error was raised in its fit; another thread's filters are no reason to fail
+            with suppress(category):
+                warn(f"{message} ({number} {of} {self.n_fits} fits)", category)
 
     def _cancel(self, pools):
         """End the jobs of some pools, wherever they are: Ctrl-C may have come between two lines."""

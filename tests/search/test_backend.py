@@ -679,6 +679,11 @@ def close_early():
     results.close()
 
 
+def interrupted_tasks():
+    yield joblib.delayed(change_filters)()
+    raise KeyboardInterrupt
+
+
 def use_in_calls():
     with joblib.Parallel() as parallel:
         for _ in range(3):
@@ -689,6 +694,8 @@ CALLS = {
     "a generator": use_up,
     "a generator that is closed": close_early,
     "an error": lambda: joblib.Parallel()([joblib.delayed(fail)()] * 5),
+    "no tasks": lambda: joblib.Parallel()(None),
+    "Ctrl-C between tasks": lambda: joblib.Parallel(pre_dispatch=2)(interrupted_tasks()),
     "nested": lambda: joblib.Parallel()([joblib.delayed(use_up)()] * 5),
     "one pool for several calls": use_in_calls,
 }
@@ -699,7 +706,7 @@ CALLS = {
 def test_filters_are_as_found(name):
     """However a call ends, the filters of warnings are the list that they were."""
     found, content = warnings.filters, list(warnings.filters)
-    with together(), contextlib.suppress(ValueError):
+    with together(), contextlib.suppress(ValueError, TypeError, KeyboardInterrupt):
         CALLS[name]()
     assert warnings.filters is found
     assert found == content
