@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
 
 from sklmlp import MLPRegressor
-from sklmlp.search import suggest
+from sklmlp.search import params_of, suggest
 
 warnings.simplefilter("ignore", ConvergenceWarning)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -48,10 +48,10 @@ with joblib.parallel_config(backend="sklmlp"):
         print(f"after {len(study.trials)} trials: R2 {study.best_value:.4f}")
 
 # %% [markdown]
-# The best trial, as an estimator.
+# The best trial, as an estimator: `params_of` makes of Optuna's record what `set_params` takes.
 
 # %%
-best = model.set_params(**suggest(optuna.trial.FixedTrial(study.best_params), model)).fit(X, y)
+best = model.set_params(**params_of(study.best_params, model)).fit(X, y)
 print(best[-1].get_params()["hidden_layer_sizes"], study.best_params)
 
 # %% [markdown]

@@ -121,7 +121,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The least improvement that counts, of the training loss or of the validation score. For
         'lbfgs' the gradient's norm at which it stops.
     verbose : bool, default=False
-        Whether to print a line an epoch: scikit-learn's, with learning rate and scores.
+        Whether to print a line an epoch: scikit-learn's, with the learning rate, the training
+        score, the seconds since the fit began and the most that are left, and which network of an
+        ensemble it is of.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights of the fit before.
     max_grad_norm : float, default=None

@@ -3,6 +3,7 @@
 import pickle
 import warnings
 
+import joblib
 import pandas as pd
 import pytest
 from sklearn.datasets import load_iris
@@ -15,6 +16,12 @@ from sklmlp import MLPClassifier, MLPRegressor
 
 X, y = load_iris(return_X_y=True)
 SHORT = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+
+
+def cross_val_score_in_backend():
+    with joblib.parallel_config(backend="sklmlp"):
+        return cross_val_score(MLPClassifier(**SHORT), X, y, cv=2)
+
 
 CASES = {
     "of max_iter": lambda: MLPClassifier(**SHORT).fit(X, y),
@@ -35,6 +42,7 @@ CASES = {
     ),
     "in a pipeline": lambda: make_pipeline(StandardScaler(), MLPClassifier(**SHORT)).fit(X, y),
     "in a search": lambda: cross_val_score(MLPClassifier(**SHORT), X, y, cv=2),
+    "in a search in the backend": cross_val_score_in_backend,
     "in an ensemble": lambda: MLPClassifier(**SHORT, n_estimators=2).fit(X, y),
 }
 

@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "fitted", "scaling"},
     "inspection": {"architecture", "data", "fitted", "losses", "nn", "runtime", "train"},
-    "search": {"train"},
+    "search": {"caller", "train"},
 }
 
 EXTRAS = {"matplotlib", "rich", "onnx", "skl2onnx", "skops", "dask", "optuna", "pandas", "polars"}

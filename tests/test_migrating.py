@@ -19,6 +19,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
+from sklearn.model_selection import cross_val_score
 from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError
 
@@ -167,6 +168,18 @@ def test_ctrl_c_in_lbfgs(library, monkeypatch):
     assert model.n_iter_ == len(model.history_) > 0
     assert model.loss_ == model.history_[-1]["train_loss"]
     assert np.isfinite(model.predict(X)).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_ctrl_c_in_a_search(library, monkeypatch):
+    """Ctrl-C in a fold ends a search; scikit-learn's goes on with the next fold."""
+    model = regressor(library, activation=interrupt(library, monkeypatch, call=2))
+    if library is OURS:
+        with pytest.raises(KeyboardInterrupt):
+            cross_val_score(model, X, Y, cv=2)
+    else:
+        with pytest.warns(UserWarning, match="Training interrupted by user"):
+            assert len(cross_val_score(model, X, Y, cv=2)) == 2
 
 
 def test_ctrl_c_in_the_first_epoch(library, monkeypatch):

@@ -1,5 +1,7 @@
 """A joblib backend in which the networks of waiting fits are trained together."""
 
+import os
+import threading
 import warnings
 from contextlib import contextmanager
 
@@ -11,6 +13,18 @@ from sklmlp.search.meeting import Meeting, Pool
 
 FITS_AT_ONCE = 64
 """Fits that wait for each other unless `n_jobs` says otherwise."""
+
+_calls, _filters, _lock = set(), None, threading.Lock()  # whose tasks run, and what they found
+
+
+def _begin_forked():
+    """In a forked child: its own calls only."""
+    global _calls, _filters, _lock
+    _calls, _filters, _lock = set(), None, threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 class StackBackend(ParallelBackendBase):
@@ -25,37 +39,42 @@ class StackBackend(ParallelBackendBase):
 
     block. They may differ in learning rate, penalty, momentum, seed, rows, weights and rule of
     stopping; where they differ in more, those that are alike train together and the others in turn.
-    Each comes out as if it had been trained alone. `n_jobs` is how many fits may wait at once; by
-    default, and if it is negative, 64.
+    Each comes out as if it had been trained alone. `n_jobs` is how many tasks may run, and how many
+    fits may wait, at once; by default, and if it is negative, as many run as there are cores, and
+    64 wait.
+
+    The warnings of the fits are given when the call ends, each kind once with its number. Where
+    Python's filters make an error of one, it is raised in its fit.
 
     Calls of joblib inside of a task go through the same backend, and their fits meet too.
     Estimators that are not of this library run in their thread.
     """
 
-    default_n_jobs = FITS_AT_ONCE
+    default_n_jobs = -1
     uses_threads = supports_sharedmem = supports_retrieve_callback = True
 
     def __init__(self, nesting_level=None, inner_max_num_threads=None, **backend_kwargs):
         super().__init__(nesting_level, inner_max_num_threads, **backend_kwargs)
-        self._pool = self._filters = None
+        self._pool, self._n_waiting = None, FITS_AT_ONCE
         self._steps_in = False
 
     def effective_n_jobs(self, n_jobs):
         """How many fits may wait at once."""
         if n_jobs == 0:
             raise ValueError("n_jobs=0 has no meaning; use a positive number, -1 or None.")
-        return self.default_n_jobs if n_jobs is None or n_jobs < 0 else n_jobs
+        return self._n_waiting if n_jobs is None or n_jobs < 0 else n_jobs
 
     def configure(self, n_jobs=1, parallel=None, **kwargs):
         """Open a pool of threads, in the meeting that the calling thread attends if there is one.
 
         With one job there is nobody to meet, and joblib runs the tasks itself.
         """
+        n_running = 0 if n_jobs is None else n_jobs  # of a negative number: as many as cores
         self.parallel, n_jobs = parallel, self.effective_n_jobs(n_jobs)
         if n_jobs > 1:
             parent = train.attended()
             parent = parent if isinstance(parent, Pool) else None
-            meeting = Meeting(n_jobs) if parent is None else parent.meeting
+            meeting = Meeting(n_jobs, n_running) if parent is None else parent.meeting
             self._pool = meeting.open(n_jobs, parent)
         return n_jobs
 
@@ -63,9 +82,6 @@ class StackBackend(ParallelBackendBase):
         """Hold the meeting until all tasks are handed over."""
         self._steps_in = self._pool.parent is None and not self.parallel.return_generator
         if self._steps_in:
-            # tasks set and put back filters of warnings, which are the process's, in any order
-            self._filters = warnings.catch_warnings()
-            self._filters.__enter__()
             self._pool.meeting.step_in()
 
     def stop_call(self):
@@ -73,7 +89,7 @@ class StackBackend(ParallelBackendBase):
         if self._steps_in:
             self._steps_in = False
             self._pool.meeting.step_out()
-            self._filters.__exit__(None, None, None)
+        _restore_filters(self)
 
     @contextmanager
     def retrieval_context(self):
@@ -91,6 +107,9 @@ class StackBackend(ParallelBackendBase):
 
     def submit(self, func, callback=None):
         """Run a task of joblib's when there is a place."""
+        if self._pool.parent is None and self not in _calls:
+            # not in `start_call`, after which joblib may fail without a word
+            self._pool.meeting.filters = _keep_filters(self)
         self._pool.meeting.submit(self._pool, func, callback)
 
     apply_async = submit  # its name before joblib 1.5
@@ -103,9 +122,11 @@ class StackBackend(ParallelBackendBase):
         return result
 
     def terminate(self):
-        """Close the pool."""
+        """Close the pool, and warn of what its fits warned of."""
         if self._pool is not None:
             self._pool.meeting.close(self._pool)
+            if self._pool.parent is None:
+                self._pool.meeting.warn()
 
     def abort_everything(self, ensure_ready=True):
         """End the fits, and open another pool if there are more calls to come."""
@@ -116,8 +137,32 @@ class StackBackend(ParallelBackendBase):
     def get_nested_backend(self):
         """The backend for calls of joblib inside of a task, and its n_jobs."""
         nested = StackBackend(nesting_level=(self.nesting_level or 0) + 1)
-        nested.default_n_jobs = self._pool.n_jobs
+        nested._n_waiting = self._pool.n_jobs
         return nested, None
+
+
+def _keep_filters(call):
+    """Take down the filters of warnings, unless other calls go on; gives what was found.
+
+    Tasks set and put back filters, which are the process's, in any order.
+    """
+    global _filters
+    with _lock:
+        if not _calls:
+            found, _filters = warnings.filters, warnings.catch_warnings()
+            _filters.__enter__()
+            _filters.found = tuple(found)
+        _calls.add(call)
+        return _filters.found
+
+
+def _restore_filters(call):
+    """Put the filters of warnings back at the end of a call, unless others go on."""
+    with _lock:
+        if call in _calls:
+            _calls.remove(call)
+            if not _calls:
+                _filters.__exit__(None, None, None)
 
 
 register_parallel_backend("sklmlp", StackBackend)

@@ -1,10 +1,12 @@
 """Threads whose fits wait for each other, so that they can be trained together.
 
-Tasks run in threads, few of them at a time. One whose fit is ready to train hands its networks over
-and waits; its place goes to the next task. When nobody runs and nobody more may start, the largest
-group of jobs of one key is trained together, in the thread of one of them; the others wait on, for
-more of their kind. Threads whose jobs are trained go on as soon as there is a place. No training
-begins before these are through: its many short operations would stand in line for Python's lock.
+Tasks run in threads, as many at a time as `n_jobs` says. One whose fit is ready to train hands its
+networks over and waits; its place goes to the next task. When nobody runs and nobody more may
+start, the largest group of jobs of one key is trained together, in the thread of one of them; the
+others wait on, for more of their kind. Threads whose jobs are trained go on as soon as there is a
+place. No training begins before these are through: its many short operations would stand in line
+for Python's lock. A fit waits a few seconds at most for a task that goes on and on, which may be
+waiting for this fit.
 
 The networks of a stack do not see each other, so that what comes out does not depend on who met.
 """
@@ -13,16 +15,21 @@ import os
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 
 import torch
 
+from sklmlp.caller import action_of, gathering, kind_of, place, warn
 from sklmlp.train import attending
 
 RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
-"""Tasks that run and do not wait: more would only take turns at Python's lock."""
+"""Tasks that run unless `n_jobs` says otherwise: more would take turns at Python's lock."""
 
 HELD_BYTES = 2**28
 """No more tasks are started while tables of this size wait."""
+
+SECONDS_TO_MEET = 5
+"""How long a fit waits while tasks run and none of them comes or ends."""
 
 SECONDS_TO_LEAVE = 5
 """How long an end waits for threads: our own leave at once, others perhaps not."""
@@ -78,10 +85,15 @@ class Meeting:
     ----------
     n_places : int
         Threads, but for one that each pool may always have.
+    n_running : int
+        Tasks that may run at once, if it is more than there are cores.
     """
 
-    def __init__(self, n_places):
+    def __init__(self, n_places, n_running=0):
         self.n_places, self.torch_threads = n_places, torch.get_num_threads()
+        self.most_running = max(RUNNING_AT_ONCE, n_running)
+        self.filters, self.place = None, place()  # the filters of warnings of the call
+        self.n_fits, self.warnings = 0, {}  # the first message of each kind, and their number
         self._lock = threading.Lock()  # guards all that follows; Ctrl-C cannot leave it locked
         self.pools, self.jobs = [], set()
         self.n_running = self.n_begun = self.held = 0
@@ -137,12 +149,16 @@ class Meeting:
         with self._lock:
             if pool.is_closed:
                 raise KeyboardInterrupt
+            self.n_fits += 1
             self.n_running -= 1
             self.held += job.held
             self.jobs.add(job)
             self.waiting.append(job)
             self._advance()
-        job.go.wait()
+        while not job.go.wait(SECONDS_TO_MEET):
+            with self._lock:
+                if time.monotonic() - self.moved >= SECONDS_TO_MEET:
+                    self._advance(is_patient=False)
         if job.leads:
             self._lead(job)
         with self._lock:
@@ -178,9 +194,10 @@ class Meeting:
             self.held -= job.held
             self.resuming.append(job)
 
-    def _advance(self):
+    def _advance(self, is_patient=True):
         """Give free places away, then begin to train if nobody is left who could come."""
-        while self.n_running < RUNNING_AT_ONCE:
+        self.moved = time.monotonic()
+        while self.n_running < self.most_running:
             if self.resuming:
                 self.resuming.popleft().go.set()
             elif (pool := self._next_pool()) is not None:
@@ -188,7 +205,7 @@ class Meeting:
             else:
                 break
             self.n_running += 1
-        if self.training is None and self.waiting and not self.n_running:
+        if self.training is None and self.waiting and not (is_patient and self.n_running):
             self.training, self.interrupted = _largest_group(self.waiting), threading.Event()
             self.waiting = [job for job in self.waiting if job not in self.training]
             self.training[0].leads = self.training
@@ -217,7 +234,7 @@ class Meeting:
         """A task, in its thread; its callback may submit the next one before it counts as ended."""
         torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
         try:
-            with attending(pool):
+            with attending(pool), gathering(self.gather):
                 outcome = task(), None
         except BaseException as error:
             outcome = None, error
@@ -231,6 +248,27 @@ class Meeting:
                 self.n_running -= 1
                 self._advance()
                 pool.tell()
+
+    def gather(self, message, category):
+        """Keep a warning of a task for the end; raise it where the filters ask for that."""
+        action = action_of(message, category, *self.place, self.filters)
+        if action == "error":
+            raise message if isinstance(message, Warning) else category(message)
+        with self._lock:
+            kind = kind_of(message, category)
+            first, number = self.warnings.get(kind, (message, 0))
+            if action != "ignore":
+                self.warnings[kind] = first, number + 1
+
+    def warn(self):
+        """Give the warnings that were kept, each kind once."""
+        with self._lock:
+            found, self.warnings = self.warnings, {}
+        for (category, _), (message, number) in found.items():
+            of = "of" if number <= self.n_fits else "times in"  # predictions may warn, too
+            # what is an error was raised in its fit; another thread's filters are no reason to fail
+            with suppress(category):
+                warn(f"{message} ({number} {of} {self.n_fits} fits)", category)
 
     def _cancel(self, pools):
         """End the jobs of some pools, wherever they are: Ctrl-C may have come between two lines."""

@@ -68,7 +68,8 @@ def suggest(trial, estimator):
     Returns
     -------
     params : dict
-        What `estimator.set_params` takes.
+        What `estimator.set_params` takes. Optuna records `depth` and `width` in place of the tuple
+        `hidden_layer_sizes`, and no prefixes: `params_of` turns its record into this dict again.
 
     Raises
     ------
@@ -85,6 +86,61 @@ def suggest(trial, estimator):
         f"{prefix}alpha": trial.suggest_float("alpha", *PENALTIES, log=True),
         f"{prefix}dropout": trial.suggest_categorical("dropout", DROPOUTS),
     }
+
+
+def params_of(trial, estimator):
+    """What `estimator.set_params` takes, from what Optuna recorded of a trial of `suggest`.
+
+    Parameters
+    ----------
+    trial : dict, or trial of Optuna's
+        `study.best_params`, `study.best_trial` or one of `study.trials`.
+    estimator : MLPClassifier, MLPRegressor, Pipeline or other meta-estimator
+        As `suggest` was given it, or another one with a network in it.
+
+    Returns
+    -------
+    params : dict
+        What `suggest` returned. Parameters that were suggested beside it keep their names, which
+        are to be those that `set_params` takes.
+
+    Raises
+    ------
+    ValueError
+        If parameters of `suggest` are missing, or the estimator is none that `suggest` takes.
+
+    Examples
+    --------
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search import params_of
+    >>> best_params = {"depth": 2, "width": 64, "activation": "gelu", "learning_rate_init": 0.001,
+    ...                "alpha": 0.01, "dropout": 0.1}
+    >>> MLPClassifier().set_params(**params_of(best_params, MLPClassifier()))
+    MLPClassifier(activation='gelu', alpha=0.01, dropout=0.1, hidden_layer_sizes=(64, 64))
+    """
+    recorded = _Recorded(getattr(trial, "params", trial))
+    params = suggest(recorded, estimator)
+    if recorded.missing:
+        raise ValueError(
+            f"trial has no {', '.join(recorded.missing)}; params_of takes study.best_params or a "
+            f"trial whose parameters `suggest` drew, got {trial!r}."
+        )
+    return params | recorded.others
+
+
+class _Recorded:
+    """Gives `suggest` the values of a trial that is over."""
+
+    def __init__(self, params):
+        self.others, self.missing = dict(params), []
+
+    def _take(self, name, *args, **kwargs):
+        if name not in self.others:
+            self.missing.append(name)
+            return 0  # the error is raised when all that is missing is known
+        return self.others.pop(name)
+
+    suggest_int = suggest_float = suggest_categorical = _take
 
 
 def _prefix(estimator):

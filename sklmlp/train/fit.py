@@ -89,6 +89,10 @@ class Fit:
     """Whether that checkpoint was taken after its last epoch."""
     ran_out: bool = False
     """Whether `max_iter` or `max_time` ended it, and not what it had reached."""
+    network_name: str = ""
+    """Which network of an ensemble it is, as `verbose` prints it."""
+    is_one_epoch: bool = False
+    """Whether a single epoch is asked for."""
     is_cancelled: bool = False
     """Whether nobody waits for it any more."""
     warnings: list = field(default_factory=list)
@@ -110,6 +114,18 @@ class Fit:
         """Whether `max_time` is over."""
         most = self.params.max_time
         return most is not None and time.monotonic() - self.began >= most
+
+    @property
+    def pace(self):
+        """How long it has taken, how long it may still take, and its network, to be printed."""
+        params, progress, spent = self.params, self.progress, time.monotonic() - self.began
+        if self.is_one_epoch:
+            return f", {spent:.1f} s{self.network_name}"
+        recent = [epoch["seconds"] for epoch in progress.history[-10:]]
+        left = (params.max_iter - progress.n_iter) * sum(recent) / len(recent)
+        if params.max_time is not None:
+            left = min(left, max(0, params.max_time - spent))
+        return f", {spent:.1f} s, at most {left:.1f} s left{self.network_name}"
 
     @property
     def stays_put(self):
@@ -156,17 +172,17 @@ class Fit:
         record = {"epoch": len(progress.loss_curve), "train_loss": loss}
         if self.training_sample is not None:
             record["train_score"] = self.training_sample.evaluate(self.network, self.loss)[1]
-        if params.verbose:
-            print(_line(progress.n_iter, loss, lr, record.get("train_score")))
         if self.validation is None:
             progress.judge_loss(params.tol)
         else:
             valid_loss, score = self.validation.evaluate(self.network, self.loss)
             progress.judge_score(score, params.tol, self.network)
             record |= {"valid_loss": valid_loss, "valid_score": score}
-            if params.verbose:
-                print(f"Validation score: {score:f}")
         progress.history.append(record | {"lr": lr, "seconds": time.perf_counter() - started})
+        if params.verbose:
+            print(_line(progress.n_iter, loss, lr, record.get("train_score")) + self.pace)
+            if self.validation is not None:
+                print(f"Validation score: {score:f}")
         self.events.end_epoch(progress.history[-1])
 
     def has_ended(self):
@@ -215,3 +231,10 @@ def _line(n_iter, loss, lr, train_score):
     """scikit-learn's line of an epoch, with the rate and the training score added."""
     line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
     return line if train_score is None else f"{line}, training score = {train_score:f}"
+
+
+def number_networks(fits):
+    """Give the networks of an ensemble the names that `verbose` prints."""
+    if len(fits) > 1:
+        for number, fit in enumerate(fits, 1):
+            fit.network_name = f", network {number} of {len(fits)}"

@@ -10,8 +10,8 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
-from sklmlp.caller import warn
 from sklmlp.train.batches import ROWS_AT_A_TIME
+from sklmlp.train.fit import number_networks
 from sklmlp.train.meeting import Job, train_job
 from sklmlp.train.step import AutogradStep
 from sklmlp.train.targets_scale import hint_of_targets
@@ -30,6 +30,7 @@ def train_lbfgs(fits):
     ended : bool
         Whether they ended by themselves.
     """
+    number_networks(fits)
     return train_job(Job(fits, _train_jobs))
 
 
@@ -40,28 +41,17 @@ def _train_jobs(jobs, interrupted):
             _minimise(fit, interrupted)
 
 
-def _warn_of_time(max_time, n_iter):
-    warn(
-        f"lbfgs failed to converge after {n_iter} iteration(s): Maximum time (max_time={max_time} "
-        "seconds) reached.",
-        ConvergenceWarning,
-    )
-
-
-def _warn_of_failure(result, n_iter, max_iter):
-    """Warn of what SciPy could not do, in scikit-learn's words."""
-    if result.status == 0:
-        return
+def _why_not_converged(result, n_iter, max_iter):
+    """What SciPy could not do, in scikit-learn's words."""
     advice = (
         f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
         if n_iter == max_iter
         else ""
     )
-    warn(
+    return (
         f"lbfgs failed to converge after {n_iter} iteration(s) (status={result.status}):\n"
         f"{result.message}\n{advice}\nYou might also want to scale the data as shown in:\n"
-        "    https://scikit-learn.org/stable/modules/preprocessing.html",
-        ConvergenceWarning,
+        "    https://scikit-learn.org/stable/modules/preprocessing.html"
     )
 
 
@@ -112,6 +102,7 @@ def _minimise(fit, interrupted):
         now = time.perf_counter()
         best[moves] = intermediate_result.x
         network.flat.detach().copy_(torch.from_numpy(best))  # not what the line search tried last
+        progress.n_iter += 1
         loss_reached = float(intermediate_result.fun)
         progress.history.append(
             {
@@ -126,8 +117,7 @@ def _minimise(fit, interrupted):
         events.end_epoch(progress.history[-1])
         begun = False
         if params.verbose:
-            print(f"Iteration {progress.n_iter + 1}, loss = {loss_reached:.8f}")
-        progress.n_iter += 1
+            print(f"Iteration {progress.n_iter}, loss = {loss_reached:.8f}{fit.pace}")
         if fit.is_stopped or fit.is_out_of_time:
             halted = True
             raise StopIteration
@@ -172,10 +162,16 @@ def _minimise(fit, interrupted):
                 f"{hint_of_targets(fit)}"
             )
         if halted and not fit.is_stopped:
-            _warn_of_time(params.max_time, progress.n_iter)
+            message = (
+                f"lbfgs failed to converge after {progress.n_iter} iteration(s): Maximum time "
+                f"(max_time={params.max_time} seconds) reached."
+            )
+            fit.warnings.append((message, ConvergenceWarning))
         elif not halted:
             progress.n_iter = min(done + result.nit, params.max_iter)
-            _warn_of_failure(result, progress.n_iter, params.max_iter)
+            if result.status != 0:
+                message = _why_not_converged(result, progress.n_iter, params.max_iter)
+                fit.warnings.append((message, ConvergenceWarning))
     except KeyboardInterrupt:
         interrupted.set()
     network.flat.detach().copy_(torch.from_numpy(best))

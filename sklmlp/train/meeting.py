@@ -4,14 +4,25 @@ A thread that attends a meeting hands its networks over instead of training them
 `sklmlp.search` for who holds meetings.
 """
 
+import os
 import threading
 from collections.abc import Callable, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sklmlp.caller import warn
+from sklmlp.caller import is_one_of_many, kind_of, warn
 
 _here = threading.local()  # not a context variable: threads may inherit those of their parents
+
+
+def _begin_forked():
+    """In a forked child: the threads of the meeting stayed with the parent."""
+    global _here
+    _here = threading.local()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
 
 
 @dataclass(eq=False)
@@ -39,11 +50,14 @@ class Job:
         return sum(each.nbytes for each in rows.values())
 
     def conclude(self):
-        """Give warnings, and raise what went wrong, in the thread of the estimator."""
+        """Give warnings, each kind once, and raise what went wrong: in the estimator's thread."""
+        kinds = {}
         for fit in self.fits:
-            for message, category in fit.warnings:
-                warn(message, category)
+            for warning in fit.warnings:
+                kinds.setdefault(kind_of(*warning), warning)
             fit.warnings.clear()
+        for message, category in kinds.values():
+            warn(message, category)
         for fit in self.fits:
             if fit.error is not None:
                 raise fit.error
@@ -56,6 +70,11 @@ def train_job(job):
     -------
     ended : bool
         Whether its networks ended by themselves.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        By Ctrl-C in a search or another meta-estimator, which would go on with its next fit.
     """
     interrupted = threading.Event()
     meeting = getattr(_here, "meeting", None)
@@ -64,6 +83,8 @@ def train_job(job):
     else:
         job.train([job], interrupted)
         if interrupted.is_set():
+            if is_one_of_many():
+                raise KeyboardInterrupt
             job.fits[0].warnings.append(("Training interrupted by user.", UserWarning))
     job.conclude()
     return not interrupted.is_set()

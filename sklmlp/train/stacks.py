@@ -10,6 +10,7 @@ from sklmlp import runtime
 from sklmlp.caller import warn
 from sklmlp.train.batches import rows_of_a_batch
 from sklmlp.train.dense import DenseStep, can_step_by_hand
+from sklmlp.train.fit import number_networks
 from sklmlp.train.joint import share_memory
 from sklmlp.train.loop import train_stack
 from sklmlp.train.meeting import Job, train_job
@@ -39,8 +40,13 @@ def train(fits, one_epoch=False, checkpoints=None):
     ended : bool
         Whether they ended by themselves.
     """
+    number_networks(fits)
     if checkpoints is not None:
         checkpoints.resume()
+    for fit in fits:
+        fit.is_one_epoch = one_epoch
+        if fit.is_resumed and fit.params.verbose:
+            print(f"Resumed at epoch {fit.progress.n_iter}{fit.network_name}")
     batch_size, n = fits[0].params.batch_size, len(fits[0].table)
     if batch_size != "auto" and batch_size > n:
         warn(

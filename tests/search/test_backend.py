@@ -2,6 +2,9 @@
 
 import contextlib
 import gc
+import multiprocessing
+import os
+import signal
 import threading
 import time
 import warnings
@@ -572,11 +575,175 @@ def test_threads_of_torch():
 
 
 def test_generators():
-    """`return_as="generator"` gives results one by one."""
-    fit = joblib.delayed(MLPClassifier(**SMALL).fit)
+    """`return_as="generator"` gives results one by one, all of them and in order."""
+    models = [MLPClassifier(**SMALL, alpha=alpha) for alpha in (0, 0.01, 0.1, 1, 10)]
+    expected = [sklearn.clone(model).fit(X, Y).loss_ for model in models]
     with together():
-        models = list(joblib.Parallel(return_as="generator")(fit(X, Y) for _ in range(5)))
-    assert len({model.loss_ for model in models}) == 1
+        results = joblib.Parallel(return_as="generator")(
+            joblib.delayed(m.fit)(X, Y) for m in models
+        )
+        assert_allclose([next(results).loss_ for _ in models], expected)
+        assert list(results) == []
+
+
+@pytest.mark.parametrize("n_tasks", [2, 4, 9])
+def test_as_many_tasks_run_as_n_jobs_says(n_tasks):
+    """Tasks that wait for each other all run at a time."""
+    barrier = threading.Barrier(n_tasks, timeout=60)
+    with together(n_jobs=n_tasks):
+        found = joblib.Parallel()([joblib.delayed(barrier.wait)()] * n_tasks)
+    assert sorted(found) == list(range(n_tasks))
+
+
+def test_tasks_that_wait_for_a_fit(monkeypatch):
+    """A fit does not wait for a task that waits for it."""
+    monkeypatch.setattr("sklmlp.search.meeting.SECONDS_TO_MEET", 0.05)
+    is_fitted = threading.Event()
+
+    def fit():
+        MLPClassifier(**SMALL).fit(X, Y)
+        is_fitted.set()
+
+    with together(n_jobs=2):
+        tasks = [joblib.delayed(is_fitted.wait)(60), joblib.delayed(fit)()]
+        assert joblib.Parallel()(tasks) == [True, None]
+
+
+def fit_and_predict():
+    """What is done in a forked child: a fit, a search in the inherited backend, a prediction."""
+    search = GridSearchCV(MLPClassifier(**SMALL), ALPHAS, cv=2).fit(X, Y)
+    return MLPClassifier(**SMALL).fit(X, Y).predict(X).shape == search.predict(X).shape == (91,)
+
+
+def fork():
+    """Fork by hand, and give the child's exit code."""
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(7 if fit_and_predict() else 1)
+        finally:
+            os._exit(2)
+    return exit_code_of(lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), child)
+
+
+def exit_code_of(wait, child):
+    """The exit code of a child; one that hangs is killed after a minute."""
+    killer = threading.Timer(60, os.kill, (child, signal.SIGKILL))
+    killer.start()
+    try:
+        return wait()
+    finally:
+        killer.cancel()
+        killer.join()
+
+
+def exit_with_seven():
+    os._exit(7 if fit_and_predict() else 1)
+
+
+def fork_by_multiprocessing():
+    child = multiprocessing.get_context("fork").Process(target=exit_with_seven)
+    child.start()
+
+    def wait():
+        child.join()
+        return child.exitcode
+
+    return exit_code_of(wait, child.pid)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+@pytest.mark.parametrize("task", [fork, fork_by_multiprocessing])
+def test_a_task_that_forks(task):
+    """A child that a task forks fits, searches and predicts."""
+    with together(n_jobs=2):
+        assert joblib.Parallel()([joblib.delayed(task)()] * 3) == [7, 7, 7]
+
+
+def change_filters():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+
+
+def fail():
+    change_filters()
+    raise ValueError("a task failed")
+
+
+def use_up():
+    list(joblib.Parallel(return_as="generator")([joblib.delayed(change_filters)()] * 5))
+
+
+def close_early():
+    results = joblib.Parallel(return_as="generator")([joblib.delayed(change_filters)()] * 5)
+    next(results)
+    results.close()
+
+
+def interrupted_tasks():
+    yield joblib.delayed(change_filters)()
+    raise KeyboardInterrupt
+
+
+def use_in_calls():
+    with joblib.Parallel() as parallel:
+        for _ in range(3):
+            parallel([joblib.delayed(change_filters)()] * 5)
+
+
+CALLS = {
+    "a generator": use_up,
+    "a generator that is closed": close_early,
+    "an error": lambda: joblib.Parallel()([joblib.delayed(fail)()] * 5),
+    "no tasks": lambda: joblib.Parallel()(None),
+    "Ctrl-C between tasks": lambda: joblib.Parallel(pre_dispatch=2)(interrupted_tasks()),
+    "nested": lambda: joblib.Parallel()([joblib.delayed(use_up)()] * 5),
+    "one pool for several calls": use_in_calls,
+}
+
+
+@pytest.mark.filterwarnings("ignore:.* tasks")  # joblib's, of a generator that is closed
+@pytest.mark.parametrize("name", CALLS)
+def test_filters_are_as_found(name):
+    """However a call ends, the filters of warnings are the list that they were."""
+    found, content = warnings.filters, list(warnings.filters)
+    with together(), contextlib.suppress(ValueError, TypeError, KeyboardInterrupt):
+        CALLS[name]()
+    assert warnings.filters is found
+    assert found == content
+
+
+def test_filters_after_calls_at_the_same_time():
+    """Calls that overlap, the first of which ends first, leave the filters as they were."""
+    found, content = warnings.filters, list(warnings.filters)
+    first_runs, second_runs, first_ended = (threading.Event() for _ in range(3))
+
+    def first():
+        joblib.Parallel(n_jobs=2)([joblib.delayed(meet)(first_runs, second_runs)] * 2)
+        first_ended.set()
+
+    def second():
+        first_runs.wait(60)
+        joblib.Parallel(n_jobs=2)([joblib.delayed(meet)(second_runs, first_ended)] * 2)
+
+    def meet(here, there):
+        with warnings.catch_warnings():
+            here.set()
+            assert there.wait(60)
+
+    def in_backend(call):
+        with joblib.parallel_config(backend="sklmlp"):
+            call()
+
+    threads = [threading.Thread(target=in_backend, args=(call,)) for call in (first, second)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert first_ended.is_set()
+    assert warnings.filters is found
+    assert found == content
 
 
 @pytest.mark.parametrize("n_jobs", [-1, 3])
@@ -608,13 +775,12 @@ def test_many_searches_end():
             found.append(got.cv_results_["mean_test_score"])
 
     found, threads = [], [threading.Thread(target=search, daemon=True) for _ in range(3)]
-    end = time.monotonic() + 120
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # threads put the filters back in any order
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join(end - time.monotonic())
+    end, filters = time.monotonic() + 120, list(warnings.filters)
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(end - time.monotonic())
+    assert list(warnings.filters) == filters
     assert len(found) == 201
     assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 201)
 

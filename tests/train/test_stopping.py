@@ -1,8 +1,10 @@
 """When a fit ends, what it says of that, and what it leaves behind."""
 
+import re
 import signal
 import sys
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
+from sklmlp.train.fit import Fit
+from sklmlp.train.progress import Progress
 from tests.tables import make, make_pair, make_table
 
 SOLVERS = ["adam", "sgd", "lbfgs"]
@@ -192,7 +196,7 @@ def test_ctrl_c_in_a_step(solver, at):
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_verbose_lines(options, kind, capsys):
-    """`verbose=True` prints scikit-learn's lines, with rate and training score added."""
+    """`verbose=True` prints scikit-learn's lines, with rate, training score and times added."""
     X, y = make_table(kind)
     ours, theirs = make_pair(kind, verbose=True, **{"max_iter": 40, **options})
     theirs.fit(X, y)
@@ -206,7 +210,81 @@ def test_verbose_lines(options, kind, capsys):
         added = f", learning rate = {epoch['lr']:g}"
         if ours.early_stopping:
             added += f", training score = {epoch['train_score']:f}"
-        assert line.endswith(added)
+        assert re.search(f"{re.escape(added)}, {TIMES}$", line)
+
+
+TIMES = r"[0-9]+\.[0-9] s, at most [0-9]+\.[0-9] s left"
+
+
+@pytest.mark.parametrize(
+    ("params", "is_one_epoch", "name", "expected"),
+    [
+        ({"max_iter": 100, "max_time": None}, False, "", ", 10.0 s, at most 160.0 s left"),
+        ({"max_iter": 20, "max_time": None}, False, "", ", 10.0 s, at most 0.0 s left"),
+        ({"max_iter": 100, "max_time": 15.5}, False, "", ", 10.0 s, at most 5.5 s left"),
+        ({"max_iter": 21, "max_time": 15.5}, False, "", ", 10.0 s, at most 2.0 s left"),
+        ({"max_iter": 100, "max_time": 9}, False, "", ", 10.0 s, at most 0.0 s left"),
+        ({"max_iter": 100, "max_time": None}, True, "", ", 10.0 s"),
+        (
+            {"max_iter": 100, "max_time": None},
+            *(False, ", network 2 of 5"),
+            ", 10.0 s, at most 160.0 s left, network 2 of 5",
+        ),
+    ],
+)
+def test_seconds_of_a_line(params, is_one_epoch, name, expected, monkeypatch):
+    """What is left is the time of the epochs to `max_iter`, or of `max_time` where that is less."""
+    monkeypatch.setattr("sklmlp.train.fit.time", SimpleNamespace(monotonic=lambda: 110.0))
+    progress = Progress(n_iter=20, history=[{"seconds": 9.0}] * 10 + [{"seconds": 2.0}] * 10)
+    fit = Fit(*[None] * 3, SimpleNamespace(**params), None, progress, *[None] * 2, began=100.0)
+    fit.network_name, fit.is_one_epoch = name, is_one_epoch
+    assert fit.pace == expected
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_lines_of_an_ensemble(solver, capsys):
+    """Each line says which network of an ensemble it is of."""
+    X, y = make_table("regression")
+    model = make("regression", solver=solver, verbose=True, max_iter=4, n_estimators=3)
+    model.fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    found = [
+        re.fullmatch(f"Iteration ([0-9]+), loss = .*, {TIMES}, (network .*)", x) for x in lines
+    ]
+    expected = [
+        (str(epoch), f"network {number} of 3")
+        for number, network in enumerate(model.estimators_, 1)
+        for epoch in range(1, network.n_iter_ + 1)
+    ]
+    assert sorted(each.groups() for each in found) == sorted(expected)
+
+
+@pytest.mark.parametrize("n_estimators", [1, 2])
+def test_a_resumed_fit_says_so(n_estimators, tmp_path, monkeypatch, capsys):
+    """A fit that goes on from a checkpoint prints at which epoch, and goes on counting."""
+    X, y = make_table("regression")
+    model = make("regression", verbose=True, max_iter=8, n_estimators=n_estimators)
+    model.set_params(checkpoint=str(tmp_path / "fit"), checkpoint_every=2, random_state=0)
+
+    def interrupt(fit):
+        if fit.progress.n_iter == 5:
+            raise KeyboardInterrupt
+        return False
+
+    with monkeypatch.context() as patch, pytest.warns(UserWarning, match="interrupted by user"):
+        patch.setattr(Fit, "is_out_of_time", property(interrupt))
+        model.fit(X, y)
+    capsys.readouterr()
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    names = [""] if n_estimators == 1 else [", network 1 of 2", ", network 2 of 2"]
+    assert lines[:n_estimators] == [f"Resumed at epoch 4{name}" for name in names]
+    counted = [int(re.match("Iteration ([0-9]+), ", line)[1]) for line in lines[n_estimators:]]
+    assert counted == sorted([5, 6, 7, 8] * n_estimators)
+    model.fit(X, y)
+    assert capsys.readouterr().out.splitlines() == [f"Resumed at epoch 8{name}" for name in names]
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
