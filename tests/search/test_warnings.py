@@ -21,7 +21,9 @@ from sklmlp import MLPClassifier
 from tests.tables import make_table
 
 X, Y = make_table("multiclass", n_samples=91)
-SHORT = {"hidden_layer_sizes": (4,), "max_iter": 2, "random_state": 0}
+# two epochs of these learn something
+SHORT = {"hidden_layer_sizes": (32,), "batch_size": 5, "learning_rate_init": 0.02}
+SHORT |= {"max_iter": 2, "random_state": 0}
 REACHED = (
     "Stochastic Optimizer: Maximum iterations (2) reached and the optimization hasn't converged "
     "yet."
