@@ -144,8 +144,8 @@ def has_no_matrix(columns):
     return (
         # pandas makes objects of all of these, which SciPy has no matrices of
         ("sparse booleans" in sparse and len(sparse) > 1)
-        # check_array converts all columns if one is of these, and pandas 1.5 warns, at any conversion
-        # of a sparse column to a dtype that is not, that the result will be dense in pandas 2
+        # check_array converts all columns if one is of these, and pandas 1.5 warns of each sparse
+        # column that is converted to another dtype that it will be dense in pandas 2
         or (bool(sparse) and PANDAS_1 and not CONVERTED_EARLY.isdisjoint(columns))
     )
 
