@@ -55,6 +55,9 @@ LOADERS = {
 }
 """skops' nodes that take no more memory than is counted here: not bytes, not generators."""
 
+TREE = "sklearn.tree._tree.Tree"
+"""skops 0.11 trusts it; and in any version a TreeNode makes one, whatever type it claims."""
+
 _MADE_OF_SIZES = {"numpy.void", "numpy.bytes_"}
 """Types that make as many bytes as a number says."""
 
@@ -110,6 +113,8 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     members = read_members(file, most_bytes)
     try:
         types = _checked_types(members, most_bytes)
+        if TREE in types and TREE not in {_name_of(each) for each in trusted}:
+            raise ValueError(f"{TREE} is not trusted: a hostile one could end the process.")
         plain = io.BytesIO()
         write_members(plain, members)
         members.clear()
@@ -139,7 +144,14 @@ def _checked_types(members, most_bytes):
              if "file" in node}  # fmt: skip
     size = sum(len(members.get(name, b"")) for _, name in sizes)
     _check_size(size + len(text) * JSON_BYTES + n_visits * NODE_BYTES, most_bytes)
-    return {f"{node.get('__module__')}.{node.get('__class__')}" for node in nodes}
+    types = {f"{node.get('__module__')}.{node.get('__class__')}" for node in nodes}
+    return types | {TREE for node in nodes if node["__loader__"] == "TreeNode"}
+
+
+def _name_of(trusted):
+    if isinstance(trusted, str):
+        return trusted
+    return f"{trusted.__module__}.{trusted.__name__}"
 
 
 def _check_size(size, most_bytes):

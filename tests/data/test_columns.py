@@ -113,6 +113,14 @@ OTHERS = {
         "Struct": (lambda: pl.Series([{"a": 1}] * N), "not numbers"),
     },
 }
+
+PANDAS_1 = pd.__version__.startswith("1.")
+CONVERTED_EARLY = {
+    *("object", "bool", "boolean", "booleans as objects", "categories of booleans", "decimals"),
+    *("Int8", "Int64", "UInt16", "Float32", "Float64", "sparse booleans"),
+}
+"""Columns for which check_array converts the whole frame, before it makes an array of it."""
+
 FRAMES = {"pandas": pd.DataFrame, "polars": pl.DataFrame}
 
 
@@ -130,12 +138,23 @@ def model():
     return MLPClassifier((3,), max_iter=2, random_state=0)
 
 
+def has_no_matrix(columns):
+    """Whether check_array of scikit-learn fails, too, on pandas columns beside each other."""
+    sparse = {"sparse floats", "sparse integers", "sparse booleans"} & set(columns)
+    return (
+        # pandas makes objects of all of these, which SciPy has no matrices of
+        ("sparse booleans" in sparse and len(sparse) > 1)
+        # check_array converts all columns if one is of these, and pandas 1.5 warns of each sparse
+        # column that is converted to another dtype that it will be dense in pandas 2
+        or (bool(sparse) and PANDAS_1 and not CONVERTED_EARLY.isdisjoint(columns))
+    )
+
+
 PAIRS = [
     (library, *pair)
     for library, columns in NUMBERS.items()
     for pair in itertools.combinations_with_replacement(columns, 2)
-    # pandas makes objects of all of these, which SciPy has no matrices of
-    if not ("sparse booleans" in pair and {"sparse floats", "sparse integers"} & set(pair))
+    if not has_no_matrix(pair)
 ]
 
 
@@ -157,6 +176,7 @@ def test_predict_takes_what_fit_takes(library, one, other):
         (library, other, number)
         for library in OTHERS
         for other, number in itertools.product(OTHERS[library], NUMBERS[library])
+        if not has_no_matrix((number, number))  # which is fitted before
     ],
 )
 def test_a_column_that_is_none_is_named_beside_any_other(library, other, number):
