@@ -30,8 +30,8 @@ X, y = make_circles(300, noise=0.1, factor=0.4, random_state=0)
 
 # %%
 # Three networks: Rosenblatt's perceptron, which is one affine map; three hidden layers without a
-# nonlinearity; one hidden layer with one. The first two can do no better than a constant, and each of
-# their fits warns of that.
+# nonlinearity; one hidden layer with one. The first two can do no better than a constant, and their
+# fits warn of that.
 
 networks = {
     "one affine map": MLPClassifier((), solver="lbfgs", random_state=0),
