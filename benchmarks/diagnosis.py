@@ -2,8 +2,9 @@
 
     python benchmarks/diagnosis.py
 
-Each fit that learns must be silent; each that ends no better than a constant must be told of,
-by the class that is expected where one is.
+Each fit that learns must be silent, but where early stopping by the score ended it while its
+validation loss was still falling; each that ends no better than a constant must be told of, by the
+class that is expected where one is.
 """
 
 import itertools
@@ -63,6 +64,9 @@ def healthy():
         both = [*ways.items(), *((str(loss["loss"]), loss) for loss in losses[cls])]
         for way, params in both:
             yield f"{name}, {way}", cls(**{"random_state": 0, **params}), X, y, None
+        if name in ("digits", "breast_cancer"):
+            early = cls(early_stopping=True, random_state=0)
+            yield f"{name}, early stopping by the default score", early, X, y, None
         weight = np.random.default_rng(0).uniform(0.2, 3, len(X))
         yield f"{name}, weights", cls(random_state=0), X, y, weight
     X, y = datasets.make_friedman1(800, random_state=0)
@@ -129,14 +133,17 @@ def is_a_constant(model, X, y):
 
 def main():
     """Print a table of each kind and what was wrong."""
-    n = alarms = 0
+    n = alarms = early = 0
     for name, model, X, y, weight in healthy():
         n += 1
         got = said(model, X, y, weight)
-        if got:
+        if got and all(isinstance(g, exceptions.StoppedTooEarlyWarning) for g in got):
+            early += 1  # it learnt, and would have learnt more
+            print(f"stopped early: {name}: {got[0]}")
+        elif got:
             alarms += 1
             print(f"alarm: {name}: {got[0]}")
-    print(f"{n} fits that learn, {alarms} false alarms")
+    print(f"{n} fits that learn, {alarms} false alarms, {early} stopped early")
     failed = misses = others = learnt = calm = 0
     for name, model, X, y, expected in sick():
         got = said(model, X, y)

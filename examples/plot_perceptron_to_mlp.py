@@ -13,6 +13,7 @@ Saved into a folder:      python examples/plot_perceptron_to_mlp.py FOLDER
 # Two rings of points: no straight line tells them apart.
 
 import sys
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -22,13 +23,15 @@ from sklearn.datasets import make_circles
 from sklearn.inspection import DecisionBoundaryDisplay
 
 from sklmlp import MLPClassifier
+from sklmlp.exceptions import NothingLearntWarning
 from sklmlp.inspection import linear_equivalent
 
 X, y = make_circles(300, noise=0.1, factor=0.4, random_state=0)
 
 # %%
 # Three networks: Rosenblatt's perceptron, which is one affine map; three hidden layers without a
-# nonlinearity; one hidden layer with one.
+# nonlinearity; one hidden layer with one. The first two can do no better than a constant, and their
+# fits warn of that.
 
 networks = {
     "one affine map": MLPClassifier((), solver="lbfgs", random_state=0),
@@ -39,8 +42,12 @@ networks = {
         (16,), activation="tanh", solver="lbfgs", random_state=0
     ),
 }
-for network in networks.values():
-    network.fit(X, y)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for network in networks.values():
+        network.fit(X, y)
+assert [warning.category for warning in caught] == [NothingLearntWarning] * 2
+print(caught[0].message)
 alone, stack, bent = networks.values()
 
 # %%

@@ -7,11 +7,9 @@ is only to be read is fenced as ```py or ```text.
 import re
 import sys
 import types
-import warnings
 from pathlib import Path
 
 import pytest
-from sklearn.exceptions import ConvergenceWarning
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -37,10 +35,7 @@ def test_blocks_run(page, tmp_path, monkeypatch):
     for block in BLOCK.finditer(text):
         # Empty lines in front make a traceback show the line of the page.
         code = "\n" * text[: block.start(1)].count("\n") + block[1]
-        with warnings.catch_warnings():
-            # A page keeps its fits short.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            exec(compile(code, page, "exec"), module.__dict__)
+        exec(compile(code, page, "exec"), module.__dict__)
 
 
 @parametrize_pages(PAGES)

@@ -35,12 +35,17 @@ class GradientFlowDisplay:
 
     Examples
     --------
+    >>> import warnings
     >>> from sklearn.datasets import load_iris
     >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.exceptions import VanishingSignalWarning
     >>> from sklmlp.inspection import GradientFlowDisplay
     >>> X, y = load_iris(return_X_y=True)
     >>> deep = MLPClassifier((16,) * 5, activation="logistic", solver="lbfgs", random_state=0)
-    >>> display = GradientFlowDisplay.from_estimator(deep.fit(X, y), X, y)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore", VanishingSignalWarning)  # it is to be seen
+    ...     deep = deep.fit(X, y)
+    >>> display = GradientFlowDisplay.from_estimator(deep, X, y)
     >>> bool(display.start[0] < display.start[-1] / 100)
     True
     """

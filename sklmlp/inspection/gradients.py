@@ -91,12 +91,14 @@ def initial_module(estimator, X, y):
     begin = _EndAtTheBegin()
     # what is drawn before the weights does not depend on any of these
     twin = clone(estimator).set_params(
-        solver="adam", learning_rate="constant", early_stopping=False, n_estimators=1,
-        verbose=False, callbacks=[begin],
+        solver="adam", solver_params=None, learning_rate="constant", warmup_fraction=0.0,
+        early_stopping=False, scoring=None, n_estimators=1, verbose=False, callbacks=[begin],
     )  # fmt: skip
     try:
         if is_classifier(estimator):  # with all classes, also those that y lacks
-            twin.set_params(class_weight=None).partial_fit(X, y, classes=estimator.classes_)
+            twin.set_params(class_weight=None, stratify=False).partial_fit(
+                X, y, classes=estimator.classes_
+            )
         else:
             twin.partial_fit(X, y)
     except _Begun:

@@ -37,7 +37,7 @@ def linear_equivalent(estimator):
     >>> from sklmlp.inspection import linear_equivalent
     >>> X, y = load_diabetes(return_X_y=True)
     >>> deep = MLPRegressor(
-    ...     hidden_layer_sizes=(20, 20), activation="identity", solver="lbfgs", random_state=0
+    ...     hidden_layer_sizes=(20, 20), activation="identity", normalize_y=True, random_state=0
     ... ).fit(X, y)
     >>> coef, intercept = linear_equivalent(deep)
     >>> coef.shape

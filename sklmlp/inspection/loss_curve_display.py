@@ -36,7 +36,9 @@ class LossCurveDisplay:
     >>> from sklmlp import MLPClassifier
     >>> from sklmlp.inspection import LossCurveDisplay
     >>> X, y = load_iris(return_X_y=True)
-    >>> mlp = MLPClassifier((8,), early_stopping=True, random_state=0).fit(X, y)
+    >>> mlp = MLPClassifier(
+    ...     (8,), early_stopping=True, scoring="loss", max_iter=2000, random_state=0
+    ... ).fit(X, y)
     >>> display = LossCurveDisplay.from_estimator(mlp)
     >>> sorted(display.lines_)
     ['train_loss', 'valid_loss', 'valid_score']

@@ -28,6 +28,24 @@ def expected_norms(coefs, intercepts, activation, X, y, loss):
     return [float(w.grad.norm()) for w in W]
 
 
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True, "scoring": "loss", "stratify": True},
+        {"learning_rate": "cosine", "warmup_fraction": 0.2},
+        {"solver": "sgd", "momentum": 0.5},
+        {"solver": "nadam", "solver_params": {"momentum_decay": 0.01}},
+        {"solver": "sgd", "max_grad_norm": 1.0},
+    ],
+)
+def test_the_start_does_not_depend_on_how_the_fit_went_on(params, digits):
+    """Options that make sense beside others only leave the gradients of the start as they are."""
+    X, y = digits
+    fits = [MLPClassifier((7,), random_state=3, max_iter=2, **p).fit(X, y) for p in (params, {})]
+    starts = [GradientFlowDisplay.from_estimator(fit, X, y).start for fit in fits]
+    np.testing.assert_array_equal(*starts)
+
+
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_norms_at_the_start_and_the_end(digits, activation, solver):
