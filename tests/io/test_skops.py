@@ -478,7 +478,8 @@ def test_a_tree_has_to_be_trusted(trusted, iris):
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     schema = members["schema.json"].decode()
-    renamed = schema.replace('"sklearn.tree._tree"', '"builtins"').replace('"Tree"', '"dict"')
+    renamed = schema.replace('"sklearn.tree._tree"', '"sklmlp.classifier"')
+    renamed = renamed.replace('"Tree"', '"MLPClassifier"')
     assert renamed != schema
     with pytest.raises(ValueError, match=r"sklearn\.tree\._tree\.Tree is not trusted"):
         loaded(packed(members | {"schema.json": renamed}))
