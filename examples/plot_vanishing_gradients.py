@@ -18,11 +18,11 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier
+from sklmlp.exceptions import VanishingSignalWarning
 from sklmlp.inspection import GradientFlowDisplay, LossCurveDisplay, diagnose
 
 X, y = load_digits(return_X_y=True)
@@ -31,11 +31,13 @@ scaler = StandardScaler().fit(X_train)
 X_train, X_test = scaler.transform(X_train), scaler.transform(X_test)
 
 networks = {}
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore", ConvergenceWarning)  # the fits are short
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always", VanishingSignalWarning)  # the fit of sigmoids warns
     for activation in ("logistic", "relu"):
-        network = MLPClassifier((32,) * 8, activation=activation, max_iter=25, random_state=0)
+        network = MLPClassifier((32,) * 8, activation=activation, tol=0.01, random_state=0)
         networks[activation] = network.fit(X_train, y_train)
+assert [warning.category for warning in caught] == [VanishingSignalWarning]
+print(caught[0].message)
 
 # %%
 # On its way back from the output, the gradient loses most of itself at each layer of sigmoids (each
