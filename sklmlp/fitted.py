@@ -6,6 +6,7 @@ import os
 import threading
 from contextlib import contextmanager
 from dataclasses import asdict
+from types import SimpleNamespace
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmlp import io, runtime, train
 from sklmlp.architecture import with_layers
 from sklmlp.data import ConvertedRows, as_tensor, check_X
-from sklmlp.nn import assemble, make_predictor
+from sklmlp.nn import Network, Weights, assemble, make_predictor
 
 
 class _Built:
@@ -265,7 +266,23 @@ class Fitted(BaseEstimator):
                 raise ValueError(
                     f"The _optimizer of this state has other entries: {error}"
                 ) from error
+            self._try_optimizer(state)
         self.__dict__ = vars(self) | state
+
+    def _try_optimizer(self, state):
+        """Refuse a state from which `partial_fit` could not go on; run no module of the user's."""
+        spec = state["_spec"]
+        if spec.module is not None or any(choice.own is not None for choice in spec.activations):
+            return
+        weights = Weights(state["coefs_"], state["intercepts_"], state["_extras"])
+        dtype = as_tensor(np.empty(0, state["coefs_"][0].dtype)).dtype
+        try:
+            network = Network(spec, weights, dtype, "cpu")
+            state["_optimizer"].check_next_step(network, SimpleNamespace(**state))
+        except ValueError as error:
+            raise ValueError(
+                f"This state of {type(self).__name__} cannot be loaded: {error}"
+            ) from error
 
     def _member(self, state):
         """A network of an ensemble; before format 3 it is an estimator already."""

@@ -272,3 +272,27 @@ class OptimizerState:
         """Continue with an optimizer of the same kind."""
         optimizer.t = self.t
         optimizer.restore(self.options, self.moments)
+
+    def check_next_step(self, network, params):
+        """Raise ValueError where an optimizer of torch's could not go on from here.
+
+        Parameters
+        ----------
+        network : Network
+            One that nobody needs: a step is tried on it.
+        params : namespace
+            The estimator's parameters.
+        """
+        try:
+            optimizer = make_optimizer(network, params)
+        except Exception:  # parameters have changed since, and the next fit refuses them
+            return
+        if not isinstance(optimizer, TorchSolver) or optimizer.solver != self.solver:
+            return
+        try:
+            self.restore(optimizer)
+            optimizer.step()
+        except Exception as error:  # torch.optim checks nothing, and fails in many ways
+            raise ValueError(
+                f"the _optimizer of this state cannot go on: {type(error).__name__}: {error}"
+            ) from error

@@ -166,6 +166,28 @@ def test_an_optimizer_that_cannot_go_on_is_refused(state, path, value, reason):
     assert str(error.value) == f"This state of MLPClassifier cannot be loaded: {reason}"
 
 
+@pytest.mark.parametrize("solver", ["adamw", "rmsprop"])
+@pytest.mark.parametrize(
+    "path, value",
+    [
+        (("options", "param_groups"), []),
+        (("options", "param_groups", 0), {"params": [0]}),
+        (("options", "param_groups", 0, "params"), [7]),
+        (("moments",), {"a": np.ones(3)}),
+        (("moments",), {"0.step": np.array(1.0)}),
+    ],
+    ids=str,
+)
+def test_an_optimizer_of_torch_that_cannot_go_on_is_refused(solver, path, value):
+    """The state of a solver of torch.optim is tried when it is loaded."""
+    X, y = make_table("multiclass")
+    model = make("multiclass", solver=solver).partial_fit(X, y, classes=[0, 1, 2])
+    state = model.__getstate__()
+    load(state).partial_fit(X, y)
+    with pytest.raises(ValueError, match="of MLPClassifier cannot be loaded: the _optimizer of "):
+        load(state, _optimizer=changed(state["_optimizer"], *path, to=value))
+
+
 @pytest.mark.parametrize(
     "name, value, reason",
     [
