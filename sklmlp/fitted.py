@@ -76,6 +76,9 @@ OF_ONE_NETWORK = (
 OF_A_STACK = ("coefs_", "intercepts_", "n_layers_")
 """What a user's module has none of."""
 
+FEW_VALUES = 2**12
+"""Looking at each of so few values takes less time than not to hear their sum overflow."""
+
 VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
 
@@ -137,9 +140,9 @@ class Fitted(BaseEstimator):
         def predict(part):
             return predictor(take(part)).cpu().numpy().astype(dtype, copy=False)
 
-        @torch.inference_mode()
         def predict_all():
-            return train.in_chunks(predict, X.shape[0], size)
+            with torch.inference_mode():
+                return train.in_chunks(predict, X.shape[0], size)
 
         is_small = products < runtime.SMALL_STEP
         logits = runtime.compute(predict_all, self.matmul_precision, is_small)
@@ -320,6 +323,8 @@ def refuse_overflow(values, dtype):
 
 
 def _sum_is_finite(X):
+    if X.size < FEW_VALUES:
+        return np.isfinite(X).all()
     with np.errstate(over="ignore", invalid="ignore"):
         return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
 
