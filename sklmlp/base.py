@@ -19,9 +19,18 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 
-from sklmlp import io, runtime, train
+from sklmlp import io, runtime
+from sklmlp.callbacks import (
+    AllEvents,
+    CallbackSupportMixin,
+    Checkpoints,
+    Events,
+    FitTasks,
+    SkorchEvents,
+)
 from sklmlp.caller import warn
 from sklmlp.data import (
+    Table,
     as_tensor,
     check_limits,
     check_same_length,
@@ -32,7 +41,7 @@ from sklmlp.data import (
     input_dtype,
     rows_of,
 )
-from sklmlp.fitted import OF_A_STACK, OF_ONE_NETWORK, Fitted, learning_aside
+from sklmlp.failures import hint_of_targets, lower_rate, warn_of_divergence, warn_of_failed_learning
 from sklmlp.losses import make_loss
 from sklmlp.nn import (
     Network,
@@ -45,6 +54,7 @@ from sklmlp.nn import (
     output_rule,
     resolve,
 )
+from sklmlp.optim import SCHEDULES, OptimizerState, make_optimizer
 from sklmlp.parameters import (
     check_kinds,
     check_names,
@@ -53,7 +63,10 @@ from sklmlp.parameters import (
     hints,
     plain_parameters,
 )
-from sklmlp.watching import Part, check_validation_set, model_of_the_moment, watch
+from sklmlp.prediction import OF_A_STACK, OF_ONE_NETWORK, Fitted, learning_aside
+from sklmlp.runtime import computing_dtype, explained_memory, resolve_device, resolve_dtype
+from sklmlp.training import Fit, Progress, train, train_lbfgs
+from sklmlp.validation_set import Part, check_validation_set, model_of_the_moment, watch
 
 NESTED = ("module", "solver")
 """Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
@@ -64,7 +77,7 @@ MOST = 2**31 - 1
 OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
 
-class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
+class BaseMLP(CallbackSupportMixin, Fitted, ABC):
     """A multilayer perceptron: parameters in, weights and a history out."""
 
     _parameter_constraints: dict = {  # noqa: RUF012
@@ -220,7 +233,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
     def _fit(self, X, y, sample_weight, incremental=False, own=(None, None, None)):
         # a fit computes the same, whatever modes the caller is in
         with (
-            train.explained_memory(self) as sizes,
+            explained_memory(self) as sizes,
             torch.inference_mode(False),
             torch.enable_grad(),
             runtime.neutral(),
@@ -232,7 +245,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             X, y = self._validate(X, y, anew, incremental)
             sample_weight = check_sample_weight(sample_weight, X.shape[0])
             device, dtype = self._device_and_dtype(X, anew)
-            computing = train.computing_dtype(dtype, self, device)
+            computing = computing_dtype(dtype, self, device)
             weight = self._weights(y, sample_weight, computing)
             own = check_validation_set(self, y, *own)
             if own is not None:
@@ -253,17 +266,17 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
             tasks = self._tasks(given, whole.table, members, fits, dtype, incremental)
             if self.solver == "lbfgs":
-                has_ended = train.train_lbfgs(fits)
+                has_ended = train_lbfgs(fits)
             else:
                 checkpoints = None
                 if self.checkpoint is not None and not incremental:
                     checkpoints = self._checkpoints(fits, data)
-                has_ended = train.train(fits, one_epoch=incremental, checkpoints=checkpoints)
+                has_ended = train(fits, one_epoch=incremental, checkpoints=checkpoints)
             if has_ended and not incremental:
                 names = getattr(self, "feature_names_in_", None)
-                train.warn_of_failed_learning(fits, names)
+                warn_of_failed_learning(fits, names)
             elif has_ended:
-                train.warn_of_divergence(fits)
+                warn_of_divergence(fits)
             for member, fit in zip(members, fits, strict=True):
                 member._end(fit, dtype, incremental)
             if self.n_estimators > 1:
@@ -286,11 +299,11 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             }
 
         n_epochs = 1 if incremental else self.max_iter
-        tasks = train.FitTasks(self, len(fits), n_epochs, rows(table))
+        tasks = FitTasks(self, len(fits), n_epochs, rows(table))
         for number, (member, fit) in enumerate(zip(members, fits, strict=True)):
             fitted = functools.partial(self._attributes_of_the_moment, member, fit, dtype)
             events = tasks.events_of(number, rows(fit.table), fitted)
-            fit.events = train.AllEvents([fit.events, events]) if fit.is_watched else events
+            fit.events = AllEvents([fit.events, events]) if fit.is_watched else events
         return tasks
 
     def _attributes_of_the_moment(self, member, fit, dtype):
@@ -310,20 +323,20 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _device_and_dtype(self, X, anew):
         """Where to compute, and the NumPy dtype of the weights; a continued fit keeps its own."""
-        device = train.resolve_device(self.device)
+        device = resolve_device(self.device)
         if anew:
-            return device, train.resolve_dtype(self.dtype, X.dtype, device)
+            return device, resolve_dtype(self.dtype, X.dtype, device)
         return device, self._networks[0]._weights_dtype
 
     def _table(self, X, y, sample_weight, dtype, scaling=None):
         """Rows, targets and weights on the device; one for all networks of an ensemble."""
-        device = train.resolve_device(self.device)
+        device = resolve_device(self.device)
         target = self._encode(y)
         target = as_tensor(target if scaling is None else scaling.encode(target))
         is_index = target.dtype == torch.int64 and target.ndim == 1
         target = target.to(device, None if is_index else dtype)
         self._check_range(y, target)
-        return train.Table(rows_of(X, dtype, device), target, sample_weight, scaling=scaling)
+        return Table(rows_of(X, dtype, device), target, sample_weight, scaling=scaling)
 
     def _begin(self, whole, own, anew, incremental, dtype):
         """One network's training, ready to start."""
@@ -334,12 +347,12 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         if anew:
             rule = output_rule(params.activation)
             weights = initial_weights(spec, rng, dtype, rule, params.weight_init)
-            progress = train.Progress()
+            progress = Progress()
         else:
             weights, progress = self._earlier_weights(spec), self._earlier_progress()
         network = Network(spec, weights, table.dtype, table.y.device)
         check_trainable(network, params, table.rows)
-        fit = train.Fit(network, table, None, params, None, progress, rng, train.Events())
+        fit = Fit(network, table, None, params, None, progress, rng, Events())
         training, held_out = whole, None
         if self.solver == "lbfgs":
             if self.early_stopping:
@@ -360,9 +373,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             # the rows seen so far: calls of partial_fit are not to repeat each other's draws
             network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + progress.n_rows_seen)
         if self.callbacks:
-            fit.events = train.SkorchEvents(
-                self, fit, training.rows(), held_out and held_out.rows()
-            )
+            fit.events = SkorchEvents(self, fit, training.rows(), held_out and held_out.rows())
         return fit
 
     def _build_spec(self, X, y, params):
@@ -398,7 +409,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
 
     def _earlier_progress(self):
         """The course of the fits to go on from."""
-        return train.Progress(
+        return Progress(
             loss_curve=list(getattr(self, "loss_curve_", [])),
             validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,
             best_loss=getattr(self, "best_loss_", np.inf),
@@ -409,7 +420,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         )
 
     def _make_optimizer(self, network, params, incremental):
-        optimizer = train.make_optimizer(network, params)
+        optimizer = make_optimizer(network, params)
         kept = getattr(self, "_optimizer", None)
         if incremental and kept is not None and kept.solver == optimizer.solver:
             kept.restore(optimizer)
@@ -444,8 +455,8 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         if not network.is_finite(weights):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
-                f"values and need to be preprocessed. {train.lower_rate(self)}"
-                f"{train.hint_of_targets(fit)}"
+                f"values and need to be preprocessed. {lower_rate(self)}"
+                f"{hint_of_targets(fit)}"
             )
         self._keep_network(weights, network)
         self.loss_, self.history_ = fit.reached, progress.history
@@ -455,7 +466,7 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
             self.validation_scores_ = progress.validation_scores
             self.best_validation_score_ = progress.best_validation_score
             self._no_improvement_count = progress.no_improvement
-            self._optimizer = train.OptimizerState.of(fit.optimizer)
+            self._optimizer = OptimizerState.of(fit.optimizer)
             self._partly_fitted = incremental
 
     def _keep_network(self, weights, network):
@@ -492,9 +503,9 @@ class BaseMLP(train.CallbackSupportMixin, Fitted, ABC):
         networks = [(fit.network.spec, fit.network.flat) for fit in fits]
         if hasattr(self, "feature_names_in_"):
             data = data | {"names of columns": self.feature_names_in_}
-        schedule = self.learning_rate in train.SCHEDULES
+        schedule = self.learning_rate in SCHEDULES
         file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks, schedule))
-        return train.Checkpoints(fits, self.checkpoint_every, file)
+        return Checkpoints(fits, self.checkpoint_every, file)
 
     def _members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""

@@ -12,9 +12,9 @@ from sklearn.base import is_classifier
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import nn
 
-from sklmlp import train
 from sklmlp.caller import warn
 from sklmlp.nn import check_module_class
+from sklmlp.optim import SCHEDULES, check_solver
 
 # Values
 
@@ -236,12 +236,10 @@ DEPENDENCES = [
     Dependence("residual", False, "module", _is_none, "module=None"),
     Dependence("weight_init", "auto", "module", _is_none, "module=None"),
     Dependence("max_grad_norm", None, "solver", _is_stochastic, "solver='adam'"),
-    Dependence(
-        "warmup_fraction", 0.0, "learning_rate", _is(*train.SCHEDULES), "learning_rate='cosine'"
-    ),
+    Dependence("warmup_fraction", 0.0, "learning_rate", _is(*SCHEDULES), "learning_rate='cosine'"),
     Dependence(
         *("learning_rate", "constant", "solver", _is_stochastic, "solver='adam'"),
-        only=train.SCHEDULES,
+        only=SCHEDULES,
     ),
     Dependence(
         *("learning_rate", "constant", "solver", lambda solver: solver.lower() == "sgd"),
@@ -261,7 +259,7 @@ def check_parameters(params):
     params : SimpleNamespace
         As `plain_parameters` gives them.
     """
-    train.check_solver(params)
+    check_solver(params)
     check_module_class(params.module)
     _check_loss(params.loss)
     for callback in params.callbacks or []:

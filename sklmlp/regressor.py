@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import check_numbers, check_weight_of_score, plain
-from sklmlp.fitted import refuse_overflow
+from sklmlp.prediction import refuse_overflow
 from sklmlp.scaling import TargetScaling
 
 POSITIVE = ("poisson", "gamma")

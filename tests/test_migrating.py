@@ -24,7 +24,7 @@ from sklearn.utils import check_array
 from sklearn.utils._param_validation import InvalidParameterError
 
 import sklmlp
-from sklmlp.train import resolve_dtype
+from sklmlp.runtime import resolve_dtype
 from tests.tables import make_table
 
 PAGE = Path(sklmlp.__file__).parents[1] / "docs" / "migrating.md"

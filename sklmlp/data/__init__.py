@@ -1,8 +1,10 @@
 """Tables to tensors: rows and targets."""
 
+from sklmlp.data.batches import ROWS_AT_A_TIME, Batches, EpochShape, Table, rows_of_a_batch
 from sklmlp.data.checks import check_numbers, check_same_length, check_X, check_y
 from sklmlp.data.class_weight import class_weighted
 from sklmlp.data.containers import plain
+from sklmlp.data.merged import share_memory
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
 from sklmlp.data.targets import ClassTargets, errors_of_labels
 from sklmlp.data.weights import (
@@ -13,8 +15,12 @@ from sklmlp.data.weights import (
 )
 
 __all__ = [
+    "ROWS_AT_A_TIME",
+    "Batches",
     "ClassTargets",
     "ConvertedRows",
+    "EpochShape",
+    "Table",
     "as_tensor",
     "check_X",
     "check_limits",
@@ -29,4 +35,6 @@ __all__ = [
     "input_dtype",
     "plain",
     "rows_of",
+    "rows_of_a_batch",
+    "share_memory",
 ]

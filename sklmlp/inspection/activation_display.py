@@ -3,10 +3,9 @@
 import numpy as np
 import torch
 
-from sklmlp.architecture import describe
 from sklmlp.inspection.layers import slope
 from sklmlp.inspection.plotting import COLOURS, axes_for
-from sklmlp.nn import resolve_one
+from sklmlp.nn import describe, resolve_one
 
 
 class ActivationDisplay:

@@ -10,9 +10,8 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklmlp import runtime
-from sklmlp.data import as_tensor, rows_of
+from sklmlp.data import Table, as_tensor, rows_of
 from sklmlp.inspection.layers import Layers
-from sklmlp.train import Table
 
 
 @torch.inference_mode(False)

@@ -25,8 +25,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import runtime
 from sklmlp.data import check_X
-from sklmlp.fitted import learning_aside
 from sklmlp.inspection.layers import Layers, one_network
+from sklmlp.prediction import learning_aside
 
 
 class HiddenFeatures(

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.data import ConvertedRows
-from sklmlp.fitted import VALUES_AT_A_TIME, Fitted
+from sklmlp.prediction import VALUES_AT_A_TIME, Fitted
 
 
 def networks_of(estimator):

@@ -1,9 +1,7 @@
 """Fitted estimators to files and back."""
 
 from sklmlp.io.checkpoint import CheckpointFile, identity
-from sklmlp.io.onnx import to_onnx
-from sklmlp.io.onnx_columns import column_types
-from sklmlp.io.onnx_pipeline import register_onnx_converter
+from sklmlp.io.onnx import column_types, register_onnx_converter, to_onnx
 from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     columns,

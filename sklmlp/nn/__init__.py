@@ -1,13 +1,20 @@
 """Networks: their plain description, their weights and their torch modules."""
 
-from sklmlp.nn.choice import Choice, constructor_arguments, output_rule, resolve, resolve_one
+from sklmlp.nn.activation_spec import (
+    Choice,
+    constructor_arguments,
+    output_rule,
+    resolve,
+    resolve_one,
+)
+from sklmlp.nn.architecture import describe, with_layers
+from sklmlp.nn.builder import assemble, learned_shapes
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
+from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
 from sklmlp.nn.network import Network, is_turned
-from sklmlp.nn.own import check_module_class
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
-from sklmlp.nn.stack import assemble, learned_shapes
 
 __all__ = [
     "EPSILON",
@@ -22,6 +29,7 @@ __all__ = [
     "check_same_layers",
     "check_trainable",
     "constructor_arguments",
+    "describe",
     "dropout_rates",
     "initial_weights",
     "is_turned",
@@ -30,4 +38,5 @@ __all__ = [
     "output_rule",
     "resolve",
     "resolve_one",
+    "with_layers",
 ]

@@ -2,8 +2,8 @@
 
 import torch
 
-from sklmlp.nn.draws import seeded
 from sklmlp.nn.layers import what_differs_in_training
+from sklmlp.nn.rng import seeded
 
 
 def check_trainable(network, params, rows):

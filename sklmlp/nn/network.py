@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from sklmlp.nn import own
-from sklmlp.nn.draws import OwnNumbers
+from sklmlp.nn import custom_module
+from sklmlp.nn.builder import load_parts
 from sklmlp.nn.layers import is_batch_norm
+from sklmlp.nn.rng import OwnNumbers
 from sklmlp.nn.spec import Weights
-from sklmlp.nn.stack import load_parts
 
 
 class Network:
@@ -51,7 +51,7 @@ class Network:
             self.module, self.activations = self._parts.joined(), self._parts.activations
             matrices, rest = _of_parts(self._parts)
         else:
-            self.module, self.activations = own.loaded(spec, extras, dtype, device), []
+            self.module, self.activations = custom_module.loaded(spec, extras, dtype, device), []
             self._own_seed = extras[1]
             learned = [p for p in self.module.parameters() if p.requires_grad]
             matrices = [p for p in learned if p.ndim > 1]
@@ -165,7 +165,7 @@ class Network:
             return array.astype(dtype if tensor.is_floating_point() else array.dtype)
 
         if self.spec.module is not None:
-            state = {k: copied(v) for k, v in own.named_tensors(self.module).items()}
+            state = {k: copied(v) for k, v in custom_module.named_tensors(self.module).items()}
             return Weights([], [], [state, self._own_seed])
         parts = self._parts
         return Weights(

@@ -2,7 +2,7 @@
 
 import torch
 
-from sklmlp.nn.stack import assemble, loaded_activations, loaded_normalizations
+from sklmlp.nn.builder import assemble, loaded_activations, loaded_normalizations
 
 
 def make_predictor(spec, coefs, intercepts, extras, dtype, device):

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 
 from sklmlp.losses import make_loss
-from sklmlp.nn import own
-from sklmlp.nn.choice import Choice
-from sklmlp.nn.stack import initial_extras
+from sklmlp.nn import custom_module
+from sklmlp.nn.activation_spec import Choice
+from sklmlp.nn.builder import initial_extras
 from sklmlp.nn.weight_init import WeightInit
 from sklmlp.scaling import TargetScaling
 
@@ -114,7 +114,7 @@ class Weights:
     extras : list of dict of str to ndarray
         The state of each hidden layer's activation: a learned slope, attention's projections;
         behind them those of normalizations, running statistics included, and of the projections
-        of residual layers, where there are any. Of a user's module see `sklmlp.nn.own`.
+        of residual layers, where there are any. Of a user's module see `sklmlp.nn.custom_module`.
     """
 
     coefs: list
@@ -140,7 +140,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     weights : Weights
     """
     if spec.module is not None:
-        return Weights([], [], own.initial_state(spec, _seed(rng), _torch_dtype(dtype)))
+        return Weights([], [], custom_module.initial_state(spec, _seed(rng), _torch_dtype(dtype)))
     if weight_init == "auto":
         coefs, intercepts = _by_rule(spec, rng, dtype, output_activation)
     else:

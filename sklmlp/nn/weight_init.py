@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch.nn import init
 
-from sklmlp.nn.draws import seeded
+from sklmlp.nn.rng import seeded
 
 INITIALIZERS = {
     name.removesuffix("_"): function

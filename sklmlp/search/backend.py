@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from joblib import register_parallel_backend
 from joblib.parallel import ParallelBackendBase
 
-from sklmlp import train
 from sklmlp.search.meeting import Meeting, Pool
+from sklmlp.training import attended
 
 FITS_AT_ONCE = 64
 """Fits that wait for each other unless `n_jobs` says otherwise."""
@@ -72,7 +72,7 @@ class StackBackend(ParallelBackendBase):
         n_running = 0 if n_jobs is None else n_jobs  # of a negative number: as many as cores
         self.parallel, n_jobs = parallel, self.effective_n_jobs(n_jobs)
         if n_jobs > 1:
-            parent = train.attended()
+            parent = attended()
             parent = parent if isinstance(parent, Pool) else None
             meeting = Meeting(n_jobs, n_running) if parent is None else parent.meeting
             self._pool = meeting.open(n_jobs, parent)

@@ -20,7 +20,7 @@ from contextlib import suppress
 import torch
 
 from sklmlp.caller import action_of, gathering, kind_of, place, warn
-from sklmlp.train import attending
+from sklmlp.training import attending
 
 RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Tasks that run unless `n_jobs` says otherwise: more would take turns at Python's lock."""

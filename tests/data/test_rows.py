@@ -14,7 +14,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone, is_classifier
 
-from sklmlp import train
 from sklmlp.data import ConvertedRows, rows_of
 from tests.tables import make, make_table
 
@@ -284,7 +283,7 @@ def test_few_values_are_multiplied_sparse(container, dtype, hidden, kind):
     expected = clone(model).fit(dense, y, weight)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ConvertedRows, "take", None)
-        patch.setattr(train, "warn_of_failed_learning", lambda *args, **kwargs: None)
+        patch.setattr("sklmlp.base.warn_of_failed_learning", lambda *args, **kwargs: None)
         got = clone(model).fit(X, y, weight)
         in_place = clone(model).set_params(shuffle=False).fit(X, y)
         answer = got.predict(X)
@@ -303,5 +302,5 @@ def test_many_rows_are_predicted_in_chunks(monkeypatch):
     X, y = make_table("regression")
     estimator = make("regression").fit(X, y)
     at_once = estimator.predict(X)
-    monkeypatch.setattr("sklmlp.fitted.VALUES_AT_A_TIME", 56)  # seven rows of eight units
+    monkeypatch.setattr("sklmlp.prediction.VALUES_AT_A_TIME", 56)  # seven rows of eight units
     assert_allclose(estimator.predict(X), at_once, rtol=1e-12)

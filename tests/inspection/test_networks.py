@@ -7,7 +7,6 @@ from scipy.special import softmax
 from torch import nn
 
 from sklmlp import MLPClassifier
-from sklmlp.architecture import rows
 from sklmlp.inspection import (
     GradientFlowDisplay,
     HiddenFeatures,
@@ -16,6 +15,7 @@ from sklmlp.inspection import (
     diagnose,
     linear_equivalent,
 )
+from sklmlp.nn.architecture import rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

@@ -44,7 +44,7 @@ from torch import nn
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
 from sklmlp.io import onnx_layers, register_onnx_converter, to_onnx
-from sklmlp.io.onnx_answers import LINKS, PROBABILITIES
+from sklmlp.io.onnx.predictions import LINKS, PROBABILITIES
 from sklmlp.losses import LOSSES
 from tests.io.test_state import Power, cube
 from tests.tables import KINDS, make, make_table
@@ -716,8 +716,8 @@ def test_softmax_over_rows_is_refused(dim, short_fits):
 @pytest.mark.parametrize("kind", ["regression", "multiclass"])
 def test_an_unknown_loss_is_refused(kind, monkeypatch):
     """A loss that has no line in the table is named."""
-    monkeypatch.setattr("sklmlp.io.onnx_answers.LINKS", {"poisson": None})
-    monkeypatch.setattr("sklmlp.io.onnx_answers.PROBABILITIES", {})
+    monkeypatch.setattr("sklmlp.io.onnx.predictions.LINKS", {"poisson": None})
+    monkeypatch.setattr("sklmlp.io.onnx.predictions.PROBABILITIES", {})
     model, *_ = fitted(kind)
     with pytest.raises(ValueError, match=f"answers of the loss '{model._spec.loss}'"):
         to_onnx(model)

@@ -46,10 +46,10 @@ from sklearn.preprocessing import StandardScaler
 import sklmlp
 from sklmlp import MLPClassifier, MLPRegressor, runtime
 from sklmlp.data import rows_of
+from sklmlp.data.batches import Table
+from sklmlp.data.merged import Joint, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
-from sklmlp.train.batches import Table
-from sklmlp.train.joint import Joint, share_memory
 from tests.tables import make_table
 
 pytestmark = [
@@ -299,7 +299,7 @@ def test_bagging_by_weights(groups):
 
 def test_large_tables_are_not_copied_together(monkeypatch, groups):
     """Different tables that are too large to be joined are gathered from one by one."""
-    monkeypatch.setattr("sklmlp.train.joint.JOIN_BYTES", 0)
+    monkeypatch.setattr("sklmlp.data.merged.JOIN_BYTES", 0)
     search = GridSearchCV(
         MLPClassifier(**{**SMALL, "early_stopping": True, "n_iter_no_change": 1}), ALPHAS, cv=3
     )
@@ -334,15 +334,15 @@ def test_tables_go_with_their_fits():
 
 def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
     """What goes wrong in a stack as a whole is an error of its fits, and of no other stack's."""
-    train_stack = sklmlp.train.stacks.train_stack
+    train_stack = sklmlp.training.stacking.train_stack
 
     def failing(fits, *args):
         if fits[0].params.alpha == 1:
             raise MemoryError("no room")
         train_stack(fits, *args)
 
-    monkeypatch.setattr("sklmlp.train.stacks.train_stack", failing)
-    monkeypatch.setattr("sklmlp.train.stacks.STACK_BYTES", 1)  # one network a stack
+    monkeypatch.setattr("sklmlp.training.stacking.train_stack", failing)
+    monkeypatch.setattr("sklmlp.training.stacking.STACK_BYTES", 1)  # one network a stack
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
     with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
         search.fit(X, Y)

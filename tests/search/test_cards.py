@@ -7,7 +7,7 @@ import joblib
 import pytest
 import torch
 
-from sklmlp import train
+from sklmlp.runtime import resolve_device
 
 
 def card_of(device, n_cards):
@@ -16,7 +16,7 @@ def card_of(device, n_cards):
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "device_count", lambda: n_cards)
         name = multiprocessing.current_process().name
-        return name, str(train.resolve_device(device))
+        return name, str(resolve_device(device))
 
 
 def card_beside_others(folder, n_workers):

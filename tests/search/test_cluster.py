@@ -11,7 +11,8 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold, cross_val_pre
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklmlp import MLPClassifier, train
+from sklmlp import MLPClassifier
+from sklmlp.runtime import resolve_device
 from tests.tables import make_table
 
 pytestmark = [
@@ -108,7 +109,7 @@ def card_of_this_worker():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(torch.cuda, "is_available", lambda: True)
         patch.setattr(torch.cuda, "device_count", lambda: 2)
-        return str(train.resolve_device("cuda"))
+        return str(resolve_device("cuda"))
 
 
 def test_workers_take_cards_in_turn(client):

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.search.meeting import Meeting
-from sklmlp.train.fit import Fit
+from sklmlp.training.run import Fit
 from tests.tables import make_table
 
 X, Y = make_table("multiclass", n_samples=90)

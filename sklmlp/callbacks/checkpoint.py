@@ -1,0 +1,331 @@
+"""The course of fits, taken down between epochs and taken up again."""
+
+import math
+import threading
+from dataclasses import asdict, fields, replace
+
+import numpy as np
+import torch
+
+from sklmlp.optim import OptimizerState
+
+
+class Checkpoints:
+    """The checkpoints of the networks of one fit.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        All of them.
+    every : int
+        Epochs from one checkpoint to the next.
+    file : sklmlp.io.CheckpointFile
+        What to read from and write to.
+    """
+
+    def __init__(self, fits, every, file):
+        self.fits, self.every, self.file = fits, every, file
+        self._latest, self._lock = [None] * len(fits), threading.Lock()
+
+    def resume(self):
+        """Take up what was taken down, if there is something.
+
+        Raises
+        ------
+        ValueError
+            If it is not what `snapshot` gives of these fits.
+        """
+        snapshots = self.file.read()
+        if snapshots is None:
+            return
+        try:
+            pairs = list(zip(self.fits, snapshots, strict=True))
+            pairs = [(fit, snapshot) for fit, snapshot in pairs if snapshot is not None]
+            for fit, snapshot in pairs:
+                check(fit, snapshot)
+            for fit, snapshot in pairs:
+                resume(fit, snapshot)
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(
+                f"checkpoint={self.file.path!r} does not describe this fit: {error}"
+            ) from error
+        self._latest = snapshots
+
+    def of_stack(self):
+        """The checkpoints of networks that are trained side by side."""
+        return StackCheckpoints(self)
+
+    def keep(self, snapshots):
+        """Write the file, with new snapshots of some networks and the earlier ones of others."""
+        with self._lock:
+            for fit, snapshot in snapshots:
+                self._latest[next(k for k, f in enumerate(self.fits) if f is fit)] = snapshot
+            self.file.write(self._latest)
+
+
+class StackCheckpoints:
+    """Checkpoints of a stack: of all its networks after the same epoch.
+
+    A network that ended between two checkpoints is held back for the next. So a stack goes on with
+    the networks that it had, and with them its arithmetic.
+    """
+
+    def __init__(self, checkpoints):
+        self.checkpoints, self.ended = checkpoints, []
+
+    def after_epoch(self, fits, orders, going):
+        """Take down the fits of a stack, of which those at the positions `going` go on."""
+        for k in sorted(set(range(len(fits))) - set(going)):
+            self.ended.append((fits[k], snapshot(fits[k], orders[k], ended=True)))
+        if going and fits[0].progress.n_iter % self.checkpoints.every:
+            return
+        running = [(fits[k], snapshot(fits[k], orders[k], ended=False)) for k in going]
+        self.checkpoints.keep(self.ended + running)
+        self.ended = []
+
+
+def snapshot(fit, order, ended):
+    """All that a fit has to know to go on: plain values and arrays, copied.
+
+    Parameters
+    ----------
+    fit : Fit
+        Between two epochs.
+    order : ndarray of int or None
+        The rows in the order of the last epoch.
+    ended : bool
+        Whether that was the last one.
+    """
+    return {
+        "ended": ended,
+        "ran_out_at": fit.params.max_iter if ended and fit.ran_out else None,
+        "reached": fit.reached,
+        "flat": _plain(fit.network.flat),
+        "buffers": {name: _plain(b) for name, b in fit.network.module.named_buffers()},
+        "optimizer": asdict(OptimizerState.of(fit.optimizer)),
+        "progress": {name: _plain(value) for name, value in vars(fit.progress).items()},
+        "order": None if order is None else order.copy(),
+        "rng": fit.rng.get_state(legacy=False),
+        "generator": [_plain(g.get_state()) for g in _generators(fit.network)],
+    }
+
+
+def check(fit, snapshot):
+    """Raise unless a snapshot is one of this fit, before anything is taken over from it."""
+    _demand(isinstance(snapshot, dict) and set(snapshot) == set(ENTRIES), "it has other entries")
+    ended, ran_out_at = snapshot["ended"], snapshot["ran_out_at"]
+    _demand(isinstance(ended, bool), f"ended is {ended!r:.80}")
+    _demand(ran_out_at is None or (ended and _is_count(ran_out_at)),
+            f"ran_out_at is {ran_out_at!r:.80}")  # fmt: skip
+    _demand(isinstance(snapshot["reached"], float), f"reached is {snapshot['reached']!r:.80}")
+    _check_like("flat", snapshot["flat"], _plain(fit.network.flat), may_overflow=ended)
+    buffers = {name: _plain(buffer) for name, buffer in fit.network.module.named_buffers()}
+    _check_like("buffers", snapshot["buffers"], buffers, may_overflow=ended)
+    _check_progress(fit, snapshot["progress"])
+    _check_optimizer(fit, snapshot["optimizer"], may_overflow=ended)
+    order = snapshot["order"]
+    if order is not None:
+        rows = np.arange(len(fit.table)) if fit.table.index is None else fit.table.index
+        _demand(
+            isinstance(order, np.ndarray)
+            and order.dtype.kind == "i"
+            and np.array_equal(np.sort(order), np.sort(rows)),
+            "its order of rows is none of the rows of this fit",
+        )
+    _check_random_state(snapshot["rng"])
+    _check_like(
+        "generator",
+        snapshot["generator"],
+        [_plain(g.get_state()) for g in _generators(fit.network)],
+    )
+
+
+ENTRIES = (
+    *("ended", "ran_out_at", "reached", "flat", "buffers", "optimizer", "progress", "order"),
+    *("rng", "generator"),
+)
+
+
+def _check_progress(fit, progress):
+    names = {each.name for each in fields(fit.progress)}
+    _demand(isinstance(progress, dict) and set(progress) == names, "its progress has other entries")
+    n_iter = progress["n_iter"]
+    for name in ("n_iter", "n_rows_seen", "no_improvement"):
+        _demand(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
+    _demand(
+        n_iter <= fit.params.max_iter,
+        f"it has done {n_iter} epochs, more than max_iter={fit.params.max_iter}",
+    )
+    scored = fit.validation is not None
+    columns = {name: progress[name] for name in ("loss_curve", "history")}
+    if scored:
+        columns["validation_scores"] = progress["validation_scores"]
+    for name, column in columns.items():
+        _demand(isinstance(column, list), f"{name} is {column!r:.80}")
+    for name in ("loss_curve", *(["validation_scores"] if scored else [])):
+        _demand(all(isinstance(v, float) for v in columns[name]), f"{name} has other than numbers")
+    for record in columns["history"]:
+        _demand(
+            isinstance(record, dict) and all(isinstance(v, int | float) for v in record.values()),
+            f"history has {record!r:.80}",
+        )
+    n_epochs = len(fit.progress.loss_curve) + n_iter  # with those that a warm start continues
+    _demand(
+        len(columns["loss_curve"]) == n_epochs,
+        f"loss_curve has {len(columns['loss_curve'])} entries after {n_epochs} epochs",
+    )
+    for name in ("best_loss", "best_validation_score"):
+        value = progress[name]
+        _demand(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
+    missing = "best_validation_score" if scored else "best_loss"
+    _demand(progress[missing] is not None, f"{missing} is None")
+    best = [_plain(part) for part in fit.network.snapshot()] if scored else None
+    _check_like("best", progress["best"], best)
+
+
+def _check_optimizer(fit, state, may_overflow):
+    own = OptimizerState.of(fit.optimizer)
+    names = {each.name for each in fields(own)}
+    _demand(isinstance(state, dict) and set(state) == names, "its optimizer has other entries")
+    _demand(state["solver"] == own.solver, f"its solver is {state['solver']!r:.80}")
+    _demand(_is_count(state["t"]), f"its optimizer has taken {state['t']!r:.80} steps")
+    _check_options("options", state["options"], own.options)
+    moments = state["moments"]
+    _demand(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
+    if own.solver in ("adam", "sgd"):
+        _check_like("moments", moments, own.moments, may_overflow)
+        return
+    # torch makes its moments in the first step
+    for name, moment in moments.items():
+        number, _, what = str(name).partition(".")
+        _demand(number.isdecimal() and what and isinstance(moment, np.ndarray),
+                f"moments has {name!r:.80}")  # fmt: skip
+        finite = moment.dtype.kind in "fiub" and (may_overflow or np.isfinite(moment).all())
+        _demand(finite, f"moments[{name!r}] has values that are not finite numbers")
+
+
+def _check_options(where, options, own):
+    """The same options, of which a rate may have moved; in them everything is a plain value."""
+    if isinstance(own, dict):
+        _demand(
+            isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
+        )
+        for name, value in own.items():
+            _check_options(f"{where}[{name!r}]", options[name], value)
+    elif isinstance(own, list | tuple):
+        _demand(
+            isinstance(options, list | tuple) and len(options) == len(own),
+            f"{where} is {options!r:.80}",
+        )
+        for i, (one, other) in enumerate(zip(options, own, strict=True)):
+            _check_options(f"{where}[{i}]", one, other)
+    elif where.endswith("['lr']"):
+        moved = isinstance(options, float) and math.isfinite(options) and options >= 0
+        _demand(moved or options == own, f"{where} is {options!r:.80}")
+    else:
+        same = type(options) is type(own) and options == own
+        _demand(same, f"{where} is {options!r:.80}, not {own!r:.80}")
+
+
+def _check_random_state(state):
+    """A Mersenne Twister's state; NumPy itself does not look at the position."""
+    message = "its random state is none of NumPy's RandomState"
+    _demand(isinstance(state, dict) and set(state) == {*RANDOM_STATE}, message)
+    inner = state["state"]
+    _demand(isinstance(inner, dict) and set(inner) == {"key", "pos"}, message)
+    key, position = inner["key"], inner["pos"]
+    _demand(
+        state["bit_generator"] == "MT19937"
+        and isinstance(key, np.ndarray)
+        and (key.dtype, key.shape) == (np.uint32, (624,))
+        and key.any()
+        and _is_count(position)
+        and position <= 624
+        and state["has_gauss"] in (0, 1)
+        and isinstance(state["gauss"], float),
+        message,
+    )
+
+
+RANDOM_STATE = ("bit_generator", "state", "has_gauss", "gauss")
+
+
+def _check_like(name, value, own, may_overflow=False):
+    """Arrays of the same dtypes and shapes, with finite numbers, nested in the same way."""
+    if isinstance(own, np.ndarray):
+        got = value.dtype, value.shape
+        _demand(
+            got == (own.dtype, own.shape),
+            f"{name} has the dtype and shape {got}, not {(own.dtype, own.shape)}",
+        )
+        _demand(may_overflow or np.isfinite(value).all(), f"{name} has values that are not finite")
+    elif isinstance(own, dict):
+        _demand(isinstance(value, dict) and set(value) == set(own), f"{name} has other entries")
+        for key, part in own.items():
+            _check_like(f"{name}[{key!r}]", value[key], part, may_overflow)
+    elif isinstance(own, list):
+        _demand(isinstance(value, list) and len(value) == len(own), f"{name} has other entries")
+        for i, (one, other) in enumerate(zip(value, own, strict=True)):
+            _check_like(f"{name}[{i}]", one, other, may_overflow)
+    else:
+        _demand(value is own, f"{name} is {value!r:.80}, not {own!r}")
+
+
+def _is_count(value):
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _demand(condition, message):
+    if not condition:
+        raise ValueError(message)
+
+
+def resume(fit, snapshot):
+    """Take a fit that has not begun to where another one was, whose `snapshot` this is.
+
+    One that had come to its `max_iter` goes on where that has been raised.
+    """
+    order = snapshot["order"]
+    fit.network.flat.detach().copy_(torch.from_numpy(snapshot["flat"]))
+    for name, buffer in fit.network.module.named_buffers():
+        buffer.copy_(torch.from_numpy(snapshot["buffers"][name]))
+    OptimizerState(**snapshot["optimizer"]).restore(fit.optimizer)
+    if order is not None:
+        fit.table = replace(fit.table, index=order)
+    fit.progress = type(fit.progress)(**snapshot["progress"])
+    fit.progress.best = _on_device(fit.progress.best, fit.network.flat)
+    for generator, state in zip(_generators(fit.network), snapshot["generator"], strict=True):
+        generator.set_state(torch.from_numpy(state))
+    limit = snapshot["ran_out_at"]
+    goes_on = limit is not None and fit.params.max_iter > limit
+    fit.has_finished = snapshot["ended"] and not goes_on
+    fit.reached, fit.is_resumed = snapshot["reached"], True
+    fit.rng.set_state(snapshot["rng"])
+
+
+def _generators(network):
+    """The generators that activations draw from in training, each once."""
+    found = [getattr(module, "generator", None) for module in network.module.modules()]
+    return list({id(g): g for g in found if g is not None}.values())
+
+
+def _plain(value):
+    """A tensor, or what is made of tensors, as copied arrays."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_plain(part) for part in value)
+    return value
+
+
+def _on_device(value, like):
+    """Arrays as tensors on the device of another one."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value).to(like.device)
+    if isinstance(value, dict):
+        return {name: _on_device(part, like) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_on_device(part, like) for part in value)
+    return value

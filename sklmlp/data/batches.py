@@ -1,0 +1,336 @@
+"""The rows of an epoch, batch by batch, in scikit-learn's order; for one network or a stack."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklmlp.data.merged import Joint
+
+ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
+"""Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
+
+RUN_VALUES = 2**18
+"""Batches are gathered together up to this many values, which a core's cache holds."""
+
+
+@dataclass
+class Table:
+    """A training table: rows, encoded targets and weights.
+
+    Parameters
+    ----------
+    rows : TensorRows or ConvertedRows
+    y : tensor of shape (n,) or (n, k)
+        On the device.
+    weight : ndarray of shape (n,) or None
+    index : ndarray of int or None
+        The rows that take part; None for all of them.
+    scaling : TargetScaling or None
+        What targets were scaled by before they came here.
+    """
+
+    rows: object
+    y: torch.Tensor
+    weight: np.ndarray | None = None
+    index: np.ndarray | None = None
+    scaling: object = None
+
+    def __len__(self):
+        return self.rows.shape[0] if self.index is None else len(self.index)
+
+    @property
+    def dtype(self):
+        """What rows are computed in."""
+        return self.rows.dtype
+
+    def weights(self):
+        """The weights of the rows that take part, or None."""
+        return self.weight if self.weight is None or self.index is None else self.weight[self.index]
+
+    def slices(self, takes_sparse=False):
+        """Iterate over (x, y, weight) of consecutive runs of rows; `weight` is a tensor or None.
+
+        Where `takes_sparse`, x is CSR if that is multiplied faster.
+        """
+        weights, width, take = self.weights(), self.rows.shape[1], self.rows.take
+        if takes_sparse and self.rows.is_multiplied_sparse:
+            width, take = self.rows.values_a_row, self.rows.take_sparse
+        size = int(max(1, min(ROWS_AT_A_TIME, VALUES_AT_A_TIME // max(width, 1))))
+        for start in range(0, len(self), size):
+            run = slice(start, min(start + size, len(self)))
+            if self.index is None:
+                x, y = take(run), self.y[run]
+            else:
+                x = take(self.rows.index(self.index[run]))
+                y = self.y[torch.from_numpy(self.index[run]).to(self.y.device)]
+            weight = None
+            if weights is not None:
+                weight = torch.as_tensor(weights[run], dtype=x.dtype, device=x.device)
+            yield x, y, weight
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one step trains on. K is the number of networks; one network has no axis of it.
+
+    Attributes
+    ----------
+    x, x_turned : tensor of shape (n, d) and (d, n), or (K, n, d) and (K, d, n)
+        The second is the first transposed; both are CSR where that is faster.
+    y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
+    scale : tensor of shape (), (n, 1) or (K, n, 1)
+        What each row's gradient counts: its weight over the sum of the batch's.
+    weight_sum : float, tensor of shape (K, 1) or None
+        None where a batch has no weight.
+    logits : tensor of shape (n, k) or (K, n, k)
+        To be filled by the step with the logits before the update.
+    squared_coefs : tensor of shape () or (K,)
+        To be filled by the step with the sum of squared coefs before the update.
+    """
+
+    x: torch.Tensor
+    x_turned: torch.Tensor
+    y: torch.Tensor
+    scale: object
+    weight_sum: object
+    logits: torch.Tensor
+    squared_coefs: torch.Tensor
+
+
+class Run:
+    """Consecutive batches, side by side in memory that one run after the other fills.
+
+    Parameters
+    ----------
+    x : list of (tensor, tensor)
+        Rows of each batch, and transposed.
+    y, logits : tensor
+        Of all rows of the run, shaped as a batch's.
+    squared_coefs : tensor of shape (n_batches,) or (n_batches, K)
+    size : int
+        Rows of a batch; the last may have fewer.
+
+    Attributes
+    ----------
+    batches : list of Batch
+    share : tensor of shape (n,) or (K, n), or None
+        A row's weight over its batch's mean weight.
+    penalty_share : tensor of shape (n_batches,) or (n_batches, K), or None
+        1 over a batch's mean weight.
+    """
+
+    def __init__(self, x, y, logits, squared_coefs, size):
+        self.y, self.logits, self.squared_coefs = y, logits, squared_coefs
+        self.share = self.penalty_share = None
+        rows = logits.ndim - 2
+        parts = zip(y.split(size, rows), logits.split(size, rows), squared_coefs, strict=True)
+        self.batches = [
+            Batch(*pair, y, z.new_full((), 1 / z.shape[rows]), float(z.shape[rows]), z, squared)
+            for pair, (y, z, squared) in zip(x, parts, strict=True)
+        ]
+
+
+def _parts(x, size):
+    """Batches of a run's rows, and transposed."""
+    return [(part, part.mT) for part in x.split(size, -2)]
+
+
+def rows_of_a_batch(batch_size, n):
+    """How many of n rows a full batch has, for the `batch_size` parameter."""
+    return int(min(200 if batch_size == "auto" else batch_size, n))
+
+
+@dataclass(frozen=True)
+class EpochShape:
+    """What networks have to agree on for their batches to lie side by side.
+
+    Parameters
+    ----------
+    n_batches, size : int
+    last : int
+        Rows of the last batch, rounded up to eights: folds differ by a row or two, and so the rows
+        of all networks begin at full lines of the cache, see `side_by_side`.
+    """
+
+    n_batches: int
+    size: int
+    last: int
+
+    @classmethod
+    def of(cls, n, batch_size):
+        """The shape of an epoch of n rows, for the `batch_size` parameter."""
+        size = rows_of_a_batch(batch_size, n)
+        n_batches = -(-n // size)
+        last = -(-(n - (n_batches - 1) * size) // 8) * 8
+        return cls(1, last, last) if n_batches == 1 else cls(n_batches, size, min(last, size))
+
+    @property
+    def n_rows(self):
+        """Rows of an epoch, those without weight included."""
+        return (self.n_batches - 1) * self.size + self.last
+
+
+class Batches:
+    """Endless epochs over a table, for one network or for a stack of them.
+
+    Parameters
+    ----------
+    tables : list of Table
+        One a network, of `EpochShape`s that are equal. The last batches of several are filled up
+        with rows of no weight.
+    batch_size : int or "auto"
+    rngs : list of numpy.random.RandomState, or None
+        Shuffle the rows before each epoch, the order of the epoch before, as scikit-learn does;
+        None leaves them in place.
+    n_outputs : int
+        Logits of a row.
+    sparse : bool, default=False
+        Whether one network's step can multiply rows as CSR.
+    """
+
+    def __init__(self, tables, batch_size, rngs, n_outputs, sparse=False):
+        self.table, self.n_outputs = tables[0], n_outputs
+        self.counts, self.batch_size = [len(table) for table in tables], batch_size
+        self.sparse = sparse
+        self.rngs, self.joint = rngs, Joint(tables)
+        self.weight = None if self.table.weight is None else [table.weight for table in tables]
+        self.order = [table.index for table in tables]
+        if rngs is not None or len(tables) > 1:
+            pairs = zip(self.order, self.counts, strict=True)
+            self.order = [np.arange(n) if o is None else o for o, n in pairs]
+        self._lay_out()
+
+    def _lay_out(self):
+        """Memory for a run of batches."""
+        self.stack = () if len(self.order) == 1 else (len(self.order),)
+        self.n = self.counts[0]
+        self.size = rows_of_a_batch(self.batch_size, self.n)
+        if self.stack:
+            shape = EpochShape.of(self.n, self.batch_size)
+            self.n, self.size = shape.n_rows, shape.size
+        k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
+        width = max(self.table.rows.values_a_row if self.sparse else d, n_outputs)
+        together = max(1, int(RUN_VALUES / (k * self.size * width)))
+        n = self.run_rows = min(self.n, self.size * together)
+        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        self.logits = torch.empty(k * n * n_outputs, **to)
+        self.squared_coefs = torch.zeros((-(-n // self.size), *self.stack), **to)
+        self.runs = {}
+        if self.order[0] is not None:
+            self.x = None if self.sparse else torch.empty(k * n * d, **to)
+            self.y = self.table.y.new_empty((k * n, *self.table.y.shape[1:]))
+
+    def keep(self, which):
+        """Go on with some of the networks."""
+        self.order = [self.order[k] for k in which]
+        self.counts = [self.counts[k] for k in which]
+        self.rngs = self.rngs and [self.rngs[k] for k in which]
+        self.weight = self.weight and [self.weight[k] for k in which]
+        if which:
+            self.joint.keep(which)
+            self._lay_out()
+
+    def epoch(self):
+        """The next epoch, an iterator of Run: each is to be used before the next is asked for."""
+        for k, rng in enumerate(self.rngs or ()):
+            permutation = np.arange(self.counts[k])
+            rng.shuffle(permutation)
+            self.order[k] = self.order[k][permutation]
+        is_even = min(self.counts) == self.n
+        weights = None if self.weight is None and is_even else self._weights()
+        order = self._side_by_side(self.order) if self.stack else self.order[0]
+        if order is not None:
+            rows, targets = self.joint.places(order)
+            order = index = self.table.rows.index(rows)
+            if targets is not rows or isinstance(order, np.ndarray):  # rows that stay with the host
+                index = torch.from_numpy(targets).to(self.table.y.device)
+        for start in range(0, self.n, self.run_rows):
+            rows = slice(start, min(start + self.run_rows, self.n))
+            run = self._in_place(rows) if order is None else self._gathered(rows, order, index)
+            if weights is not None:
+                self._weigh(run, rows, *weights)
+            yield run
+
+    def _side_by_side(self, values):
+        """Something of each network's rows as one (K, n), with zeros where it has fewer."""
+        together = np.zeros((len(values), self.n), values[0].dtype)
+        for row, value in zip(together, values, strict=True):
+            row[: len(value)] = value
+        return together
+
+    def _gathered(self, rows, order, index):
+        """The rows of an order, copied."""
+        order, index, n = order[..., rows], index[..., rows], rows.stop - rows.start
+        if self.sparse:
+            y = torch.index_select(self.table.y, 0, index, out=self.y[:n])
+            return Run(self._sparse_parts(order, n), y, *self._results(n))
+        run, x, y = self._run(n)
+        for source, networks in self.joint.sources:
+            part = order[networks] if self.stack else order
+            start = (networks.start or 0) * n
+            into = x[start : start + part.shape[0] * n] if self.stack else x
+            source.take(part.reshape(-1), out=into)
+        torch.index_select(self.joint.y, 0, index.reshape(-1), out=y)
+        return run
+
+    def _sparse_parts(self, order, n):
+        parts = [order[start : start + self.size] for start in range(0, n, self.size)]
+        return [self.table.rows.take_sparse(part, also_turned=True) for part in parts]
+
+    def _run(self, n):
+        """The memory for n rows, as a run and as tables of x and y."""
+        if n not in self.runs:
+            k, d = len(self.order), self.table.rows.shape[1]
+            x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
+            all_x, all_y = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
+            self.runs[n] = Run(_parts(all_x, self.size), all_y, *self._results(n)), x, y
+        return self.runs[n]
+
+    def _results(self, n):
+        """What the steps of a run have to fill, and the size of a batch."""
+        k, n_batches = len(self.order) * self.n_outputs, -(-n // self.size)
+        # quicker than row by row: see `sklmlp.losses.softmax`
+        logits = self.logits[: k * n].view(*self.stack, self.n_outputs, n).mT
+        return logits, self.squared_coefs[:n_batches], self.size
+
+    def _in_place(self, rows):
+        """Rows as they lie in the table."""
+        n = rows.stop - rows.start
+        if self.sparse:
+            x = self._sparse_parts(np.arange(rows.start, rows.stop), n)
+        else:
+            x = _parts(self.table.rows.take(rows), self.size)
+        return Run(x, self.table.y[rows], *self._results(n))
+
+    def _weights(self):
+        """Of each row its weight over its batch's sum and mean, of each batch 1 / mean and sum."""
+        if self.weight is None:
+            each = [np.ones(n) for n in self.counts]
+        else:
+            each = [w if o is None else w[o] for w, o in zip(self.weight, self.order, strict=True)]
+        weight, counts = each[0], self.n
+        if self.stack:
+            weight, counts = self._side_by_side(each), np.array(self.counts)[:, None]
+        starts = np.arange(0, self.n, self.size)
+        sizes = np.diff(starts, append=self.n)
+        total = np.add.reduceat(weight, starts, axis=-1)
+        by_sum = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
+        by_mean = by_sum * np.minimum(counts - starts, self.size)
+        scale, share = (weight * np.repeat(by, sizes, axis=-1) for by in (by_sum, by_mean))
+        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        sums = torch.as_tensor(total.T, **to).unsqueeze(-1) if self.stack else total
+        return *(torch.as_tensor(values, **to) for values in (scale, share, by_mean.T)), sums
+
+    def _weigh(self, run, rows, scale, share, by_mean, total):
+        """Give the batches of a run the weights of its rows."""
+        first = rows.start // self.size
+        run.share = share[..., rows]
+        run.penalty_share = by_mean[first : first + len(run.batches)]
+        scales = scale[..., rows].unsqueeze(-1).split(self.size, -2)
+        for number, (batch, part) in enumerate(zip(run.batches, scales, strict=True), first):
+            batch.scale = part
+            if self.stack:
+                batch.weight_sum = total[number]
+            else:
+                batch.weight_sum = float(total[number]) or None

@@ -1,0 +1,355 @@
+"""What a fit that has ended did not learn, and why. Looked into only after one that failed."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from sklmlp.caller import warn
+from sklmlp.exceptions import (
+    ConstantFeaturesWarning,
+    DeadUnitsWarning,
+    DivergenceWarning,
+    LearningRateWarning,
+    NothingLearntWarning,
+    StoppedTooEarlyWarning,
+    UnscaledFeaturesWarning,
+    VanishingSignalWarning,
+)
+from sklmlp.failures.constant import ConstantPrediction, some_samples
+from sklmlp.failures.observation import Observation, mean_loss, observe
+from sklmlp.failures.target_scale import hint_of_targets, unscaled_targets
+
+LARGEST, SMALLEST = 30.0, 0.03
+"""Means and scales beyond these are far from the 0 and 1 of standardized features."""
+
+MOST_DEAD = 0.8
+"""A layer that has a larger share of dead units than this is taken for the reason of a failure."""
+
+
+def warn_of_failed_learning(fits, feature_names=None):
+    """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        When they have ended.
+    feature_names : array-like of str, default=None
+    """
+    _warn_of_each_once(reason for fit in fits for reason in _reasons(fit, feature_names))
+
+
+def warn_of_divergence(fits):
+    """Warn where a loss is not finite: all that is asked of a single pass."""
+    _warn_of_each_once(reason for fit in fits for reason in _divergence(fit))
+
+
+def _warn_of_each_once(found):
+    reasons = {}
+    # NumPy's warnings of overflow would speak of our arithmetic, not of the user's
+    with torch.inference_mode(), np.errstate(all="ignore"):
+        for reason in found:
+            reasons.setdefault(type(reason), reason)
+    for reason in reasons.values():
+        warn(reason)
+
+
+def lower_rate(params):
+    """What to try after a divergence."""
+    if params.solver == "lbfgs":
+        return "Scale the features."
+    return (
+        "Scale the features, or lower the rate: try learning_rate_init="
+        f"{params.learning_rate_init / 10:g}."
+    )
+
+
+def _reasons(fit, feature_names):
+    """Instances of the warnings that apply to a fit."""
+    progress = fit.progress
+    unscaled = list(unscaled_targets(fit, replace(fit.table, index=some_samples(fit.table))))
+    yield from unscaled
+    if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
+        return  # nothing was trained, or the estimator raises
+    diverged = list(_divergence(fit))
+    yield from diverged
+    # a plain reason is enough, a callback knows why, and what was said before is not repeated
+    if unscaled or fit.is_stopped or fit.has_finished:
+        return
+    kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
+    constant = ConstantPrediction.of(fit, rows)
+    if constant is None:
+        return
+    too_early = _stopped_too_early(fit, kept, constant.loss)
+    if too_early is not None:
+        yield too_early
+        return
+    if mean_loss(fit, constant.sample) < constant.loss - constant.margin:
+        return
+    seen = observe(fit, constant.sample)
+    case = Case(fit, seen, constant, feature_names)
+    found = [reason for reason in (find(case) for find in REASONS) if reason is not None]
+    if diverged:  # what is said of the learning rate is said
+        yield from (reason for reason in found if not isinstance(reason, LearningRateWarning))
+    else:
+        yield from found or [_no_reason(case)]
+
+
+def _reached(fit):
+    """The loss of the weights that were kept: that of the validation rows where there are any."""
+    if fit.validation is None:
+        return fit.reached
+    n = fit.progress.n_iter
+    scores = np.array(fit.progress.validation_scores[-n:], dtype=float)
+    if np.isnan(scores).all():
+        return np.nan
+    return fit.progress.history[-n:][int(np.nanargmax(scores))]["valid_loss"]
+
+
+def _stopped_too_early(fit, kept, constant):
+    """The warning of a score that stood still while the validation loss fell; None otherwise.
+
+    It is given where stopping by the loss would have gone on, and more than a tenth of the way from
+    a constant prediction to a loss of zero was left.
+    """
+    params, n = fit.params, fit.progress.n_iter
+    stood_still = fit.progress.no_improvement > params.n_iter_no_change
+    if fit.validation is None or fit.validation.is_loss or not stood_still:
+        return None
+    losses = [epoch["valid_loss"] for epoch in fit.progress.history[-n:]]
+    improved = np.flatnonzero(losses <= np.minimum.accumulate([np.inf, *losses])[:-1] - params.tol)
+    would_stop = n - 1 - improved[-1] > params.n_iter_no_change if len(improved) else True
+    if would_stop or kept - losses[-1] < 0.05 * abs(kept) or kept < 0.1 * abs(constant):
+        return None
+    return StoppedTooEarlyWarning(
+        f"Early stopping ended the fit after {n} epochs because the validation score stood still, "
+        f"while the validation loss was still falling: from {kept:.3g} at the weights that are "
+        f'kept to {losses[-1]:.3g}. Use scoring="loss" to stop by the loss.'
+    )
+
+
+@dataclass
+class Case:
+    """A fit that ended no better than a constant prediction.
+
+    Parameters
+    ----------
+    fit : Fit
+    seen : Observation
+    constant : ConstantPrediction
+    feature_names : array-like of str or None
+    """
+
+    fit: object
+    seen: Observation
+    constant: ConstantPrediction
+    feature_names: object
+
+    @property
+    def fact(self):
+        """That it failed, in one sentence."""
+        rows = "training" if self.fit.validation is None else "validation"
+        return (
+            f"The model is no better than a constant prediction: its {rows} loss is "
+            f"{self.seen.loss:.4g}, that of a constant {self.constant.loss:.4g}."
+        )
+
+    @property
+    def curve(self):
+        """The training loss of each epoch of this fit."""
+        n = self.fit.progress.n_iter
+        return np.array([epoch["train_loss"] for epoch in self.fit.progress.history[-n:]])
+
+    @property
+    def growth(self):
+        """The scale of each layer's weights over that of Glorot's initial ones."""
+        network = self.fit.network
+        parts = network.flat.split(
+            [shape.numel() for shape in network.matrix_shapes]
+            + [network.flat.numel() - network.n_coefs]
+        )
+        scales = [float(part.double().square().mean().sqrt()) for part in parts[:-1]]
+        usual = [math.sqrt(2 / sum(shape[:2])) for shape in network.matrix_shapes]
+        return np.array(scales) / usual
+
+    @property
+    def is_unscaled(self):
+        return _worst_scaled(self.seen) is not None
+
+
+# Each looks for one reason, and gives its warning or None.
+
+
+def _diverged(case):
+    curve = case.curve
+    if len(curve) > 1 and math.isfinite(curve[-1]) and curve[-1] > 1.5 * abs(curve[0]):
+        return DivergenceWarning(
+            f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
+            f"{len(curve)} epochs. {lower_rate(case.fit.params)}"
+        )
+
+
+def _constant_features(case):
+    seen = case.seen
+    if (seen.smallest == seen.largest).all():
+        return ConstantFeaturesWarning(
+            f"All {len(seen.smallest)} features are constant, so that all rows get the same "
+            f"prediction. {case.fact}"
+        )
+
+
+def _dead_units(case):
+    for number, share in enumerate(case.seen.dead, 1):
+        if share > MOST_DEAD:
+            what = "All units" if share == 1 else f"{share:.0%} of the units"
+            return DeadUnitsWarning(
+                f"{what} of hidden layer {number} are zero for all rows, so that "
+                f"{'nothing' if share == 1 else 'little'} passes it. {case.fact} Scale the "
+                f"features, lower learning_rate_init={case.fit.params.learning_rate_init:g}, or "
+                "choose an activation that is not flat, such as 'leaky_relu' or 'gelu'."
+            )
+
+
+def _unscaled_features(case):
+    worst, seen = _worst_scaled(case.seen), case.seen
+    if worst is not None:
+        names = case.feature_names
+        name = f"feature {worst}" if names is None else f"{names[worst]!r}"
+        return UnscaledFeaturesWarning(
+            f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
+            f"deviation {seen.scale[worst]:.3g}. Networks learn from features of mean 0 and "
+            f"standard deviation 1: use make_pipeline(StandardScaler(), ...). {case.fact}"
+        )
+
+
+def _divergence(fit):
+    """The warning of a loss or a score that is not finite; weights that are not are an error."""
+    if not fit.network.flat.isfinite().all():
+        return
+    advice = f"{lower_rate(fit.params)}{hint_of_targets(fit)}"
+    scores = fit.progress.validation_scores if fit.validation is not None else None
+    if scores and math.isnan(scores[-1]):
+        yield DivergenceWarning(
+            f"Training diverged: the validation score became NaN in epoch {fit.progress.n_iter}. "
+            f"The weights of the best validation score are kept. {advice}"
+        )
+    elif not math.isfinite(fit.reached):
+        yield DivergenceWarning(
+            f"Training diverged: the training loss is {fit.reached} after {fit.progress.n_iter} "
+            f"epochs. {advice}"
+        )
+
+
+def _vanishing(case):
+    """The rows become the same on their way through the layers, or gradients on their way back."""
+    seen = case.seen
+    spread = [float(s) for s in seen.spread]
+    if len(spread) < 2 or max(seen.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
+        return None
+    return VanishingSignalWarning(
+        f"The signal vanishes between the layers: from hidden layer 1 to {len(spread)} the "
+        f"differences between rows shrink from {spread[0]:.2g} to {spread[-1]:.2g} of their size, "
+        f"and so do the gradients on their way back. {case.fact} Use fewer layers, "
+        "normalization='layer', residual=True, or an activation such as 'relu' or 'gelu'."
+    )
+
+
+def _rate_too_high(case):
+    params, curve = case.fit.params, case.curve
+    if params.solver == "lbfgs" or case.is_unscaled or _diverged(case):
+        return None
+    rose = len(curve) > 1 and np.nanmax(curve[1:]) > 1.5 * abs(curve[0])
+    if rose or (len(case.growth) and case.growth.max() > 8):
+        return LearningRateWarning(
+            f"learning_rate_init={params.learning_rate_init:g} is too high: "
+            + (
+                "the training loss rose on its way. "
+                if rose
+                else f"weights became {case.growth.max():.2g} times as large as usual. "
+            )
+            + f"{case.fact} Try learning_rate_init={params.learning_rate_init / 10:g}."
+        )
+
+
+def _rate_too_low(case):
+    """The loss fell evenly from the first epoch to the last: it had hardly begun."""
+    params, curve, n = case.fit.params, case.curve, case.fit.progress.n_iter
+    if params.solver == "lbfgs" or n < 4 or n >= params.max_iter:
+        return None
+    half = n // 2
+    first, second = curve[0] - curve[half], curve[half] - curve[-1]
+    is_even = first > 0 and second > 0.3 * first and first + second < 0.1 * abs(curve[0])
+    if is_even and not case.is_unscaled:
+        better = max(10 * params.learning_rate_init, min(1e-3, 1e4 * params.learning_rate_init))
+        return LearningRateWarning(
+            f"learning_rate_init={params.learning_rate_init:g} is too low: the training loss fell "
+            f"evenly, but only from {curve[0]:.6g} to {curve[-1]:.6g} in {n} epochs. {case.fact} "
+            f"Try learning_rate_init={better:g}."
+        )
+
+
+def _strong_penalty(case):
+    growth, alpha = case.growth, case.fit.params.alpha
+    if alpha >= 0.01 and len(growth) and growth.min() < 0.1:
+        return NothingLearntWarning(
+            f"alpha={alpha:g} has shrunk the weights to almost nothing. {case.fact} Try "
+            f"alpha={alpha / 100:g}."
+        )
+
+
+REASONS: list[Callable] = [
+    _diverged,
+    _constant_features,
+    _dead_units,
+    _unscaled_features,
+    _strong_penalty,
+    _vanishing,
+    _rate_too_high,
+    _rate_too_low,
+]
+"""What may have kept a fit from learning, `Case` to a TrainingWarning or None."""
+
+
+def _no_reason(case):
+    """What is said where none of them is found."""
+    return _too_few_epochs(case) or NothingLearntWarning(
+        f"{case.fact} No reason was found: the features may not tell of the targets. Otherwise "
+        "try another learning_rate_init, other hidden_layer_sizes or another activation."
+    )
+
+
+def _too_few_epochs(case):
+    """Something ended a fit whose training loss still fell."""
+    fit, curve = case.fit, case.curve
+    if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.constant.margin:
+        return None
+    params = fit.params
+    if fit.progress.n_iter >= params.max_iter:
+        end, advice = f"max_iter={params.max_iter}", "max_iter"
+    elif fit.is_out_of_time:
+        end, advice = f"max_time={params.max_time:g}", "max_time"
+    elif fit.validation is not None:
+        end, advice = "Early stopping", f"n_iter_no_change={params.n_iter_no_change}"
+    elif params.solver != "lbfgs":
+        end, advice = f"tol={params.tol:g}", f"n_iter_no_change={params.n_iter_no_change}"
+    else:
+        return None
+    if params.solver != "lbfgs":
+        advice += f", or learning_rate_init={params.learning_rate_init:g}"
+    return StoppedTooEarlyWarning(
+        f"{end} ended the fit after {fit.progress.n_iter} epochs, before it had learnt anything. "
+        f"{case.fact} Raise {advice}."
+    )
+
+
+def _worst_scaled(seen):
+    """The feature that is farthest from standardized, if it is far; None otherwise."""
+    size = np.maximum(np.abs(seen.mean), seen.scale)
+    if size.max() > LARGEST:
+        return int(size.argmax())
+    varying = seen.largest > seen.smallest
+    if varying.any() and seen.scale[varying].max() < SMALLEST:
+        return int(np.where(varying, seen.scale, np.inf).argmin())
+    return None

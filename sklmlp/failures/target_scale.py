@@ -1,0 +1,138 @@
+"""Whether a regression ended far from its targets because these are not scaled."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklmlp.data import rows_of_a_batch
+from sklmlp.exceptions import UnscaledTargetWarning
+
+LARGEST, SMALLEST = 30.0, 0.03
+"""Means and standard deviations of targets beyond these are far from 0 and 1."""
+
+MOST_LEFT = 0.1
+"""The most that a mere shift and stretch of its logits may improve a fit that has come to its end.
+
+Of healthy fits it is below 0.03, and of those that never reached the scale of y above 0.12.
+"""
+
+
+@dataclass
+class Target:
+    """A column of y that is not scaled, and the warning's words for it.
+
+    Parameters
+    ----------
+    column : int
+    facts : str
+    """
+
+    column: int
+    facts: str
+
+
+def unscaled_targets(fit, sample):
+    """The warning of a regression that has not reached the scale of its targets, or nothing.
+
+    Where targets are far from unit scale it takes the output layer most of the fit, or more, to
+    get there. As long as it has not, shifting and stretching the logits alone would help; at a
+    minimum of the penalised loss it would not, however little there is to learn.
+
+    Parameters
+    ----------
+    fit : Fit
+        When it has ended.
+    sample : Table
+        Some of its rows.
+    """
+    unscaled = _unscaled(fit, sample)
+    if not unscaled or not fit.network.flat.isfinite().all():
+        return
+    left = _left_to_shift_and_stretch(fit, sample)
+    n_targets = sample.y.shape[1]
+    for target in unscaled:
+        share = left[target.column :: n_targets].max()  # of variances too, where they are learnt
+        if share > MOST_LEFT:
+            yield UnscaledTargetWarning(
+                f"The targets are not scaled: {target.facts}, and the predictions have not "
+                "reached them. Use normalize_y=True, which scales targets for training and "
+                "predictions back."
+            )
+            return
+
+
+def hint_of_targets(fit):
+    """What to try after a divergence where targets are not scaled: a sentence, or nothing."""
+    unscaled = _unscaled(fit, fit.table)
+    if not unscaled:
+        return ""
+    return f" The targets are not scaled ({unscaled[0].facts}): use normalize_y=True."
+
+
+def _unscaled(fit, table):
+    """The columns of y that are far from unit scale and that normalize_y=True would scale."""
+    if getattr(fit.params, "normalize_y", True):  # classifiers have no such parameter
+        return []
+    y, weight = _targets(table), _shares(table)
+    mean = weight @ y
+    spread = np.sqrt(weight @ np.square(y - mean))
+    # where predictions are exponentials it is the logarithm of the mean that has to be reached
+    size = mean if fit.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
+    small = size if fit.loss.out_activation == "exp" else spread
+    far = ((size > LARGEST) | (small < SMALLEST)) & (y != y[:1]).any(axis=0)
+    return [
+        Target(
+            column,
+            f"{'y' if y.shape[1] == 1 else f'column {column} of y'} has mean {mean[column]:.3g} "
+            f"and standard deviation {spread[column]:.3g}",
+        )
+        for column in np.flatnonzero(far)
+    ]
+
+
+def _targets(table):
+    y = table.y
+    if table.index is not None:
+        y = y[torch.from_numpy(table.index).to(y.device)]
+    return y.cpu().double().numpy()
+
+
+def _shares(table):
+    """The weights of a table's rows, with a sum of one."""
+    weight = table.weights()
+    weight = np.ones(len(table)) if weight is None else np.asarray(weight, dtype=np.float64)
+    return weight / weight.sum() if weight.sum() > 0 else np.full(len(table), 1 / len(table))
+
+
+def _left_to_shift_and_stretch(fit, sample):
+    """For each logit z the share of its gradient that a + b z explains, in (n_outputs,)."""
+    logits, gradients = [], []
+    for x, y, _ in sample.slices():
+        z = fit.network.logits(x)
+        logits.append(z.cpu().double().numpy())
+        gradients.append(fit.loss.gradient(z, y).cpu().double().numpy())
+    z, gradient, weight = np.concatenate(logits), np.concatenate(gradients), _shares(sample)
+    shift = weight @ gradient
+    centred = z - weight @ z
+    stretch = weight @ (gradient * centred)
+    # what the penalty holds back is not left over
+    stretch = np.where(stretch < 0, np.minimum(stretch + _penalty(fit), 0), stretch)
+    spread = weight @ np.square(centred)
+    explained = np.square(shift) + _divided(np.square(stretch), spread)
+    return _divided(explained, weight @ np.square(gradient))
+
+
+def _penalty(fit):
+    """What the slope of the penalty is along a stretch of each logit."""
+    if fit.network.spec.module is not None:
+        return 0.0
+    n, weight = len(fit.table), fit.table.weights()
+    rows = n if fit.optimizer is None else rows_of_a_batch(fit.params.batch_size, n)
+    weight_sum = rows * (1.0 if weight is None else weight.mean())  # of a step, on average
+    squares = fit.network.coefs[-1].detach().square().sum(0).cpu().double().numpy()
+    return fit.params.alpha / weight_sum * squares
+
+
+def _divided(values, by):
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)

@@ -1,0 +1,375 @@
+"""Pipelines to ONNX: skl2onnx converts scikit-learn's steps, and calls our converters for ours."""
+
+import re
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.frozen import FrozenEstimator
+from sklearn.pipeline import Pipeline
+
+from sklmlp.io.onnx.columns import columns_of
+from sklmlp.io.onnx.graph import OPSET, Graph, NotInOnnx
+from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
+
+
+def register_onnx_converter(cls):
+    """Tell skl2onnx how to convert a class of estimators; `to_onnx` does so by itself.
+
+    Parameters
+    ----------
+    cls : type
+        `MLPClassifier`, `MLPRegressor`, or one that extends them.
+    """
+    from skl2onnx import update_registered_converter
+
+    options = None
+    if is_classifier(cls()):
+        options = {
+            "zipmap": [True, False, "columns"],
+            "nocl": [True, False],
+            "output_class_labels": [False, True],
+        }
+    update_registered_converter(cls, f"Sklmlp{cls.__name__}", _shapes, _convert, options=options)
+
+
+def _floating(variable):
+    """What a table is computed in, in the words of NumPy."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    is_double = isinstance(variable.type, DoubleTensorType)
+    return np.dtype(np.float64 if is_double else np.float32)
+
+
+def _options(operator):
+    return operator.scope_inst.get_options(operator.raw_operator, fail=False) or {}
+
+
+def _shapes(operator):
+    from skl2onnx.common import data_types
+
+    estimator = operator.raw_operator
+    floating = {"float32": data_types.FloatTensorType, "float64": data_types.DoubleTensorType}
+    answer, n = (
+        floating[_floating(operator.inputs[0]).name],
+        operator.inputs[0].get_first_dimension(),
+    )
+    if not is_classifier(estimator):
+        operator.outputs[0].type = answer([n, n_values(estimator)])
+        return
+    labels = labels_as_array(estimator)
+    several = estimator._targets[0] == "multilabel-indicator"
+    kinds = {
+        **floating,
+        "int64": data_types.Int64TensorType,
+        "bool": data_types.BooleanTensorType,
+    }
+    kind = kinds.get("int64" if several else labels.dtype.name, data_types.StringTensorType)
+    operator.outputs[0].type = kind([n, len(labels)] if several else [n])
+    if _options(operator).get("zipmap") not in (False, None):  # ZipMap takes float32 alone
+        answer = data_types.FloatTensorType
+    operator.outputs[1].type = answer([n, len(labels)])
+
+
+def _convert(scope, operator, container):
+    graph = Graph(_floating(operator.inputs[0]), scope.get_unique_variable_name)
+    estimator, x = operator.raw_operator, operator.inputs[0].full_name
+    x = graph.cast(x, graph.dtype)
+    names = [output.full_name for output in operator.outputs]
+    if is_classifier(estimator):
+        label, probabilities = names
+        wanted = _floating(operator.outputs[1])
+        table = probabilities if wanted == graph.dtype else scope.get_unique_variable_name("table")
+        predict_classes(graph, x, estimator, label, table)
+        if table != probabilities:
+            graph.cast(table, wanted, output=probabilities)
+    else:
+        predict_values(graph, x, estimator, *names)
+    _add(graph, scope, container)
+
+
+def _add(graph, scope, container):
+    """Move a graph into skl2onnx's."""
+    from onnx import numpy_helper
+
+    for name, array in graph.constants:
+        container.initializers.append(numpy_helper.from_array(array, name))
+    for kind, inputs, output, attributes in graph.nodes:
+        container.add_node(
+            kind, inputs, output, name=scope.get_unique_operator_name(kind), **attributes
+        )
+
+
+FLOAT32_ALONE = ("AdaBoostClassifier", "Binarizer", "PolynomialFeatures", "PowerTransformer")
+"""What skl2onnx makes of these for float64 computes something else, or cannot be loaded."""
+
+
+def convert_pipeline(estimator, X, dtype, zipmap):
+    """What skl2onnx makes of an estimator of scikit-learn's with ours inside.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Fitted.
+    X : {array-like, dataframe} or None
+    dtype : numpy.dtype
+        Of columns of real numbers and of answers.
+    zipmap : bool
+
+    Returns
+    -------
+    model : onnx.ModelProto
+
+    Raises
+    ------
+    ValueError
+        If there is something that ONNX or skl2onnx cannot express.
+    """
+    import skl2onnx
+    from sklearn.impute import SimpleImputer
+
+    for part in _parts(estimator):
+        if hasattr(part, "build_analyzer"):
+            raise ValueError(
+                f"ONNX splits texts into words by other rules than {type(part).__name__}: apply it "
+                "before, and convert what follows."
+            )
+        if dtype == np.float64 and type(part).__name__ in FLOAT32_ALONE:
+            raise ValueError(
+                f"skl2onnx converts {type(part).__name__} for float32 rows alone: take "
+                "dtype='float32'."
+            )
+    columns, is_table = columns_of(estimator, X, dtype)
+    for found in classes_of_ours(estimator):
+        register_onnx_converter(found)
+    inner = _inner_inputs(estimator, columns)
+    try:
+        model = skl2onnx.convert_sklearn(
+            estimator,
+            name="sklmlp",
+            initial_types=[(name, _type(kind)([None, width])) for name, kind, width in inner],
+            options={id(estimator): {"zipmap": zipmap}} if is_classifier(estimator) else None,
+            target_opset=OPSET,
+            custom_conversion_functions={SimpleImputer: _impute},
+            custom_shape_calculators={SimpleImputer: _shape_of_imputed},
+        )
+    except NotInOnnx:
+        raise
+    except Exception as error:  # of any kind: skl2onnx has no class of its own for them
+        raise ValueError(
+            f"skl2onnx cannot convert this {type(estimator).__name__}: {_reason(error)}"
+        ) from error
+    _feed(model, columns, is_table, inner)
+    _cast_answers(model, dtype)
+    _try_to_load(model, estimator)
+    return model
+
+
+def unwrapped(estimator):
+    """What predicts in an estimator: the best of a search, a frozen one; pipelines likewise."""
+    if hasattr(estimator, "best_estimator_"):
+        return unwrapped(estimator.best_estimator_)
+    if isinstance(estimator, FrozenEstimator):
+        return unwrapped(estimator.estimator)
+    if isinstance(estimator, Pipeline):  # skl2onnx stumbles over a step "passthrough"
+        steps = [step for step in estimator.steps if step[1] not in (None, "passthrough")]
+        return Pipeline([(name, unwrapped(step)) for name, step in steps])
+    return estimator
+
+
+def _reason(error):
+    """An error of skl2onnx's in one line."""
+    text = str(error).strip().partition("\n")[0] or type(error).__name__
+    missing = re.search(r"find a (?:shape calculator|converter) for .*\.(\w+)'>", text)
+    return f"it has no converter for {missing[1]}." if missing else text
+
+
+def _try_to_load(model, estimator):
+    """Load the model where onnxruntime is installed: skl2onnx does not notice all that is wrong."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4  # what is wrong is told once, by the error
+    try:
+        onnxruntime.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:
+        raise ValueError(
+            f"onnxruntime cannot load what skl2onnx makes of this {type(estimator).__name__}: "
+            f"{_reason(error)}"
+        ) from error
+
+
+def _inner_inputs(estimator, columns):
+    """The inputs that skl2onnx is told of: (name, dtype, width)."""
+    kinds = {column.inner for column in columns}
+    if _takes_columns_by_name(estimator):
+        return [(column.name, column.inner, 1) for column in columns]
+    if len(kinds) == 1:
+        return [("given_rows", kinds.pop(), len(columns))]
+    return [(f"given_column_{i}", column.inner, 1) for i, column in enumerate(columns)]
+
+
+def _takes_columns_by_name(estimator):
+    """Whether there is a ColumnTransformer, which finds its columns by their names."""
+    return any(hasattr(part, "transformers_") for part in _parts(estimator))
+
+
+def _type(dtype):
+    from skl2onnx.common import data_types
+
+    names = {"float32": "Float", "float64": "Double", "bool": "Boolean"}
+    name = "String" if dtype.kind == "U" else names.get(dtype.name, dtype.name.capitalize())
+    return getattr(data_types, f"{name.replace('Ui', 'UI')}TensorType")
+
+
+def _element(dtype):
+    from onnx import helper
+
+    return helper.np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
+
+
+def _feed(model, columns, is_table, inner):
+    """Put in front of a model what makes its inputs out of the columns as they are given."""
+    from onnx import helper, numpy_helper
+
+    body = model.graph
+    if is_table:
+        inputs = [("X", columns[0].given, len(columns))]
+    else:
+        inputs = [(column.name, column.given, 1) for column in columns]
+    outer, within = {name for name, *_ in inputs}, {name for name, *_ in inner}
+    made = {each.name for each in body.initializer}
+    made |= {name for node in body.node for name in node.output}
+    if clash := sorted(made & within):
+        raise ValueError(f"skl2onnx has a value of its own called {clash[0]!r}: rename the column.")
+    taken = made | outer | within
+
+    def unique(seed):
+        name = next(name for i in range(len(taken) + 1) if (name := f"{seed}_{i}") not in taken)
+        taken.add(name)
+        return name
+
+    renamed = {name: unique("inner") for name in within | (made & outer)}
+    for node in body.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    for each in [*body.initializer, *body.output]:
+        each.name = renamed.get(each.name, each.name)
+
+    graph = Graph(np.float32, unique)
+    if not is_table:
+        sources = [column.name for column in columns]
+    elif len(inner) == 1:
+        sources, columns = ["X"], columns[:1]
+    else:
+        sources = [graph("Gather", "X", np.array([i]), axis=1) for i in range(len(columns))]
+    cast = [
+        source if column.given == column.inner else graph.cast(source, column.inner)
+        for source, column in zip(sources, columns, strict=True)
+    ]
+    if len(inner) < len(cast):
+        cast = [graph("Concat", *cast, axis=1)]
+    for source, (name, _, _) in zip(cast, inner, strict=True):
+        graph("Identity", source, output=renamed[name])
+    nodes = [
+        helper.make_node(operator, given, [output], name=unique(operator), **more)
+        for operator, given, output, more in graph.nodes
+    ]
+    rest = list(body.node)
+    del body.node[:], body.input[:]
+    body.node.extend([*nodes, *rest])
+    body.initializer.extend(numpy_helper.from_array(array, name) for name, array in graph.constants)
+    body.input.extend(
+        helper.make_tensor_value_info(name, _element(kind), [None, width])
+        for name, kind, width in inputs
+    )
+
+
+def _cast_answers(model, dtype):
+    """Answers of real numbers are of the dtype that was asked for, whatever a step gave."""
+    from onnx import TensorProto, helper
+
+    wanted = _element(dtype)
+    for answer in model.graph.output:
+        kind = answer.type.tensor_type
+        if kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and kind.elem_type != wanted:
+            before = f"{answer.name}_before_the_cast"
+            for node in model.graph.node:
+                for names in (node.input, node.output):
+                    for i, name in enumerate(names):
+                        names[i] = before if name == answer.name else name
+            model.graph.node.append(helper.make_node("Cast", [before], [answer.name], to=wanted))
+            kind.elem_type = wanted
+
+
+def _shape_of_imputed(operator):
+    step, given = operator.raw_operator, operator.inputs[0].type
+    kept = _kept(step)
+    width = len(kept) + (len(step.indicator_.features_) if step.add_indicator else 0)
+    operator.outputs[0].type = type(given)([operator.inputs[0].get_first_dimension(), width])
+
+
+def _kept(step):
+    """The columns that an imputer keeps: not those without a value to put in."""
+    statistics = np.asarray(step.statistics_)
+    if statistics.dtype.kind in "OU":
+        return list(range(len(statistics)))
+    return np.flatnonzero(~np.isnan(statistics.astype(float))).tolist()
+
+
+def _impute(scope, operator, container):
+    """A SimpleImputer; skl2onnx's own takes float32 alone."""
+    from skl2onnx.common.data_types import StringTensorType
+
+    step, (given,) = operator.raw_operator, operator.inputs
+    graph = Graph(_floating(given), scope.get_unique_variable_name)
+    x, missing, kept = given.full_name, step.missing_values, _kept(step)
+    is_nan = missing is None or missing != missing
+    output = operator.outputs[0].full_name
+    if isinstance(given.type, StringTensorType):
+        if step.add_indicator or not (is_nan or isinstance(missing, str)):
+            raise NotInOnnx("ONNX has no missing text, of which a SimpleImputer could tell.")
+        # ONNX has no missing text, so that there is nothing to put in
+        graph("Identity", x, output=output)
+    else:
+        is_missing = graph("IsNaN", x) if is_nan else graph("Equal", x, float(missing))
+        values = graph("Where", is_missing, np.nan_to_num(step.statistics_.astype(float)), x)
+        parts = [graph("Gather", values, np.array(kept), axis=1)]
+        if step.add_indicator:
+            told = graph("Gather", is_missing, np.array(step.indicator_.features_), axis=1)
+            parts.append(graph.cast(told, graph.dtype))
+        graph("Concat", *parts, output=output, axis=1)
+    _add(graph, scope, container)
+
+
+def is_ours(cls):
+    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
+    return any(base.__module__ == "sklmlp.prediction" for base in cls.__mro__)
+
+
+def classes_of_ours(estimator):
+    """The classes of our estimators inside another one, however deep."""
+    return {type(part) for part in _parts(estimator) if is_ours(type(part))}
+
+
+def _parts(value, seen=None):
+    """An estimator and those inside it, however deep; of ours, which are whole, no parts."""
+    seen = set() if seen is None else seen
+    if id(value) in seen:
+        return
+    seen.add(id(value))
+    if hasattr(value, "get_params"):
+        yield value
+    if is_ours(type(value)):
+        return
+    if isinstance(value, dict):
+        parts = list(value.values())
+    elif isinstance(value, list | tuple):
+        parts = value
+    else:
+        parts = list(vars(value).values()) if hasattr(value, "get_params") else []
+    for part in parts:
+        yield from _parts(part, seen)

@@ -1,0 +1,161 @@
+"""From rows to answers in ONNX's operators: what `predict` and `predict_proba` do."""
+
+import numpy as np
+
+from sklmlp.io.onnx.graph import NotInOnnx
+from sklmlp.io.onnx.layers import logits, softplus
+
+
+def _identity(g, z, spec):
+    return z
+
+
+def _exp(g, z, spec):
+    return g("Exp", z)
+
+
+def _softmax(g, z, spec):
+    return g("Softmax", z, axis=-1)
+
+
+def _sigmoid(g, z, spec):
+    return g("Sigmoid", z)
+
+
+def _quantiles(g, z, spec):
+    """A column for each quantile, in the user's order: see `sklmlp.losses`."""
+    levels = spec.loss_params["quantile"]
+    if not isinstance(levels, list):
+        return z
+    first, others = (_columns(g, z, each) for each in (range(1), range(1, len(levels))))
+    steps = g("Concat", first, softplus(g, others), axis=1)
+    sums = np.triu(np.ones((len(levels), len(levels))))
+    return g("MatMul", steps, sums[:, np.argsort(np.argsort(levels))])
+
+
+def _means(g, z, spec):
+    return _columns(g, z, range(spec.n_outputs // 2))
+
+
+def _columns(g, z, which):
+    return g("Gather", z, np.array(which, np.int64), axis=1)
+
+
+LINKS = {
+    "squared_error": _identity,
+    "absolute_error": _identity,
+    "huber": _identity,
+    "poisson": _exp,
+    "gamma": _exp,
+    "quantile": _quantiles,
+    "gaussian": _means,
+}
+"""Losses of a regressor, and what makes predictions of logits."""
+
+PROBABILITIES = {
+    "log_loss": _softmax,
+    "binary_log_loss": _sigmoid,
+    "focal": _softmax,
+    "binary_focal": _sigmoid,
+    "hinge": _identity,
+    "binary_hinge": _identity,
+}
+"""Losses of a classifier, and what makes probabilities of logits; of hinge, decision values."""
+
+
+def n_values(estimator):
+    """The number of columns of a regressor's `predict`."""
+    spec = estimator._networks[0]._spec
+    return spec.n_outputs // 2 if LINKS.get(spec.loss) is _means else spec.n_outputs
+
+
+def predict_values(graph, x, estimator, output):
+    """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
+    link = _of_loss(LINKS, estimator)
+    answers = [
+        _in_units_of_y(graph, link(graph, _logits(graph, x, each), each._spec), each._spec.scaling)
+        for each in estimator._networks
+    ]
+    graph("Identity", _mean(graph, answers), output=output)
+
+
+def predict_classes(graph, x, estimator, label, probabilities):
+    """Add `predict` and `predict_proba` of a classifier, under the names of their results."""
+    kind, classes = estimator._targets[0], labels_as_array(estimator)
+    link, scores = (
+        _of_loss(PROBABILITIES, estimator),
+        [_logits(graph, x, each) for each in estimator._networks],
+    )
+    p = _mean(graph, [_probabilities(graph, z, kind, link) for z in scores])
+    # of one network the logits decide, of several the mean of probabilities, as in `predict`
+    decisive = scores[0] if len(scores) == 1 else p
+    threshold = 0.0 if len(scores) == 1 or link is _identity else 0.5
+    if kind == "multiclass":
+        index = graph("ArgMax", decisive, axis=1, keepdims=0)
+    elif kind == "multilabel-indicator":
+        index = graph.cast(graph("Greater", decisive, threshold), np.int64)
+    else:
+        yes = graph("Gather", decisive, np.array(-1), axis=1)  # (n,), of the last column
+        index = graph.cast(graph("Greater", yes, threshold), np.int64)
+    if kind == "binary" and len(classes) == 1:  # there is nothing to decide
+        p = graph("Gather", p, np.array([-1]), axis=1)
+        index = graph("Mul", index, np.array(0, np.int64))
+    graph("Identity", p, output=probabilities)
+    if kind == "multilabel-indicator":
+        graph("Identity", index, output=label)
+    else:
+        graph("Gather", graph.constant(classes, as_it_is=True), index, output=label)
+
+
+def labels_as_array(estimator):
+    """The labels of a classifier in a dtype that ONNX has: int64, bool, a float or text."""
+    classes = np.asarray(estimator.classes_)
+    if classes.dtype == object and all(isinstance(label, str) for label in classes):
+        classes = classes.astype(str)
+    if classes.dtype.kind in "iu":
+        return classes.astype(np.int64)
+    if classes.dtype.kind in "bU" or classes.dtype in (np.float32, np.float64):
+        return classes
+    raise NotInOnnx(f"to_onnx has no type for the labels {classes} of {classes.dtype}.")
+
+
+def _probabilities(graph, z, kind, link):
+    if kind != "binary":
+        return link(graph, z, None)
+    return link(graph, graph("Concat", graph("Neg", z), z, axis=1), None)
+
+
+def _in_units_of_y(graph, values, scaling):
+    """Predictions of scaled targets, (n, n_outputs), scaled back."""
+    if scaling is None:
+        return values
+    values = graph("Mul", values, np.array(scaling.scale))
+    return graph("Add", values, np.array(scaling.center))
+
+
+def _logits(graph, x, network):
+    """Logits in the graph's dtype, computed in that of the network's weights."""
+    dtype = network._weights_dtype
+    outer, graph.dtype = graph.dtype, dtype
+    z = logits(graph, graph.cast(x, dtype), network)
+    graph.dtype = outer
+    return graph.cast(z, outer)
+
+
+def _mean(graph, answers):
+    if len(answers) == 1:
+        return answers[0]
+    total = answers[0]
+    for answer in answers[1:]:
+        total = graph("Add", total, answer)
+    return graph("Div", total, float(len(answers)))
+
+
+def _of_loss(table, estimator):
+    loss = estimator._networks[0]._spec.loss
+    if loss not in table:
+        raise NotInOnnx(
+            f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "
+            f"{', '.join(sorted(table))}."
+        )
+    return table[loss]

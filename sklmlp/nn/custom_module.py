@@ -1,0 +1,168 @@
+"""A user's own module in place of the stack of layers."""
+
+import inspect
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklmlp.nn.rng import seeded
+
+SEED = "seed"
+
+
+def initial_state(spec, seed, dtype):
+    """The numbers that a user's module starts from, as `Weights.extras` has them.
+
+    Parameters
+    ----------
+    spec : Spec
+    seed : int
+        Of torch's generator while the module is constructed.
+    dtype : torch.dtype
+
+    Returns
+    -------
+    extras : list of dict of str to ndarray
+        Parameters and buffers by name; and the seed, which makes the same module again where it
+        keeps random numbers that are neither.
+    """
+    module = _constructed(spec, seed, dtype)
+    learned = [p for p in module.parameters() if p.requires_grad]
+    if not learned:
+        raise ValueError(f"module={_name(spec)} has no parameter to train.")
+    if any(not p.is_floating_point() for p in learned):
+        raise ValueError(f"module={_name(spec)} has parameters that are not real numbers.")
+    return [
+        {name: value.detach().numpy().copy() for name, value in named_tensors(module).items()},
+        {SEED: np.array(seed)},
+    ]
+
+
+def loaded(spec, extras, dtype, device):
+    """The user's module over the numbers that were learned, which it shares; in eval mode.
+
+    Raises
+    ------
+    ValueError
+        If it has other parameters or buffers than those that were learned.
+    """
+    state, seed = extras[0], int(extras[1][SEED])
+    module = _constructed(spec, seed, dtype).to(device)
+    tensors = named_tensors(module)
+    _check_shapes(spec, state, tensors)
+    for name, tensor in tensors.items():  # one by one, so that parameters that are tied stay so
+        value = torch.from_numpy(np.require(state[name], requirements="W"))
+        tensor.data = value.to(tensor.device, tensor.dtype)
+    return module
+
+
+def _check_shapes(spec, state, tensors):
+    got = {(name, tuple(np.shape(value))) for name, value in state.items()}
+    asked = {(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
+    if got != asked:
+        raise ValueError(
+            f"Training cannot go on: module={_name(spec)} with module_params={spec.module_params} "
+            f"asks for {dict(sorted(asked - got))}, and what was learned is "
+            f"{dict(sorted(got - asked))}. Use warm_start=False to fit anew."
+        )
+
+
+def named_tensors(module):
+    """Parameters and buffers of a module by name, each once."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _constructed(spec, seed, dtype):
+    """A new module of the user's class, tried on two rows."""
+    arguments = {"n_features_in": spec.n_features, "n_outputs": spec.n_outputs}
+    taken = _taken(spec.module, arguments) | spec.module_params
+    with seeded(seed), torch.inference_mode(False):
+        try:
+            module = spec.module(**taken)
+        except (TypeError, ValueError, RuntimeError, AssertionError) as error:
+            told = ", ".join(f"{name}={value!r}" for name, value in taken.items())
+            raise ValueError(
+                f"module={_name(spec)} cannot be constructed "
+                f"{f'with {told}' if told else 'without arguments'}: {error}. "
+                "Its constructor gets n_features_in and n_outputs where it has parameters of these "
+                "names; give all others by module_params."
+            ) from error
+        module = module.to(dtype).eval()
+        _try(spec, module, dtype)  # lazy parameters get their shapes
+        return module
+
+
+def _taken(module, arguments):
+    """Those of the arguments that a class's constructor has parameters for."""
+    try:
+        parameters = inspect.signature(module).parameters
+    except ValueError:  # a constructor without a signature
+        return arguments
+    if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        return arguments
+    return {name: value for name, value in arguments.items() if name in parameters}
+
+
+def _try(spec, module, dtype):
+    rows = torch.zeros(2, spec.n_features, dtype=dtype)
+    try:
+        with torch.no_grad():
+            logits = module(rows)
+    except Exception as error:
+        raise ValueError(
+            f"module={_name(spec)} fails on input of shape {tuple(rows.shape)} and dtype "
+            f"{dtype}: {error}{_of_dtypes(error, dtype)}"
+        ) from error
+    expected = (2, spec.n_outputs)
+    got = tuple(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
+    if got != expected:
+        raise ValueError(
+            f"module={_name(spec)} returned {'shape ' * isinstance(got, tuple)}{got} for input of "
+            f"shape {tuple(rows.shape)}; expected logits of shape {expected}, "
+            "(n_samples, n_outputs)."
+        )
+    if logits.dtype != dtype:
+        raise ValueError(
+            f"module={_name(spec)} returned {logits.dtype} for input of {dtype}."
+            f"{_of_dtypes('dtype', dtype)}"
+        )
+
+
+def _of_dtypes(error, dtype):
+    """What to do about tensors of another dtype, where an error speaks of dtypes."""
+    if not any(word in str(error) for word in ("dtype", "float", "double", "Float", "Double")):
+        return ""
+    here, other = ("float64", "float32") if dtype == torch.float64 else ("float32", "float64")
+    return (
+        f"{'.' * isinstance(error, Exception)} The fit computes in {here}, and the module has been "
+        f"converted to it: create tensors in forward with dtype=x.dtype, or use dtype={other!r}."
+    )
+
+
+def _name(spec):
+    return spec.module.__qualname__
+
+
+def check_module_class(module):
+    """Raise unless `module` is a subclass of torch.nn.Module or None.
+
+    Raises
+    ------
+    TypeError
+        That says what to give instead.
+    """
+    if module is None or (isinstance(module, type) and issubclass(module, nn.Module)):
+        return
+    if isinstance(module, nn.Module):
+        name, use = type(module).__name__, "Write a class that makes its layers in the constructor."
+        if type(module).__module__.split(".")[0] != "torch":
+            use = f"Use module={name}, with its arguments in module_params."
+        raise TypeError(
+            f"module takes a class, got an instance of {name}: every fit, clone and fold of a "
+            f"search starts from new weights, which an instance cannot give. {use}"
+        )
+    raise TypeError(
+        f"module takes a subclass of torch.nn.Module or None, got {module!r}. Write a class whose "
+        "constructor takes n_features_in and n_outputs, or neither."
+    )

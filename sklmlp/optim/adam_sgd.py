@@ -1,0 +1,298 @@
+"""SGD and Adam with scikit-learn's arithmetic in torch's fused kernels, over one flat tensor."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from sklmlp.optim.schedules import Schedule
+from sklmlp.optim.torch_optimizers import TorchSolver, solver_name
+
+
+class Optimizer:
+    """What Adam and SGD over one flat tensor share.
+
+    No `torch.optim.Optimizer`: the first of those in a process costs a second of imports. Callbacks
+    get one that shares all of this (`sklmlp.callbacks.skorch`).
+
+    Parameters
+    ----------
+    flat : torch.nn.Parameter
+    group : dict
+        Rate, momentum and so on, under torch's names.
+    names : list of str
+        torch's names of the moments.
+
+    Attributes
+    ----------
+    solver : str
+    stays_put : bool
+        Whether it holds on to the memory that the weights are in.
+    schedule : Schedule or None
+        Rates that change step by step.
+    """
+
+    solver, stays_put, schedule = None, False, None
+
+    def __init__(self, flat, group, names):
+        self.flat, self.group, self.t = flat, group, 0
+        self.moments = {name: torch.zeros_like(flat.detach()) for name in names}
+
+    @property
+    def lr(self):
+        """The learning rate, before any bias correction."""
+        return self.group["lr"]
+
+    @lr.setter
+    def lr(self, value):
+        self.group["lr"] = value
+
+    def set_rate(self, lr):
+        """Take the next steps at another rate, and leave the moments as they are."""
+        self.group["lr"] = lr
+
+    @property
+    def options(self):
+        """Rate, momentum and so on, as plain Python."""
+        names = ("lr", "betas", "eps", "momentum", "nesterov")
+        return {name: self.group[name] for name in names if name in self.group}
+
+    def restore(self, options, moments):
+        """Take over options and moments that were those of an optimizer of the same class."""
+        self.group.update(options)
+        for name, moment in moments.items():
+            self.moments[name].copy_(torch.from_numpy(moment))
+
+    def leave_stack(self):
+        """Own moments, where those of a stack were shared."""
+        self.moments = {name: moment.clone() for name, moment in self.moments.items()}
+
+
+class Adam(Optimizer):
+    """Adam as scikit-learn computes it.
+
+    scikit-learn adds epsilon to sqrt(v) before the bias is corrected, torch after it: torch's
+    epsilon at step t is therefore eps / sqrt(1 - beta_2^t) (Kingma & Ba 2015, end of section 2).
+    """
+
+    solver = "adam"
+
+    def __init__(self, flat, lr, beta_1, beta_2, epsilon):
+        group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
+        super().__init__(flat, group, ["exp_avg", "exp_avg_sq"])
+
+    @staticmethod
+    def update_tensors(flats, gradients, moments, steps, t, group):
+        """Update tensors of one set of options at step t; `steps` is memory for that number."""
+        beta_1, beta_2 = group["betas"]
+        steps[0].fill_(t)
+        torch._fused_adam_(
+            flats,
+            gradients,
+            moments[:1],
+            moments[1:],
+            [],
+            steps,
+            lr=group["lr"],
+            beta1=beta_1,
+            beta2=beta_2,
+            weight_decay=0.0,
+            eps=group["eps"] / math.sqrt(1 - beta_2**t),
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+class SGD(Optimizer):
+    """SGD with momentum as scikit-learn computes it.
+
+    scikit-learn's velocity is -lr times torch's momentum buffer, so that the buffer is rescaled
+    when the rate changes; without momentum there is nothing for Nesterov to look ahead to.
+    """
+
+    solver = "sgd"
+
+    def __init__(self, flat, lr, momentum, nesterov):
+        group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}
+        super().__init__(flat, group, ["momentum_buffer"] if momentum else [])
+
+    @Optimizer.lr.setter
+    def lr(self, value):
+        """Change the learning rate and keep the velocity."""
+        for velocity in self.moments.values():
+            velocity.mul_(self.lr / value)
+        self.group["lr"] = value
+
+    @staticmethod
+    def update_tensors(flats, gradients, moments, steps, t, group):
+        """Update tensors of one set of options."""
+        torch._fused_sgd_(
+            flats,
+            gradients,
+            moments,
+            weight_decay=0.0,
+            momentum=group["momentum"],
+            lr=group["lr"],
+            dampening=0.0,
+            nesterov=group["nesterov"],
+            maximize=False,
+            is_first_step=False,
+        )
+
+
+class UpdateTogether:
+    """One fused update for all networks of a stack that agree on their optimizers' options.
+
+    Parameters
+    ----------
+    optimizers : list of Adam or of SGD
+        One a network.
+    flat, gradient : tensor of shape (K, P), or (P,) for one network
+        Those of several are `side_by_side`.
+    """
+
+    def __init__(self, optimizers, flat, gradient):
+        self.optimizers, self.flat, self.gradient = optimizers, flat, gradient
+        self.moments = list(optimizers[0].moments.values())
+        if flat.ndim == 2:
+            self.moments = [self._together(name) for name in optimizers[0].moments]
+        self.steps = [flat.new_zeros((), dtype=torch.float32)]
+        self.groups, self.keys = [], None
+        self.begin_epoch()
+
+    def _together(self, name):
+        """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
+        together = side_by_side([optimizer.moments[name] for optimizer in self.optimizers])
+        for optimizer, moment in zip(self.optimizers, together, strict=True):
+            optimizer.moments[name] = moment[: len(optimizer.moments[name])]
+        return together
+
+    def begin_epoch(self):
+        """Runs of neighbours that agree; each is one tensor to the fused kernel.
+
+        Rates may have changed since the last epoch; within one only by a schedule.
+        """
+        first = self.optimizers[0].t
+        keys = [(o.t - first, o.schedule, *o.group.values()) for o in self.optimizers]
+        if keys == self.keys:
+            return
+        self.groups, self.keys, start = [], keys, 0
+        for k in range(1, len(keys) + 1):
+            if k == len(keys) or keys[k] != keys[start]:
+                run = slice(start, k) if self.flat.ndim == 2 else slice(None)
+                tensors = [self.flat[run]], [self.gradient[run]], [m[run] for m in self.moments]
+                self.groups.append((self.optimizers[start], tensors))
+                start = k
+
+    def step(self):
+        """One step of every network."""
+        for one, tensors in self.groups:
+            one.update_tensors(*tensors, self.steps, one.t + 1, one.group)
+        for optimizer in self.optimizers:
+            optimizer.t += 1
+
+
+def side_by_side(flats):
+    """Flat tensors of equal size as rows of one, which begin at full lines of the cache.
+
+    BLAS may round differently where its operands lie differently to them; so networks that are the
+    same stay the same.
+
+    Parameters
+    ----------
+    flats : list of tensor of shape (P,)
+
+    Returns
+    -------
+    together : tensor of shape (K, P'), P' >= P
+        Zero from P on.
+    """
+    size, line = flats[0].numel(), 64 // flats[0].element_size()
+    together = flats[0].new_zeros((len(flats), -(-size // line) * line))
+    torch.stack(flats, out=together[:, :size])
+    return together
+
+
+def make_optimizer(network, params):
+    """The optimizer that an estimator's parameters ask for.
+
+    Parameters
+    ----------
+    network : Network
+    params : namespace
+        The estimator's parameters.
+    """
+    name, lr = solver_name(params.solver), params.learning_rate_init
+    if name == "adam":
+        optimizer = Adam(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
+    elif name == "sgd":
+        optimizer = SGD(network.flat, lr, params.momentum, params.nesterovs_momentum)
+    else:
+        optimizer = TorchSolver(name, network, lr, params.solver_params or {})
+    optimizer.schedule = Schedule.of(params)
+    return optimizer
+
+
+@dataclass
+class OptimizerState:
+    """What an optimizer has to remember between calls of `partial_fit`.
+
+    Attributes
+    ----------
+    solver : str
+    t : int
+        Steps taken.
+    options : dict
+        Rate, momentum and so on; scikit-learn keeps those that training began with.
+    moments : dict of str to ndarray
+    """
+
+    solver: str
+    t: int
+    options: dict
+    moments: dict
+
+    @property
+    def learning_rate(self):
+        """The rate that the next step would take."""
+        return self.options["lr"]
+
+    @classmethod
+    def of(cls, optimizer):
+        """The state of an optimizer, copied."""
+        return cls(
+            solver=optimizer.solver,
+            t=optimizer.t,
+            options=optimizer.options,
+            moments={n: np.array(m.cpu().numpy()) for n, m in optimizer.moments.items()},
+        )
+
+    def restore(self, optimizer):
+        """Continue with an optimizer of the same kind."""
+        optimizer.t = self.t
+        optimizer.restore(self.options, self.moments)
+
+    def check_next_step(self, network, params):
+        """Raise ValueError where an optimizer of torch's could not go on from here.
+
+        Parameters
+        ----------
+        network : Network
+            One that nobody needs: a step is tried on it.
+        params : namespace
+            The estimator's parameters.
+        """
+        try:
+            optimizer = make_optimizer(network, params)
+        except Exception:  # parameters have changed since, and the next fit refuses them
+            return
+        if not isinstance(optimizer, TorchSolver) or optimizer.solver != self.solver:
+            return
+        try:
+            self.restore(optimizer)
+            optimizer.step()
+        except Exception as error:  # torch.optim checks nothing, and fails in many ways
+            raise ValueError(
+                f"the _optimizer of this state cannot go on: {type(error).__name__}: {error}"
+            ) from error

@@ -1,0 +1,209 @@
+"""The step by hand: backpropagation for affine maps with activations between them.
+
+Everything is written into memory that was made once. A stack of K networks takes the same step with
+a leading axis of K on all its tensors; one network does without that axis and uses the
+two-dimensional kernels.
+"""
+
+import torch
+
+from sklmlp.kernels import by_autograd
+from sklmlp.nn import is_turned
+from sklmlp.optim import side_by_side
+from sklmlp.training.steps.autograd import together
+
+
+def can_step_by_hand(spec):
+    """Whether a network is affine maps and activations that have nothing to learn or to draw."""
+    return (spec.is_plain and not spec.has_own_loss) and all(
+        _kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden, strict=True)
+    )
+
+
+def _kernel(choice, width):
+    """The value and derivative of an activation, or None if it takes an own step."""
+    if choice.entry.kernel is not None:
+        return choice.entry.kernel(choice.arguments)
+    if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
+        return by_autograd(choice.own)
+    if choice.own is not None or choice.entry.is_random:
+        return None
+    module = choice.build(width, device="meta")
+    return None if list(module.parameters()) else by_autograd(module)
+
+
+class DenseStep:
+    """Forward, backward and update of one network or a stack, written out.
+
+    Parameters
+    ----------
+    fits : list of Fit
+        Of one spec; K of them.
+    """
+
+    def __init__(self, fits):
+        self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
+        self.takes_sparse = len(fits) == 1 and not fits[0].is_watched
+        self._lay_out([fit.network.flat.detach() for fit in fits])
+
+    def _lay_out(self, flats):
+        """Weights, gradients and moments of all networks in one tensor each."""
+        self.memory, self.is_watched = {}, self.fits[0].is_watched  # memory by batch size
+        self.size = flats[0].numel()
+        networks = [fit.network for fit in self.fits]
+        alphas = [fit.params.alpha for fit in self.fits]
+        if len(flats) == 1:
+            self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
+            if not self.fits[0].stays_put:
+                self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
+                networks[0].bind(self.flat, self.gradient)
+        else:
+            self.flat = side_by_side(flats)  # (K, at least P)
+            self.gradient = torch.zeros_like(self.flat)
+            for k, network in enumerate(networks):
+                network.bind(self.flat[k, : self.size], self.gradient[k, : self.size])
+            self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
+        self.optimizer = together(self.fits, self.flat, self.gradient)
+        n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
+        self.all_coefs = self.flat[..., :n_coefs]
+        self.all_coef_gradients = self.gradient[..., :n_coefs]
+        self.coefs, self.intercepts = self._views(self.flat)
+        self.turned_coefs = [coef.mT for coef in self.coefs]
+        self.biases = self.intercepts  # as the affine kernel takes them
+        if len(flats) > 1:
+            self.biases = [intercept.unsqueeze(-2) for intercept in self.intercepts]
+        self.affine, self.matmul = torch.addmm, torch.mm
+        self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
+        self.products = self.coef_gradients
+        if len(flats) > 1:
+            self.affine, self.matmul = _affine_of_stack, _product_of_stack
+            self.products = [
+                gradient if gradient.shape[-1] == 1 else _apart(gradient)
+                for gradient in self.coef_gradients
+            ]
+
+    def _views(self, flat):
+        """coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
+        stack, shapes = flat.shape[:-1], self.spec.shapes
+        sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
+        parts = flat[..., : self.size].split(sizes, dim=-1)
+        coefs = [
+            part.view(*stack, o, i).mT if is_turned(i, o) else part.view(*stack, i, o)
+            for part, (i, o) in zip(parts, shapes, strict=False)
+        ]
+        return coefs, list(parts[len(shapes) :])
+
+    def _empty(self, n, width):
+        """Memory for n rows, (..., n, width); laid out as `is_turned` says."""
+        stack = self.flat.shape[:-1]
+        if is_turned(n, width):
+            return self.flat.new_empty((*stack, width, n)).mT
+        return self.flat.new_empty((*stack, n, width))
+
+    def keep(self, which):
+        """Go on with some of the networks; the others leave with their own weights."""
+        if len(which) == len(self.fits) or not which:
+            return
+        leaving = set(range(len(self.fits))) - set(which)
+        for k in leaving:
+            network = self.fits[k].network
+            network.bind(*(each[k, : self.size].clone() for each in (self.flat, self.gradient)))
+            self.fits[k].optimizer.leave_stack()
+        flats = [self.flat[k, : self.size].clone() for k in which]
+        self.fits = [self.fits[k] for k in which]
+        if len(which) == 1:
+            self.fits[0].network.bind(flats[0], self.gradient[which[0], : self.size].clone())
+            self.fits[0].optimizer.leave_stack()
+        self._lay_out(flats)
+
+    def _memory_for(self, n):
+        """Pre-activations, activations and gradients of each hidden layer for n rows."""
+        layers = []
+        for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
+            kernel = _kernel(choice, width)
+            z = self._empty(n, choice.units_in(width))
+            a = self._empty(n, width) if kernel.keeps_input else z
+            layers.append((kernel, z, a, a.mT, self._empty(n, width)))
+        shape = *self.flat.shape[:-1], self.spec.n_outputs, n
+        return layers, self.flat.new_empty(shape).mT, self.flat.new_empty(shape).mT
+
+    def begin_epoch(self):
+        """Take note of learning rates, which an epoch may have changed."""
+        self.optimizer.begin_epoch()
+
+    def __call__(self, batch):
+        """Train on a batch; see `AutogradStep`."""
+        n = batch.x.shape[-2]
+        if n not in self.memory:
+            self.memory[n] = self._memory_for(n)
+        layers, logits, delta = self.memory[n]
+        a = batch.x
+        for i, (kernel, z, value, _, _) in enumerate(layers):
+            self.affine(self.biases[i], a, self.coefs[i], out=z)  # z = a W + b
+            kernel.forward(z, value)
+            a = value
+        if self.flat.ndim == 1:
+            logits = batch.logits
+            torch.addmm(self.biases[-1], a, self.coefs[-1], out=logits)
+        else:  # a slice of the logits of a run is no place for a batched product
+            batch.logits.copy_(self.affine(self.biases[-1], a, self.coefs[-1], out=logits))
+
+        # delta = dL/dz, from the last layer to the first: Rumelhart et al. 1986, eq. 4 to 6
+        delta = self.loss.gradient(logits, batch.y, out=delta).mul_(batch.scale)
+        for i in range(len(layers), 0, -1):
+            kernel, z, value, turned, below = layers[i - 1]
+            self._weight_gradient(i, turned, delta)
+            self.matmul(delta, self.turned_coefs[i], out=below)  # dL/da = delta W^T
+            delta = kernel.backward(below, z, value)
+        self._weight_gradient(0, batch.x_turned, delta)
+        self._penalise(batch.weight_sum, batch.squared_coefs)
+        if self.is_watched:
+            self.fits[0].events.gradient_computed(batch)
+        self.optimizer.step()
+
+    def _weight_gradient(self, i, turned, delta):
+        self.matmul(turned, delta, out=self.products[i])  # dL/dW = a^T delta
+        if self.products[i] is not self.coef_gradients[i]:
+            self.coef_gradients[i].copy_(self.products[i])
+        torch.sum(delta, -2, out=self.intercept_gradients[i])
+
+    def _penalise(self, weight_sum, penalty):
+        coefs, gradients = self.all_coefs, self.all_coef_gradients
+        if self.flat.ndim == 1:
+            torch.dot(coefs, coefs, out=penalty)
+            if self.penalised:
+                gradients.add_(coefs, alpha=self.alpha / weight_sum)
+            return
+        penalty.copy_(torch.linalg.vecdot(coefs, coefs))
+        if self.penalised:
+            gradients.addcmul_(coefs, self.alpha / weight_sum)
+
+
+def _apart(view):
+    """Memory laid out as a view of each network's, with the networks' parts side by side."""
+    if view.stride(-1) == 1:
+        return view.new_empty(view.shape)
+    return view.new_empty(view.mT.shape).mT
+
+
+def _affine_of_stack(bias, a, coef, out):
+    if out.is_contiguous():
+        torch.baddbmm(bias, a, coef, out=out)
+    else:
+        torch.baddbmm(bias.mT, coef.mT, a.mT, out=out.mT)
+    return out
+
+
+def _product_of_stack(a, b, out):
+    """The products of all networks in one call, where the results lie side by side.
+
+    Otherwise torch takes one after the other, which is quicker for a single column only.
+    """
+    if out.mT.is_contiguous() and not out.is_contiguous():
+        torch.bmm(b.mT, a.mT, out=out.mT)
+    else:
+        torch.bmm(a, b, out=out)
+
+
+def _is_module(own):
+    return isinstance(own, torch.nn.Module)
