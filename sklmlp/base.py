@@ -21,16 +21,16 @@ from sklearn.utils._param_validation import (
 
 from sklmlp import io, runtime
 from sklmlp.callbacks import (
-    AllEvents,
+    CallbackList,
     CallbackSupportMixin,
     Checkpoints,
-    Events,
-    FitTasks,
-    SkorchEvents,
+    SklearnCallbackSession,
+    SkorchCallback,
+    TrainingCallback,
 )
 from sklmlp.caller import warn
 from sklmlp.data import (
-    Table,
+    Dataset,
     as_tensor,
     check_limits,
     check_same_length,
@@ -41,7 +41,12 @@ from sklmlp.data import (
     input_dtype,
     rows_of,
 )
-from sklmlp.failures import hint_of_targets, lower_rate, warn_of_divergence, warn_of_failed_learning
+from sklmlp.failures import (
+    hint_of_targets,
+    learning_rate_hint,
+    warn_of_divergence,
+    warn_of_failed_learning,
+)
 from sklmlp.losses import make_loss
 from sklmlp.nn import (
     Network,
@@ -63,10 +68,20 @@ from sklmlp.parameters import (
     hints,
     plain_parameters,
 )
-from sklmlp.prediction import OF_A_STACK, OF_ONE_NETWORK, Fitted, learning_aside
-from sklmlp.runtime import computing_dtype, explained_memory, resolve_device, resolve_dtype
-from sklmlp.training import Fit, Progress, train, train_lbfgs
-from sklmlp.validation_set import Part, check_validation_set, model_of_the_moment, watch
+from sklmlp.prediction import (
+    LAYER_ATTRIBUTES,
+    SINGLE_NETWORK_ATTRIBUTES,
+    PredictionMixin,
+    learning_aside,
+)
+from sklmlp.runtime import computing_dtype, explain_oom, resolve_device, resolve_dtype
+from sklmlp.training import StoppingState, TrainingRun, train, train_lbfgs
+from sklmlp.validation_set import (
+    Subset,
+    attach_validation,
+    check_validation_set,
+    snapshot_estimator,
+)
 
 NESTED = ("module", "solver")
 """Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
@@ -77,7 +92,7 @@ MOST = 2**31 - 1
 OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
 
-class BaseMLP(CallbackSupportMixin, Fitted, ABC):
+class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
     """A multilayer perceptron: parameters in, weights and a history out."""
 
     _parameter_constraints: dict = {  # noqa: RUF012
@@ -233,7 +248,7 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
     def _fit(self, X, y, sample_weight, incremental=False, own=(None, None, None)):
         # a fit computes the same, whatever modes the caller is in
         with (
-            explained_memory(self) as sizes,
+            explain_oom(self) as sizes,
             torch.inference_mode(False),
             torch.enable_grad(),
             runtime.neutral(),
@@ -252,19 +267,19 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
                 learn_from = y, sample_weight
                 weight_val = self._weights(*own[1:], computing, "sample_weight_val", learn_from)
                 own = *own[:2], weight_val
-            members = self._members(anew)
+            members = self._make_members(anew)
             check_range(params, computing, weight)
             scaling = self._target_scaling(y, weight, anew)
-            whole = Part(self._table(X, y, weight, computing, scaling), X, y)
+            dataset = Subset(self._table(X, y, weight, computing, scaling), X, y)
             layers = X.shape[1], *self._hidden_layer_sizes(), self._count_outputs(y)
             sizes.update(n_rows=X.shape[0], layers=layers, itemsize=computing.itemsize)
             if not incremental:
                 self._check_checkpoint()
             data = {"X": X, "y": y, "sample_weight": weight}
             data |= dict(zip(("X_val", "y_val", "sample_weight_val"), own or (), strict=False))
-            own = own and Part(self._table(*own, computing, scaling), *own[:2])
-            fits = [m._begin(whole, own, anew, incremental, dtype) for m in members]
-            tasks = self._tasks(given, whole.table, members, fits, dtype, incremental)
+            own = own and Subset(self._table(*own, computing, scaling), *own[:2])
+            fits = [m._prepare_training(dataset, own, anew, incremental, dtype) for m in members]
+            tasks = self._tasks(given, dataset.table, members, fits, dtype, incremental)
             if self.solver == "lbfgs":
                 has_ended = train_lbfgs(fits)
             else:
@@ -278,9 +293,9 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
             elif has_ended:
                 warn_of_divergence(fits)
             for member, fit in zip(members, fits, strict=True):
-                member._end(fit, dtype, incremental)
+                member._store_results(fit, dtype, incremental)
             if self.n_estimators > 1:
-                self._keep_ensemble(members)
+                self._set_ensemble(members)
             if tasks is not None:
                 tasks.end()
 
@@ -299,16 +314,16 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
             }
 
         n_epochs = 1 if incremental else self.max_iter
-        tasks = FitTasks(self, len(fits), n_epochs, rows(table))
+        tasks = SklearnCallbackSession(self, len(fits), n_epochs, rows(table))
         for number, (member, fit) in enumerate(zip(members, fits, strict=True)):
-            fitted = functools.partial(self._attributes_of_the_moment, member, fit, dtype)
+            fitted = functools.partial(self._current_attributes, member, fit, dtype)
             events = tasks.events_of(number, rows(fit.table), fitted)
-            fit.events = AllEvents([fit.events, events]) if fit.is_watched else events
+            fit.events = CallbackList([fit.events, events]) if fit.has_batch_callbacks else events
         return tasks
 
-    def _attributes_of_the_moment(self, member, fit, dtype):
+    def _current_attributes(self, member, fit, dtype):
         """What makes this estimator a fitted one with the weights that a network has now."""
-        model = model_of_the_moment(member, fit.network, dtype)
+        model = snapshot_estimator(member, fit.network, dtype)
         new = {name: v for name, v in vars(model).items() if vars(self).get(name) is not v}
         if self.n_estimators == 1:
             return new
@@ -336,44 +351,44 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
         is_index = target.dtype == torch.int64 and target.ndim == 1
         target = target.to(device, None if is_index else dtype)
         self._check_range(y, target)
-        return Table(rows_of(X, dtype, device), target, sample_weight, scaling=scaling)
+        return Dataset(rows_of(X, dtype, device), target, sample_weight, scaling=scaling)
 
-    def _begin(self, whole, own, anew, incremental, dtype):
+    def _prepare_training(self, dataset, own, anew, incremental, dtype):
         """One network's training, ready to start."""
-        table, X, y = whole.table, whole.X, whole.y
+        table, X, y = dataset.table, dataset.X, dataset.y
         rng = check_random_state(self.random_state)
         params = plain_parameters(self)
         spec = replace(self._build_spec(X, y, params), scaling=table.scaling)
         if anew:
             rule = output_rule(params.activation)
             weights = initial_weights(spec, rng, dtype, rule, params.weight_init)
-            progress = Progress()
+            progress = StoppingState()
         else:
             weights, progress = self._earlier_weights(spec), self._earlier_progress()
         network = Network(spec, weights, table.dtype, table.y.device)
         check_trainable(network, params, table.rows)
-        fit = Fit(network, table, None, params, None, progress, rng, Events())
-        training, held_out = whole, None
+        fit = TrainingRun(network, table, None, params, None, progress, rng, TrainingCallback())
+        training, held_out = dataset, None
         if self.solver == "lbfgs":
             if self.early_stopping:
                 warn("early_stopping=True is ignored by solver='lbfgs', which holds no rows out.")
         else:
             fit.optimizer = self._make_optimizer(network, params, incremental)
-            fit.epochs_before = len(progress.loss_curve) if incremental else 0
+            fit.epoch_offset = len(progress.loss_curve) if incremental else 0
             if self.early_stopping:
                 if incremental:
                     raise ValueError("partial_fit does not support early_stopping=True")
                 if own is None:
-                    training, held_out = map(whole.take, self._split(y, rng))
+                    training, held_out = map(dataset.take, self._split(y, rng))
                     check_split(training.table.weights(), held_out.table.weights())
                 else:
                     held_out = own
                 fit.table = training.table
-                watch(fit, self, training, held_out, dtype)
+                attach_validation(fit, self, training, held_out, dtype)
             # the rows seen so far: calls of partial_fit are not to repeat each other's draws
             network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + progress.n_rows_seen)
         if self.callbacks:
-            fit.events = SkorchEvents(self, fit, training.rows(), held_out and held_out.rows())
+            fit.events = SkorchCallback(self, fit, training.rows(), held_out and held_out.rows())
         return fit
 
     def _build_spec(self, X, y, params):
@@ -409,7 +424,7 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
 
     def _earlier_progress(self):
         """The course of the fits to go on from."""
-        return Progress(
+        return StoppingState(
             loss_curve=list(getattr(self, "loss_curve_", [])),
             validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,
             best_loss=getattr(self, "best_loss_", np.inf),
@@ -448,17 +463,17 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
             )
         return parts
 
-    def _end(self, fit, dtype, incremental):
+    def _store_results(self, fit, dtype, incremental):
         """Swap in what a fit has learnt."""
         network, progress = fit.network, fit.progress
         weights = network.weights(dtype)
         if not network.is_finite(weights):
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large "
-                f"values and need to be preprocessed. {lower_rate(self)}"
+                f"values and need to be preprocessed. {learning_rate_hint(self)}"
                 f"{hint_of_targets(fit)}"
             )
-        self._keep_network(weights, network)
+        self._set_network(weights, network)
         self.loss_, self.history_ = fit.reached, progress.history
         self.n_iter_, self.t_ = progress.n_iter, progress.n_rows_seen
         if self.solver != "lbfgs":
@@ -469,9 +484,9 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
             self._optimizer = OptimizerState.of(fit.optimizer)
             self._partly_fitted = incremental
 
-    def _keep_network(self, weights, network):
+    def _set_network(self, weights, network):
         """Take over what predicting needs of a network."""
-        for name in (*OF_A_STACK, "estimators_"):  # an earlier fit's
+        for name in (*LAYER_ATTRIBUTES, "estimators_"):  # an earlier fit's
             vars(self).pop(name, None)
         if network.spec.module is None:
             self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
@@ -504,10 +519,12 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
         if hasattr(self, "feature_names_in_"):
             data = data | {"names of columns": self.feature_names_in_}
         schedule = self.learning_rate in SCHEDULES
-        file = io.CheckpointFile(self.checkpoint, io.identity(self, data, networks, schedule))
+        file = io.CheckpointFile(
+            self.checkpoint, io.fit_fingerprint(self, data, networks, schedule)
+        )
         return Checkpoints(fits, self.checkpoint_every, file)
 
-    def _members(self, anew):
+    def _make_members(self, anew):
         """The estimators whose networks are to be trained: this one, or an ensemble's."""
         if self.n_estimators == 1 and (anew or "estimators_" not in vars(self)):
             if anew:
@@ -539,9 +556,9 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
 
     _SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
 
-    def _keep_ensemble(self, members):
+    def _set_ensemble(self, members):
         """Swap in the networks of an ensemble, in place of an earlier fit's single one."""
-        for name in (*OF_ONE_NETWORK, *OF_A_STACK):
+        for name in (*SINGLE_NETWORK_ATTRIBUTES, *LAYER_ATTRIBUTES):
             vars(self).pop(name, None)
         self.estimators_ = members
         self.n_iter_ = max(member.n_iter_ for member in members)
@@ -600,7 +617,7 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
 
     def _weights(self, y, sample_weight, dtype, name="sample_weight", learn_from=None):
         """The weights of samples times those of their classes, checked for the computing dtype."""
-        weight = self._weigh(y, sample_weight, learn_from)
+        weight = self._apply_class_weight(y, sample_weight, learn_from)
         if weight is not sample_weight:
             times = "" if sample_weight is None else f" times {name}"
             name = f"class_weight={self.class_weight!r}{times}"
@@ -614,7 +631,7 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
     def _check_range(self, y, target):
         """Raise where targets `y` have no use as the tensor `target` that they have become."""
 
-    def _weigh(self, y, sample_weight, learn_from=None):
+    def _apply_class_weight(self, y, sample_weight, learn_from=None):
         """Weights of rows; `learn_from` are the training targets and weights where y is not."""
         return sample_weight
 
@@ -627,7 +644,7 @@ class BaseMLP(CallbackSupportMixin, Fitted, ABC):
         """The validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
-    def _answer(self, method, logits, loss=None):
+    def _decode_logits(self, method, logits, loss=None):
         """What a method makes of logits, for the `Loss` they were trained with.
 
         In a fit, whose loss is not yet the estimator's, `loss` is None and parameters say it.

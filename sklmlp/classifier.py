@@ -424,7 +424,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             "hinge": {},
         }[self.loss]
 
-    def _weigh(self, y, sample_weight, learn_from=None):
+    def _apply_class_weight(self, y, sample_weight, learn_from=None):
         if self.class_weight is None:
             return sample_weight
         return class_weighted(self.class_weight, self.classes_, y, sample_weight, learn_from)
@@ -441,7 +441,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_logits(self, y, weight, logits, loss):
         return self._class_targets.accuracy(y, logits, weight)
 
-    def _answer(self, method, logits, loss=None):
+    def _decode_logits(self, method, logits, loss=None):
         if method == "predict":
             return self._class_targets.decode(logits)
         if method == "decision_function":
@@ -509,11 +509,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         model = self._snapshot()
         X = model._check_rows(X)
         if len(model._networks) == 1:
-            return model._averaged("predict", X)
+            return model._ensemble_average("predict", X)
         if model._loss.name == "hinge":
-            decision = model._averaged("decision_function", X)
+            decision = model._ensemble_average("decision_function", X)
             return model._class_targets.decode(decision.reshape(-1, model.n_outputs_))
-        probability = model._averaged("predict_proba", X)
+        probability = model._ensemble_average("predict_proba", X)
         return model._class_targets.decode(probability[:, -model.n_outputs_ :] - 0.5)
 
     @available_if(lambda estimator: estimator._loss_in_use() == "hinge")
@@ -531,7 +531,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             -1 are the margins. In X's dtype where that is float32 or float64.
         """
         model = self._snapshot()
-        return model._averaged("decision_function", model._check_rows(X))
+        return model._ensemble_average("decision_function", model._check_rows(X))
 
     @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_proba(self, X):
@@ -547,7 +547,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             In the order of `classes_`, and in X's dtype where that is float32 or float64.
         """
         model = self._snapshot()
-        return model._averaged("predict_proba", model._check_rows(X))
+        return model._ensemble_average("predict_proba", model._check_rows(X))
 
     @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
     def predict_log_proba(self, X):

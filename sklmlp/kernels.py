@@ -31,7 +31,7 @@ class Kernel(NamedTuple):
     keeps_input: bool
 
 
-def by_value(forward_, backward):
+def inplace_kernel(forward_, backward):
     """A kernel whose derivative follows from the activation's value, which replaces the input."""
     return lambda _: Kernel(
         lambda z, a: forward_(z),
@@ -40,7 +40,7 @@ def by_value(forward_, backward):
     )
 
 
-def by_input(name, **defaults):
+def out_kernel(name, **defaults):
     """A kernel of torch's `name` and `name_backward`, which take the arguments after the input."""
     forward = getattr(_aten, name).out
     backward = getattr(_aten, f"{name}_backward").grad_input
@@ -56,7 +56,7 @@ def by_input(name, **defaults):
     return kernel
 
 
-def allocating(name):
+def allocating_kernel(name):
     """A kernel of operators of which torch's derivative makes a new tensor."""
     forward, backward = getattr(_aten, name).out, getattr(_aten, f"{name}_backward").default
     return lambda _: Kernel(
@@ -158,14 +158,14 @@ def by_autograd(module):
     return Kernel(forward, backward, keeps_input=True)
 
 
-logistic = by_value(torch.sigmoid_, _aten.sigmoid_backward.grad_input)
-tanh = by_value(torch.tanh_, _aten.tanh_backward.grad_input)
-silu = by_input("silu")
-hardsigmoid = by_input("hardsigmoid")
-hardtanh = by_input("hardtanh", min_val=-1.0, max_val=1.0)
-relu6 = by_input("hardtanh", zero=0.0, six=6.0)
-softplus = by_input("softplus", beta=1.0, threshold=20.0)
-softshrink = by_input("softshrink", lambd=0.5)
-hardshrink = by_input("hardshrink", lambd=0.5)
-mish = allocating("mish")
-hardswish = allocating("hardswish")
+logistic = inplace_kernel(torch.sigmoid_, _aten.sigmoid_backward.grad_input)
+tanh = inplace_kernel(torch.tanh_, _aten.tanh_backward.grad_input)
+silu = out_kernel("silu")
+hardsigmoid = out_kernel("hardsigmoid")
+hardtanh = out_kernel("hardtanh", min_val=-1.0, max_val=1.0)
+relu6 = out_kernel("hardtanh", zero=0.0, six=6.0)
+softplus = out_kernel("softplus", beta=1.0, threshold=20.0)
+softshrink = out_kernel("softshrink", lambd=0.5)
+hardshrink = out_kernel("hardshrink", lambd=0.5)
+mish = allocating_kernel("mish")
+hardswish = allocating_kernel("hardswish")

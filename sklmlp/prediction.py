@@ -58,7 +58,7 @@ def _begin_forked():
 if hasattr(os, "register_at_fork"):  # not where there is no fork
     os.register_at_fork(after_in_child=_begin_forked)
 
-OF_ONE_NETWORK = (
+SINGLE_NETWORK_ATTRIBUTES = (
     "coefs_",
     "intercepts_",
     "loss_",
@@ -75,7 +75,7 @@ OF_ONE_NETWORK = (
     "_no_improvement_count",
 )
 
-OF_A_STACK = ("coefs_", "intercepts_", "n_layers_")
+LAYER_ATTRIBUTES = ("coefs_", "intercepts_", "n_layers_")
 """What a user's module has none of."""
 
 FEW_VALUES = 2**12
@@ -85,7 +85,7 @@ VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
 
 
-class Fitted(BaseEstimator):
+class PredictionMixin(BaseEstimator):
     """Weights and a spec, made into predictions.
 
     A fit replaces `__dict__` in one step, and every prediction begins with a `_snapshot`. So a
@@ -151,9 +151,11 @@ class Fitted(BaseEstimator):
         refuse_overflow(logits, predictor.dtype)
         return logits
 
-    def _averaged(self, method, X):
+    def _ensemble_average(self, method, X):
         """What `method` answers to checked rows, averaged over an ensemble's networks."""
-        answers = [n._answer(method, n._logits(X), n._spec.loss_function) for n in self._networks]
+        answers = [
+            n._decode_logits(method, n._logits(X), n._spec.loss_function) for n in self._networks
+        ]
         with np.errstate(over="ignore"):  # it is refused
             answer = answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
         if answer.dtype.kind == "f":  # others are labels
@@ -185,12 +187,12 @@ class Fitted(BaseEstimator):
         in torch changes what the estimator predicts, and so does writing into these arrays. On a
         GPU both are copies of the arrays: assign new arrays to change them.
         """
-        return self._snapshot()._computing(assemble)
+        return self._snapshot()._cached_build(assemble)
 
     def _predictor(self):
-        return self._snapshot()._computing(make_predictor)
+        return self._snapshot()._cached_build(make_predictor)
 
-    def _computing(self, make):
+    def _cached_build(self, make):
         """What `make` builds of the weights of a snapshot; kept while these are the same arrays."""
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
@@ -229,14 +231,14 @@ class Fitted(BaseEstimator):
         return "coefs_" in known or "_spec" in known or "estimators_" in known
 
     def __getattr__(self, name):
-        if name in OF_A_STACK:
+        if name in LAYER_ATTRIBUTES:
             module = getattr(vars(self._networks[0]).get("_spec"), "module", None)
             if module is not None:
                 raise AttributeError(
                     f"{name} belongs to a stack of layers, and this {type(self).__name__} has "
                     f"module={module.__name__} in its place; see module_."
                 )
-        if name in OF_ONE_NETWORK and "estimators_" in vars(self):
+        if name in SINGLE_NETWORK_ATTRIBUTES and "estimators_" in vars(self):
             raise AttributeError(
                 f"{name} belongs to one network, and this {type(self).__name__} has "
                 f"{len(self.estimators_)}; see estimators_[0].{name} and so on."
@@ -257,13 +259,13 @@ class Fitted(BaseEstimator):
         optimizer = state.pop("_optimizer", None)
         if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on
             state["_optimizer"] = asdict(optimizer)
-        return io.stamped(state)
+        return io.add_metadata(state)
 
     def __setstate__(self, state):
-        state = io.unstamped(state, type(self).__name__)
+        state = io.strip_metadata(state, type(self).__name__)
         if isinstance(state.get("estimators_"), list):
             state["estimators_"] = [self._member(each) for each in state["estimators_"]]
-        state = io.checked(state, self)
+        state = io.validate_state(state, self)
         if "_optimizer" in state:
             try:
                 state["_optimizer"] = OptimizerState(**state["_optimizer"])

@@ -447,13 +447,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
 
     def _score_logits(self, y, weight, logits, loss):
-        prediction = self._answer("predict", logits, loss)
+        prediction = self._decode_logits("predict", logits, loss)
         if not np.isfinite(prediction).all():
             return np.nan  # as of logits that are not finite: training diverged
         with np.errstate(over="ignore"):  # a score of minus infinity
             return _score(y, prediction, weight, loss.quantile)
 
-    def _answer(self, method, logits, loss=None):
+    def _decode_logits(self, method, logits, loss=None):
         loss = loss or self._chosen_loss()
         function = loss.variance if method == "variance" else loss.link
         y = function(torch.from_numpy(logits)).contiguous().numpy()
@@ -504,7 +504,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         model = self._snapshot()
         X, loss = model._check_rows(X), model._loss
         if not return_std:
-            return model._averaged("predict", X)
+            return model._ensemble_average("predict", X)
         if loss.variance is None:
             raise ValueError(
                 "return_std=True is for a model fitted with loss='gaussian'; this one was fitted "
@@ -512,7 +512,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             )
         pairs = [(network, network._logits(X)) for network in model._networks]
         means, variances = (
-            np.stack([network._answer(method, logits, loss) for network, logits in pairs])
+            np.stack([network._decode_logits(method, logits, loss) for network, logits in pairs])
             for method in ("predict", "variance")
         )
         # the law of total variance

@@ -11,7 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from sklmlp.caller import warn
-from sklmlp.data import Table, check_sample_weight
+from sklmlp.data import Dataset, check_sample_weight
 from sklmlp.training import Validation
 
 MOST_TRAINING_ROWS = 10_000
@@ -29,18 +29,18 @@ STOPPED_BY_LOSS = ("gamma", "gaussian")
 
 
 @dataclass
-class Part:
+class Subset:
     """Some rows of a table, as the network sees them and as the user gave them.
 
     Parameters
     ----------
-    table : Table
+    table : Dataset
         Its `index` says which rows these are.
     X, y : ndarray or sparse matrix
         All rows of the table, checked; y has the user's labels.
     """
 
-    table: Table
+    table: Dataset
     X: object
     y: object
 
@@ -96,22 +96,22 @@ def check_validation_set(estimator, y, X_val, y_val, sample_weight_val):
     return X_val, y_val, weight
 
 
-def watch(fit, estimator, training, held_out, dtype):
+def attach_validation(fit, estimator, training, held_out, dtype):
     """Let a fit be judged by the rows that are held out, beside some of those it trains on.
 
     Parameters
     ----------
-    fit : Fit
+    fit : TrainingRun
     estimator : MLPClassifier or MLPRegressor
         Of this network alone.
-    training, held_out : Part
+    training, held_out : Subset
     dtype : numpy.dtype
         Of the weights that a scorer sees.
     """
     scorer, is_loss = None, stops_by_loss(estimator)
     if estimator.scoring not in (None, "loss"):
         _check_name(estimator)
-        scorer = _told_of_classes(check_scoring(estimator, estimator.scoring), estimator)
+        scorer = _scorer_with_labels(check_scoring(estimator, estimator.scoring), estimator)
     weight = training.table.weights()
     rows = np.arange(len(training.table)) if weight is None else np.flatnonzero(weight)
     if len(rows) > MOST_TRAINING_ROWS:
@@ -132,7 +132,7 @@ def stops_by_loss(estimator):
     return scoring == "loss" or (scoring is None and estimator._loss_name() in STOPPED_BY_LOSS)
 
 
-def model_of_the_moment(estimator, network, dtype):
+def snapshot_estimator(estimator, network, dtype):
     """A fitted copy of an estimator with the weights that its network has now.
 
     It takes checked rows, so it knows no names of features.
@@ -140,7 +140,7 @@ def model_of_the_moment(estimator, network, dtype):
     model = copy.copy(estimator)
     for name in ("feature_names_in_", "estimators_", "_skl_callbacks"):
         vars(model).pop(name, None)
-    model._keep_network(network.weights(dtype), network)
+    model._set_network(network.weights(dtype), network)
     return model
 
 
@@ -166,7 +166,7 @@ def _score_of(part, estimator, scorer, dtype):
 
     def score(logits, loss, network):
         try:
-            value = scorer(model_of_the_moment(estimator, network, dtype), X, y, **known)
+            value = scorer(snapshot_estimator(estimator, network, dtype), X, y, **known)
         except ValueError as error:
             raise ValueError(
                 f"scoring={estimator.scoring!r} fails on the validation rows: {error}"
@@ -237,7 +237,7 @@ def _takes_weights(scorer):
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
-def _told_of_classes(scorer, estimator):
+def _scorer_with_labels(scorer, estimator):
     """A scorer of probabilities whose metric is told of classes that its rows may lack."""
     function, kwargs = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", None)
     if function is None or kwargs is None or "labels" in kwargs:

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
-from sklmlp import MLPClassifier, MLPRegressor, fitted
+from sklmlp import MLPClassifier, MLPRegressor, prediction
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.nn import resolve
 from tests.tables import make_table
@@ -270,8 +270,8 @@ def test_a_predictor_is_built_once(n_estimators, device, monkeypatch):
     for each in {*getattr(model, "estimators_", ()), model}:
         each._device = device
     model, built = pickle.loads(pickle.dumps(model)), []
-    make = fitted.make_predictor
-    monkeypatch.setattr(fitted, "make_predictor", lambda *args: built.append(1) or make(*args))
+    make = prediction.make_predictor
+    monkeypatch.setattr(prediction, "make_predictor", lambda *args: built.append(1) or make(*args))
     expected = model.predict_proba(X)
     for _ in range(5):
         assert_array_equal(model.predict_proba(X), expected)

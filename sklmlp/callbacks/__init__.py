@@ -1,16 +1,16 @@
 """Listeners of a fit: those of skorch and scikit-learn, and checkpoints."""
 
-from sklmlp.callbacks.base import AllEvents, Events
+from sklmlp.callbacks.base import CallbackList, TrainingCallback
 from sklmlp.callbacks.checkpoint import Checkpoints
-from sklmlp.callbacks.sklearn import BOOKKEEPING, CallbackSupportMixin, FitTasks
-from sklmlp.callbacks.skorch import SkorchEvents
+from sklmlp.callbacks.sklearn import BOOKKEEPING, CallbackSupportMixin, SklearnCallbackSession
+from sklmlp.callbacks.skorch import SkorchCallback
 
 __all__ = [
     "BOOKKEEPING",
-    "AllEvents",
+    "CallbackList",
     "CallbackSupportMixin",
     "Checkpoints",
-    "Events",
-    "FitTasks",
-    "SkorchEvents",
+    "SklearnCallbackSession",
+    "SkorchCallback",
+    "TrainingCallback",
 ]

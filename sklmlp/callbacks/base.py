@@ -3,7 +3,7 @@
 from functools import partial
 
 
-class Events:
+class TrainingCallback:
     """The begin and end of everything in a fit, with nobody listening."""
 
     stopped, optimizer, follows_batches = False, None, False
@@ -30,12 +30,12 @@ class Events:
         """After the last epoch; the weights may still be changed here."""
 
 
-class AllEvents(Events):
+class CallbackList(TrainingCallback):
     """Several listeners as one.
 
     Parameters
     ----------
-    listeners : list of Events
+    listeners : list of TrainingCallback
     """
 
     def __init__(self, listeners):
@@ -55,4 +55,4 @@ class AllEvents(Events):
             getattr(each, name)(*args)
 
 
-EVENTS = [name for name, value in vars(Events).items() if callable(value)]
+EVENTS = [name for name, value in vars(TrainingCallback).items() if callable(value)]

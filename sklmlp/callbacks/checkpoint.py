@@ -15,7 +15,7 @@ class Checkpoints:
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         All of them.
     every : int
         Epochs from one checkpoint to the next.
@@ -89,7 +89,7 @@ def snapshot(fit, order, ended):
 
     Parameters
     ----------
-    fit : Fit
+    fit : TrainingRun
         Between two epochs.
     order : ndarray of int or None
         The rows in the order of the last epoch.
@@ -112,12 +112,12 @@ def snapshot(fit, order, ended):
 
 def check(fit, snapshot):
     """Raise unless a snapshot is one of this fit, before anything is taken over from it."""
-    _demand(isinstance(snapshot, dict) and set(snapshot) == set(ENTRIES), "it has other entries")
+    _require(isinstance(snapshot, dict) and set(snapshot) == set(ENTRIES), "it has other entries")
     ended, ran_out_at = snapshot["ended"], snapshot["ran_out_at"]
-    _demand(isinstance(ended, bool), f"ended is {ended!r:.80}")
-    _demand(ran_out_at is None or (ended and _is_count(ran_out_at)),
+    _require(isinstance(ended, bool), f"ended is {ended!r:.80}")
+    _require(ran_out_at is None or (ended and _is_count(ran_out_at)),
             f"ran_out_at is {ran_out_at!r:.80}")  # fmt: skip
-    _demand(isinstance(snapshot["reached"], float), f"reached is {snapshot['reached']!r:.80}")
+    _require(isinstance(snapshot["reached"], float), f"reached is {snapshot['reached']!r:.80}")
     _check_like("flat", snapshot["flat"], _plain(fit.network.flat), may_overflow=ended)
     buffers = {name: _plain(buffer) for name, buffer in fit.network.module.named_buffers()}
     _check_like("buffers", snapshot["buffers"], buffers, may_overflow=ended)
@@ -126,7 +126,7 @@ def check(fit, snapshot):
     order = snapshot["order"]
     if order is not None:
         rows = np.arange(len(fit.table)) if fit.table.index is None else fit.table.index
-        _demand(
+        _require(
             isinstance(order, np.ndarray)
             and order.dtype.kind == "i"
             and np.array_equal(np.sort(order), np.sort(rows)),
@@ -148,11 +148,13 @@ ENTRIES = (
 
 def _check_progress(fit, progress):
     names = {each.name for each in fields(fit.progress)}
-    _demand(isinstance(progress, dict) and set(progress) == names, "its progress has other entries")
+    _require(
+        isinstance(progress, dict) and set(progress) == names, "its progress has other entries"
+    )
     n_iter = progress["n_iter"]
     for name in ("n_iter", "n_rows_seen", "no_improvement"):
-        _demand(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
-    _demand(
+        _require(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
+    _require(
         n_iter <= fit.params.max_iter,
         f"it has done {n_iter} epochs, more than max_iter={fit.params.max_iter}",
     )
@@ -161,24 +163,24 @@ def _check_progress(fit, progress):
     if scored:
         columns["validation_scores"] = progress["validation_scores"]
     for name, column in columns.items():
-        _demand(isinstance(column, list), f"{name} is {column!r:.80}")
+        _require(isinstance(column, list), f"{name} is {column!r:.80}")
     for name in ("loss_curve", *(["validation_scores"] if scored else [])):
-        _demand(all(isinstance(v, float) for v in columns[name]), f"{name} has other than numbers")
+        _require(all(isinstance(v, float) for v in columns[name]), f"{name} has other than numbers")
     for record in columns["history"]:
-        _demand(
+        _require(
             isinstance(record, dict) and all(isinstance(v, int | float) for v in record.values()),
             f"history has {record!r:.80}",
         )
     n_epochs = len(fit.progress.loss_curve) + n_iter  # with those that a warm start continues
-    _demand(
+    _require(
         len(columns["loss_curve"]) == n_epochs,
         f"loss_curve has {len(columns['loss_curve'])} entries after {n_epochs} epochs",
     )
     for name in ("best_loss", "best_validation_score"):
         value = progress[name]
-        _demand(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
+        _require(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
     missing = "best_validation_score" if scored else "best_loss"
-    _demand(progress[missing] is not None, f"{missing} is None")
+    _require(progress[missing] is not None, f"{missing} is None")
     best = [_plain(part) for part in fit.network.snapshot()] if scored else None
     _check_like("best", progress["best"], best)
 
@@ -186,34 +188,34 @@ def _check_progress(fit, progress):
 def _check_optimizer(fit, state, may_overflow):
     own = OptimizerState.of(fit.optimizer)
     names = {each.name for each in fields(own)}
-    _demand(isinstance(state, dict) and set(state) == names, "its optimizer has other entries")
-    _demand(state["solver"] == own.solver, f"its solver is {state['solver']!r:.80}")
-    _demand(_is_count(state["t"]), f"its optimizer has taken {state['t']!r:.80} steps")
+    _require(isinstance(state, dict) and set(state) == names, "its optimizer has other entries")
+    _require(state["solver"] == own.solver, f"its solver is {state['solver']!r:.80}")
+    _require(_is_count(state["t"]), f"its optimizer has taken {state['t']!r:.80} steps")
     _check_options("options", state["options"], own.options)
     moments = state["moments"]
-    _demand(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
+    _require(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
     if own.solver in ("adam", "sgd"):
         _check_like("moments", moments, own.moments, may_overflow)
         return
     # torch makes its moments in the first step
     for name, moment in moments.items():
         number, _, what = str(name).partition(".")
-        _demand(number.isdecimal() and what and isinstance(moment, np.ndarray),
+        _require(number.isdecimal() and what and isinstance(moment, np.ndarray),
                 f"moments has {name!r:.80}")  # fmt: skip
         finite = moment.dtype.kind in "fiub" and (may_overflow or np.isfinite(moment).all())
-        _demand(finite, f"moments[{name!r}] has values that are not finite numbers")
+        _require(finite, f"moments[{name!r}] has values that are not finite numbers")
 
 
 def _check_options(where, options, own):
     """The same options, of which a rate may have moved; in them everything is a plain value."""
     if isinstance(own, dict):
-        _demand(
+        _require(
             isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
         )
         for name, value in own.items():
             _check_options(f"{where}[{name!r}]", options[name], value)
     elif isinstance(own, list | tuple):
-        _demand(
+        _require(
             isinstance(options, list | tuple) and len(options) == len(own),
             f"{where} is {options!r:.80}",
         )
@@ -221,20 +223,20 @@ def _check_options(where, options, own):
             _check_options(f"{where}[{i}]", one, other)
     elif where.endswith("['lr']"):
         moved = isinstance(options, float) and math.isfinite(options) and options >= 0
-        _demand(moved or options == own, f"{where} is {options!r:.80}")
+        _require(moved or options == own, f"{where} is {options!r:.80}")
     else:
         same = type(options) is type(own) and options == own
-        _demand(same, f"{where} is {options!r:.80}, not {own!r:.80}")
+        _require(same, f"{where} is {options!r:.80}, not {own!r:.80}")
 
 
 def _check_random_state(state):
     """A Mersenne Twister's state; NumPy itself does not look at the position."""
     message = "its random state is none of NumPy's RandomState"
-    _demand(isinstance(state, dict) and set(state) == {*RANDOM_STATE}, message)
+    _require(isinstance(state, dict) and set(state) == {*RANDOM_STATE}, message)
     inner = state["state"]
-    _demand(isinstance(inner, dict) and set(inner) == {"key", "pos"}, message)
+    _require(isinstance(inner, dict) and set(inner) == {"key", "pos"}, message)
     key, position = inner["key"], inner["pos"]
-    _demand(
+    _require(
         state["bit_generator"] == "MT19937"
         and isinstance(key, np.ndarray)
         and (key.dtype, key.shape) == (np.uint32, (624,))
@@ -254,28 +256,28 @@ def _check_like(name, value, own, may_overflow=False):
     """Arrays of the same dtypes and shapes, with finite numbers, nested in the same way."""
     if isinstance(own, np.ndarray):
         got = value.dtype, value.shape
-        _demand(
+        _require(
             got == (own.dtype, own.shape),
             f"{name} has the dtype and shape {got}, not {(own.dtype, own.shape)}",
         )
-        _demand(may_overflow or np.isfinite(value).all(), f"{name} has values that are not finite")
+        _require(may_overflow or np.isfinite(value).all(), f"{name} has values that are not finite")
     elif isinstance(own, dict):
-        _demand(isinstance(value, dict) and set(value) == set(own), f"{name} has other entries")
+        _require(isinstance(value, dict) and set(value) == set(own), f"{name} has other entries")
         for key, part in own.items():
             _check_like(f"{name}[{key!r}]", value[key], part, may_overflow)
     elif isinstance(own, list):
-        _demand(isinstance(value, list) and len(value) == len(own), f"{name} has other entries")
+        _require(isinstance(value, list) and len(value) == len(own), f"{name} has other entries")
         for i, (one, other) in enumerate(zip(value, own, strict=True)):
             _check_like(f"{name}[{i}]", one, other, may_overflow)
     else:
-        _demand(value is own, f"{name} is {value!r:.80}, not {own!r}")
+        _require(value is own, f"{name} is {value!r:.80}, not {own!r}")
 
 
 def _is_count(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def _demand(condition, message):
+def _require(condition, message):
     if not condition:
         raise ValueError(message)
 

@@ -4,7 +4,7 @@ import threading
 
 import torch
 
-from sklmlp.callbacks.base import Events
+from sklmlp.callbacks.base import TrainingCallback
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -18,7 +18,7 @@ BOOKKEEPING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 """What scikit-learn keeps on an estimator while its `fit` runs, to take callbacks down after it."""
 
 
-class FitTasks:
+class SklearnCallbackSession:
     """A fit as scikit-learn's callbacks see it.
 
     The task of the fit has one subtask an epoch; that of an ensemble has one a network, and each of
@@ -58,9 +58,9 @@ class FitTasks:
         """
         kwargs = {"estimator": self.estimator, **rows, "reconstruction_attributes": fitted}
         if self.n_networks == 1:
-            return TaskEvents(self.context, None, self.lock, kwargs)
+            return SklearnCallback(self.context, None, self.lock, kwargs)
         task = self.context.subcontext("network", task_id=number, max_subtasks=self.n_epochs)
-        return TaskEvents(task, task, self.lock, kwargs)
+        return SklearnCallback(task, task, self.lock, kwargs)
 
     def end(self):
         """Tell of the end; the estimator is fitted."""
@@ -69,7 +69,7 @@ class FitTasks:
         )
 
 
-class TaskEvents(Events):
+class SklearnCallback(TrainingCallback):
     """Tells scikit-learn's callbacks of one network's epochs.
 
     Parameters

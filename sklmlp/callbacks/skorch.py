@@ -7,8 +7,8 @@ import torch
 from skorch.dataset import Dataset
 from torch import nn
 
-from sklmlp.callbacks.base import Events
-from sklmlp.optim import TorchSolver, UpdateTogether
+from sklmlp.callbacks.base import TrainingCallback
+from sklmlp.optim import StackedUpdate, TorchOptimizerAdapter
 
 
 class Net(skorch.NeuralNet):
@@ -53,7 +53,7 @@ class Net(skorch.NeuralNet):
         return self.answer("predict", self.forward(X).cpu().numpy())
 
 
-class TorchOptimizer(torch.optim.Optimizer):
+class CallbackOptimizerView(torch.optim.Optimizer):
     """An optimizer of ours as torch and skorch know them; options and moments are shared.
 
     Parameters
@@ -68,7 +68,7 @@ class TorchOptimizer(torch.optim.Optimizer):
         ours.group["params"] = [ours.flat]
         super().__init__([ours.group], defaults)
         self.state[ours.flat].update(ours.moments)
-        self.ours, self.together = ours, UpdateTogether([ours], ours.flat.detach(), ours.flat.grad)
+        self.ours, self.together = ours, StackedUpdate([ours], ours.flat.detach(), ours.flat.grad)
         self.network, self.missed = network, None
 
     def step(self, closure=None):
@@ -105,19 +105,19 @@ def _as_torch(optimizer, network):
     """The `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
     if optimizer is None:
         return None
-    if isinstance(optimizer, TorchSolver):
+    if isinstance(optimizer, TorchOptimizerAdapter):
         return optimizer.optimizer
-    return TorchOptimizer(optimizer, network)
+    return CallbackOptimizerView(optimizer, network)
 
 
-class SkorchEvents(Events):
+class SkorchCallback(TrainingCallback):
     """Tells skorch callbacks of a fit.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
         Its `callbacks` are as `skorch.NeuralNet` takes them.
-    fit : Fit
+    fit : TrainingRun
     training, held_out : tuple of X and y
         As the user gave them, checked; `held_out` is None without early stopping.
     """
@@ -136,7 +136,7 @@ class SkorchEvents(Events):
             device=str(fit.network.flat.device),
             use_caching=False,
             predict_nonlinearity=fit.loss.link,
-            answer=partial(estimator._answer, loss=fit.loss),
+            answer=partial(estimator._decode_logits, loss=fit.loss),
             classes=getattr(estimator, "classes_", None),
             our_optimizer=lambda: _as_torch(fit.optimizer, fit.network),
         ).initialize()

@@ -1,6 +1,6 @@
 """Tables to tensors: rows and targets."""
 
-from sklmlp.data.batches import ROWS_AT_A_TIME, Batches, EpochShape, Table, rows_of_a_batch
+from sklmlp.data.batches import ROWS_AT_A_TIME, Batches, BatchPlan, Dataset, rows_of_a_batch
 from sklmlp.data.checks import check_numbers, check_same_length, check_X, check_y
 from sklmlp.data.class_weight import class_weighted
 from sklmlp.data.containers import plain
@@ -16,11 +16,11 @@ from sklmlp.data.weights import (
 
 __all__ = [
     "ROWS_AT_A_TIME",
+    "BatchPlan",
     "Batches",
     "ClassTargets",
     "ConvertedRows",
-    "EpochShape",
-    "Table",
+    "Dataset",
     "as_tensor",
     "check_X",
     "check_limits",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sklmlp.data.merged import Joint
+from sklmlp.data.merged import MergedDatasets
 
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
 """Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
@@ -15,7 +15,7 @@ RUN_VALUES = 2**18
 
 
 @dataclass
-class Table:
+class Dataset:
     """A training table: rows, encoded targets and weights.
 
     Parameters
@@ -76,7 +76,7 @@ class Batch:
 
     Attributes
     ----------
-    x, x_turned : tensor of shape (n, d) and (d, n), or (K, n, d) and (K, d, n)
+    x, x_t : tensor of shape (n, d) and (d, n), or (K, n, d) and (K, d, n)
         The second is the first transposed; both are CSR where that is faster.
     y : tensor of shape (n,) or (n, k), or (K, n) or (K, n, k)
     scale : tensor of shape (), (n, 1) or (K, n, 1)
@@ -90,7 +90,7 @@ class Batch:
     """
 
     x: torch.Tensor
-    x_turned: torch.Tensor
+    x_t: torch.Tensor
     y: torch.Tensor
     scale: object
     weight_sum: object
@@ -98,7 +98,7 @@ class Batch:
     squared_coefs: torch.Tensor
 
 
-class Run:
+class BatchGroup:
     """Consecutive batches, side by side in memory that one run after the other fills.
 
     Parameters
@@ -142,7 +142,7 @@ def rows_of_a_batch(batch_size, n):
 
 
 @dataclass(frozen=True)
-class EpochShape:
+class BatchPlan:
     """What networks have to agree on for their batches to lie side by side.
 
     Parameters
@@ -150,7 +150,7 @@ class EpochShape:
     n_batches, size : int
     last : int
         Rows of the last batch, rounded up to eights: folds differ by a row or two, and so the rows
-        of all networks begin at full lines of the cache, see `side_by_side`.
+        of all networks begin at full lines of the cache, see `stack_padded`.
     """
 
     n_batches: int
@@ -176,8 +176,8 @@ class Batches:
 
     Parameters
     ----------
-    tables : list of Table
-        One a network, of `EpochShape`s that are equal. The last batches of several are filled up
+    tables : list of Dataset
+        One a network, of `BatchPlan`s that are equal. The last batches of several are filled up
         with rows of no weight.
     batch_size : int or "auto"
     rngs : list of numpy.random.RandomState, or None
@@ -193,7 +193,7 @@ class Batches:
         self.table, self.n_outputs = tables[0], n_outputs
         self.counts, self.batch_size = [len(table) for table in tables], batch_size
         self.sparse = sparse
-        self.rngs, self.joint = rngs, Joint(tables)
+        self.rngs, self.joint = rngs, MergedDatasets(tables)
         self.weight = None if self.table.weight is None else [table.weight for table in tables]
         self.order = [table.index for table in tables]
         if rngs is not None or len(tables) > 1:
@@ -207,7 +207,7 @@ class Batches:
         self.n = self.counts[0]
         self.size = rows_of_a_batch(self.batch_size, self.n)
         if self.stack:
-            shape = EpochShape.of(self.n, self.batch_size)
+            shape = BatchPlan.of(self.n, self.batch_size)
             self.n, self.size = shape.n_rows, shape.size
         k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
         width = max(self.table.rows.values_a_row if self.sparse else d, n_outputs)
@@ -232,7 +232,7 @@ class Batches:
             self._lay_out()
 
     def epoch(self):
-        """The next epoch, an iterator of Run: each is to be used before the next is asked for."""
+        """Iterate over the groups of the next epoch; use each before the next is drawn."""
         for k, rng in enumerate(self.rngs or ()):
             permutation = np.arange(self.counts[k])
             rng.shuffle(permutation)
@@ -249,7 +249,7 @@ class Batches:
             rows = slice(start, min(start + self.run_rows, self.n))
             run = self._in_place(rows) if order is None else self._gathered(rows, order, index)
             if weights is not None:
-                self._weigh(run, rows, *weights)
+                self._apply_class_weight(run, rows, *weights)
             yield run
 
     def _side_by_side(self, values):
@@ -264,7 +264,7 @@ class Batches:
         order, index, n = order[..., rows], index[..., rows], rows.stop - rows.start
         if self.sparse:
             y = torch.index_select(self.table.y, 0, index, out=self.y[:n])
-            return Run(self._sparse_parts(order, n), y, *self._results(n))
+            return BatchGroup(self._sparse_parts(order, n), y, *self._results(n))
         run, x, y = self._run(n)
         for source, networks in self.joint.sources:
             part = order[networks] if self.stack else order
@@ -284,7 +284,7 @@ class Batches:
             k, d = len(self.order), self.table.rows.shape[1]
             x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
             all_x, all_y = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
-            self.runs[n] = Run(_parts(all_x, self.size), all_y, *self._results(n)), x, y
+            self.runs[n] = BatchGroup(_parts(all_x, self.size), all_y, *self._results(n)), x, y
         return self.runs[n]
 
     def _results(self, n):
@@ -301,7 +301,7 @@ class Batches:
             x = self._sparse_parts(np.arange(rows.start, rows.stop), n)
         else:
             x = _parts(self.table.rows.take(rows), self.size)
-        return Run(x, self.table.y[rows], *self._results(n))
+        return BatchGroup(x, self.table.y[rows], *self._results(n))
 
     def _weights(self):
         """Of each row its weight over its batch's sum and mean, of each batch 1 / mean and sum."""
@@ -322,7 +322,7 @@ class Batches:
         sums = torch.as_tensor(total.T, **to).unsqueeze(-1) if self.stack else total
         return *(torch.as_tensor(values, **to) for values in (scale, share, by_mean.T)), sums
 
-    def _weigh(self, run, rows, scale, share, by_mean, total):
+    def _apply_class_weight(self, run, rows, scale, share, by_mean, total):
         """Give the batches of a run the weights of its rows."""
         first = rows.start // self.size
         run.share = share[..., rows]

@@ -9,12 +9,12 @@ JOIN_BYTES = 2**24
 """Different tables of no more than this are copied into one, of which one call takes all rows."""
 
 
-class Joint:
+class MergedDatasets:
     """Rows and targets of several tables; networks on the same rows share them.
 
     Parameters
     ----------
-    tables : list of Table
+    tables : list of Dataset
         One a network; where they have different rows, these lie on the device as a whole.
 
     Attributes

@@ -25,7 +25,7 @@ class ConstantPrediction:
 
     Parameters
     ----------
-    sample : Table
+    sample : Dataset
         The rows that are looked at.
     loss, margin : float
         The loss of the constant on them, and by how much less is better.

@@ -34,7 +34,7 @@ def warn_of_failed_learning(fits, feature_names=None):
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         When they have ended.
     feature_names : array-like of str, default=None
     """
@@ -56,7 +56,7 @@ def _warn_of_each_once(found):
         warn(reason)
 
 
-def lower_rate(params):
+def learning_rate_hint(params):
     """What to try after a divergence."""
     if params.solver == "lbfgs":
         return "Scale the features."
@@ -136,7 +136,7 @@ class Case:
 
     Parameters
     ----------
-    fit : Fit
+    fit : TrainingRun
     seen : Observation
     constant : ConstantPrediction
     feature_names : array-like of str or None
@@ -187,7 +187,7 @@ def _diverged(case):
     if len(curve) > 1 and math.isfinite(curve[-1]) and curve[-1] > 1.5 * abs(curve[0]):
         return DivergenceWarning(
             f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
-            f"{len(curve)} epochs. {lower_rate(case.fit.params)}"
+            f"{len(curve)} epochs. {learning_rate_hint(case.fit.params)}"
         )
 
 
@@ -228,7 +228,7 @@ def _divergence(fit):
     """The warning of a loss or a score that is not finite; weights that are not are an error."""
     if not fit.network.flat.isfinite().all():
         return
-    advice = f"{lower_rate(fit.params)}{hint_of_targets(fit)}"
+    advice = f"{learning_rate_hint(fit.params)}{hint_of_targets(fit)}"
     scores = fit.progress.validation_scores if fit.validation is not None else None
     if scores and math.isnan(scores[-1]):
         yield DivergenceWarning(

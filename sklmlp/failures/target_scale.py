@@ -41,9 +41,9 @@ def unscaled_targets(fit, sample):
 
     Parameters
     ----------
-    fit : Fit
+    fit : TrainingRun
         When it has ended.
-    sample : Table
+    sample : Dataset
         Some of its rows.
     """
     unscaled = _unscaled(fit, sample)

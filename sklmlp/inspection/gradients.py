@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklmlp import runtime
-from sklmlp.data import Table, as_tensor, rows_of
+from sklmlp.data import Dataset, as_tensor, rows_of
 from sklmlp.inspection.layers import Layers
 
 
@@ -57,7 +57,7 @@ def _table(estimator, X, y, network):
     target = as_tensor(target if scaling is None else scaling.encode(target))
     is_index = target.dtype == torch.int64 and target.ndim == 1
     target = target.to(network.device, None if is_index else network.dtype)
-    return Table(rows_of(X, network.dtype, network.device), target)
+    return Dataset(rows_of(X, network.dtype, network.device), target)
 
 
 def _norm(matrices):

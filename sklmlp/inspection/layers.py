@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.data import ConvertedRows
-from sklmlp.prediction import VALUES_AT_A_TIME, Fitted
+from sklmlp.prediction import VALUES_AT_A_TIME, PredictionMixin
 
 
 def networks_of(estimator):
@@ -45,7 +45,7 @@ def _networks_in(estimator):
     if isinstance(estimator, type) or not hasattr(estimator, "get_params"):
         return
     check_is_fitted(estimator)
-    if isinstance(estimator, Fitted):
+    if isinstance(estimator, PredictionMixin):
         yield from vars(estimator).get("estimators_", [estimator])
     elif isinstance(estimator, Pipeline):
         yield from _networks_in(estimator[-1])
@@ -84,7 +84,7 @@ def one_network(estimator, any_module=False):
     """
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
-    if not isinstance(estimator, Fitted):
+    if not isinstance(estimator, PredictionMixin):
         raise TypeError(
             "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or a FrozenEstimator of "
             f"one, got {estimator!r}."
@@ -115,7 +115,7 @@ class Layer:
         "hidden 0", "hidden 1" and so on, and "output".
     children : dict of str to torch.nn.Module
         What rows go through, one after the other.
-    choice : Choice or None
+    choice : ActivationSpec or None
         What the activation is; None for the output layer, whose logits are looked at.
     """
 

@@ -1,30 +1,30 @@
 """Fitted estimators to files and back."""
 
-from sklmlp.io.checkpoint import CheckpointFile, identity
+from sklmlp.io.checkpoint import CheckpointFile, fit_fingerprint
 from sklmlp.io.onnx import column_types, register_onnx_converter, to_onnx
 from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
+    add_metadata,
     columns,
     portable_activation,
     portable_parameter,
     portable_spec,
-    stamped,
-    unstamped,
+    strip_metadata,
 )
-from sklmlp.io.validation import checked
+from sklmlp.io.validation import validate_state
 
 __all__ = [
     "CheckpointFile",
-    "checked",
+    "add_metadata",
     "column_types",
     "columns",
-    "identity",
+    "fit_fingerprint",
     "load_skops",
     "portable_activation",
     "portable_parameter",
     "portable_spec",
     "register_onnx_converter",
-    "stamped",
+    "strip_metadata",
     "to_onnx",
-    "unstamped",
+    "validate_state",
 ]

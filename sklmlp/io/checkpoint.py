@@ -29,7 +29,7 @@ So does `max_iter`, unless a schedule of the learning rate is laid out over it.
 """
 
 
-def identity(estimator, data, networks, lays_out_schedule=False):
+def fit_fingerprint(estimator, data, networks, lays_out_schedule=False):
     """What makes a fit the same one when it is started again, each in a few words.
 
     Parameters
@@ -89,8 +89,8 @@ class CheckpointFile:
         If there is no folder for it.
     """
 
-    def __init__(self, path, identity):
-        self.path, self.identity = os.fspath(path), identity
+    def __init__(self, path, fit_fingerprint):
+        self.path, self.fit_fingerprint = os.fspath(path), fit_fingerprint
         if not self.path:
             raise ValueError("checkpoint='' names no file; pass a path, or None for no checkpoint.")
         if os.path.exists(self.path) and not os.path.isfile(self.path):
@@ -135,7 +135,7 @@ class CheckpointFile:
         arrays = []
         header = {
             "format": FORMAT,
-            "identity": self.identity,
+            "identity": self.fit_fingerprint,
             "content": _without_arrays(content, arrays),
         }
         header["checksum"] = fingerprint([header, arrays])
@@ -211,11 +211,13 @@ class CheckpointFile:
         return content
 
     def _compare(self, theirs):
-        names = [n for n in self.identity | theirs if self.identity.get(n) != theirs.get(n)]
+        names = [
+            n for n in self.fit_fingerprint | theirs if self.fit_fingerprint.get(n) != theirs.get(n)
+        ]
         if names:
+            ours = self.fit_fingerprint
             differences = "; ".join(
-                f"{name} is {theirs.get(name)!s:.120} there and {self.identity.get(name)!s:.120} "
-                "here"
+                f"{name} is {theirs.get(name)!s:.120} there and {ours.get(name)!s:.120} here"
                 for name in names
             )
             schedule = ""

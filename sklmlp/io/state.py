@@ -25,7 +25,7 @@ Format 1 has no checksum; that of format 2 covers less; both keep an ensemble's 
 """
 
 
-def stamped(state):
+def add_metadata(state):
     """A state with a checksum and the versions that wrote it."""
     return state | {
         "_checksum": checksum(state),
@@ -36,7 +36,7 @@ def stamped(state):
     }
 
 
-def unstamped(state, estimator_name):
+def strip_metadata(state, estimator_name):
     """A state without its stamp; warns where another minor version wrote it.
 
     Raises

@@ -21,11 +21,11 @@ ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_"
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
 
-class Refused(ValueError):
+class InvalidState(ValueError):
     """Why a state is no model; `unstamped` and `checked` say whose."""
 
 
-def checked(state, estimator):
+def validate_state(state, estimator):
     """A state as `estimator` keeps it in memory, once all of it has proved to be sound.
 
     Parameters
@@ -50,16 +50,16 @@ def checked(state, estimator):
         _check_names(state, type(estimator))
         state = {name: _native(v) if is_learnt(name) else v for name, v in state.items()}
         if "_spec" in state:
-            _demand("estimators_" not in state, "it has both a network and estimators_.")
+            _require("estimators_" not in state, "it has both a network and estimators_.")
             state = _with_network(state, isinstance(estimator, ClassifierMixin))
         elif "estimators_" in state:
             _check_ensemble(state, type(estimator))
         else:
             alone = sorted({*ONLY_WITH_A_SPEC} & {*state})
-            _demand(not alone, f"it has {', '.join(alone)} and no _spec of a network.")
+            _require(not alone, f"it has {', '.join(alone)} and no _spec of a network.")
         if "_spec" in state or "estimators_" in state:
             _check_facts(state)
-    except Refused as why:
+    except InvalidState as why:
         name = type(estimator).__name__
         raise ValueError(f"This state of {name} cannot be loaded: {why}") from why.__cause__
     return _defaults(type(estimator)) | state
@@ -82,16 +82,16 @@ def _native(value):
     return value
 
 
-def _demand(condition, message):
+def _require(condition, message):
     if not condition:
-        raise Refused(message)
+        raise InvalidState(message)
 
 
 def _check_names(state, estimator_class):
     """No entry may stand in front of a method or a property."""
     for name in state:
         there = getattr(estimator_class, name, None)
-        _demand(
+        _require(
             not (callable(there) or isinstance(there, property)),
             f"its entry {name!r} would hide what {estimator_class.__name__} itself calls so.",
         )
@@ -100,7 +100,7 @@ def _check_names(state, estimator_class):
 def _with_network(state, is_classifier):
     """A single network's state with its spec and history built."""
     spec = _built_spec(state)
-    _demand(
+    _require(
         _is_count(state.get("n_features_in_")) and state["n_features_in_"] == spec.n_features,
         f"n_features_in_ is {state.get('n_features_in_')!r:.80}, and its network takes "
         f"{spec.n_features} features.",
@@ -111,7 +111,7 @@ def _with_network(state, is_classifier):
         _check_arrays("coefs_", state.get("coefs_"), shapes)
         _check_arrays("intercepts_", state.get("intercepts_"), biases)
         dtypes = {array.dtype for array in [*state["coefs_"], *state["intercepts_"]]}
-        _demand(
+        _require(
             len(dtypes) == 1 and dtypes <= {np.dtype(np.float32), np.dtype(np.float64)},
             f"coefs_ and intercepts_ have the dtypes {', '.join(sorted(map(str, dtypes)))}; one of "
             "float32 and float64 is expected.",
@@ -126,39 +126,39 @@ def _with_network(state, is_classifier):
 
 def _built_spec(state):
     plain = state["_spec"]
-    _demand(isinstance(plain, dict), f"_spec is no dict but {type(plain).__name__}.")
+    _require(isinstance(plain, dict), f"_spec is no dict but {type(plain).__name__}.")
     for name in ("n_features", "n_outputs"):
         number = plain.get(name)
-        _demand(_is_count(number) and number > 0, f"_spec[{name!r}] is {number!r:.80}.")
+        _require(_is_count(number) and number > 0, f"_spec[{name!r}] is {number!r:.80}.")
     hidden, activations = plain.get("hidden"), plain.get("activations")
     for name, value in (("hidden", hidden), ("activations", activations)):
-        _demand(isinstance(value, list | tuple), f"_spec[{name!r}] is {value!r:.80}.")
-    _demand(
+        _require(isinstance(value, list | tuple), f"_spec[{name!r}] is {value!r:.80}.")
+    _require(
         len(hidden) == len(activations),
         f"_spec has {len(hidden)} hidden layers and {len(activations)} activations.",
     )
-    _demand(
+    _require(
         all(_is_count(width) and width > 0 for width in hidden),
         f"_spec['hidden'] is {hidden!r:.80}.",
     )
     loss = plain.get("loss")
-    _demand(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
+    _require(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
     _check_layers(plain, len(hidden))
     try:
         spec = spec_from_portable(plain)
         outputs = spec.loss_function.out_activation  # made of its parameters
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise Refused(f"its _spec describes no network: {error}") from error
+        raise InvalidState(f"its _spec describes no network: {error}") from error
     found = state.get("out_activation_")
-    _demand(found == outputs, f"out_activation_ is {found!r:.80}, and its loss has {outputs!r}.")
+    _require(found == outputs, f"out_activation_ is {found!r:.80}, and its loss has {outputs!r}.")
     found = state.get("n_outputs_")
-    _demand(
+    _require(
         _is_count(found) and found == spec.n_outputs,
         f"n_outputs_ is {found!r:.80}, and its network has {spec.n_outputs}.",
     )
     if spec.scaling is not None:
         n_targets = spec.n_outputs / spec.loss_function.n_units
-        _demand(
+        _require(
             "_targets" not in state and len(spec.scaling.scale) == n_targets,
             f"_spec['scaling'] is for {len(spec.scaling.scale)} targets, and its network has "
             f"{spec.n_outputs} outputs for the loss {loss!r}.",
@@ -176,69 +176,71 @@ def _is_plain(value):
 def _check_layers(plain, n_hidden):
     """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
     params, module = plain.get("loss_params", {}), plain.get("module")
-    _demand(
+    _require(
         isinstance(params, dict) and all(_is_plain(v) for v in params.values()),
         f"_spec['loss_params'] is {params!r:.80}.",
     )
-    _demand(
+    _require(
         module is None or (isinstance(module, type) and issubclass(module, torch.nn.Module)),
         f"_spec['module'] is {module!r:.80}.",
     )
     params = plain.get("module_params", {})
-    _demand(
+    _require(
         isinstance(params, dict) and all(isinstance(name, str) for name in params),
         f"_spec['module_params'] is {params!r:.80}.",
     )
     rates = plain.get("dropout", ())
-    _demand(
+    _require(
         isinstance(rates, list | tuple)
         and len(rates) in (0, n_hidden)
         and all(isinstance(r, Real) and 0 <= r < 1 for r in rates),
         f"_spec['dropout'] is {rates!r:.80}.",
     )
     name = plain.get("normalization")
-    _demand(
+    _require(
         name is None or (isinstance(name, str) and name in NORMALIZATIONS),
         f"_spec['normalization'] is {name!r:.80}.",
     )
     residual = plain.get("residual", False)
-    _demand(isinstance(residual, bool), f"_spec['residual'] is {residual!r:.80}.")
+    _require(isinstance(residual, bool), f"_spec['residual'] is {residual!r:.80}.")
 
 
 def _check_arrays(name, arrays, shapes):
     """One array of finite numbers for each affine map."""
-    _demand(isinstance(arrays, list | tuple), f"{name} is no list but {type(arrays).__name__}.")
-    _demand(len(arrays) == len(shapes), f"{name} has {len(arrays)} arrays, not {len(shapes)}.")
+    _require(isinstance(arrays, list | tuple), f"{name} is no list but {type(arrays).__name__}.")
+    _require(len(arrays) == len(shapes), f"{name} has {len(arrays)} arrays, not {len(shapes)}.")
     for i, (array, shape) in enumerate(zip(arrays, shapes, strict=True)):
-        _demand(isinstance(array, np.ndarray), f"{name}[{i}] is {type(array).__name__}, no array.")
+        _require(isinstance(array, np.ndarray), f"{name}[{i}] is {type(array).__name__}, no array.")
         _check_numbers(f"{name}[{i}]", array)
         got = getattr(array, "shape", None)
-        _demand(got == shape, f"{name}[{i}] has the shape {got}, and its network asks for {shape}.")
+        _require(
+            got == shape, f"{name}[{i}] has the shape {got}, and its network asks for {shape}."
+        )
 
 
 def _check_numbers(name, value):
     """Finite numbers, plain values, and lists and dicts of them."""
     if isinstance(value, np.ndarray):
-        _demand(value.dtype.kind in "fiub", f"{name} has the dtype {value.dtype}.")
-        _demand(np.isfinite(value).all(), f"{name} has values that are not finite.")
+        _require(value.dtype.kind in "fiub", f"{name} has the dtype {value.dtype}.")
+        _require(np.isfinite(value).all(), f"{name} has values that are not finite.")
     elif isinstance(value, dict | list | tuple):
         parts = value.items() if isinstance(value, dict) else enumerate(value)
         for key, part in parts:
             _check_numbers(f"{name}[{key!r:.80}]", part)
     else:
         plain = value is None or isinstance(value, str | Real)
-        _demand(plain, f"{name} is neither a number nor an array but {type(value).__name__}.")
+        _require(plain, f"{name} is neither a number nor an array but {type(value).__name__}.")
 
 
 def _check_extras(extras, spec):
     """What activations have learnt, in the shapes that they would learn it in."""
-    _demand(
+    _require(
         isinstance(extras, list | tuple) and all(isinstance(each, dict) for each in extras),
         f"_extras is no list of dicts but {type(extras).__name__}.",
     )
     for i, learned in enumerate(extras):
         for name, array in learned.items():
-            _demand(
+            _require(
                 isinstance(array, np.ndarray),
                 f"_extras[{i}][{name!r:.80}] is {type(array).__name__}, no array.",
             )
@@ -248,13 +250,13 @@ def _check_extras(extras, spec):
     try:
         expected = learned_shapes(spec)
     except Exception as error:  # torch raises what it likes for arguments that it dislikes
-        raise Refused(f"its _spec describes no network: {error}") from error
-    _demand(
+        raise InvalidState(f"its _spec describes no network: {error}") from error
+    _require(
         len(extras) == len(expected), f"_extras has {len(extras)} entries, not {len(expected)}."
     )
     for i, (shapes, learned) in enumerate(zip(expected, extras, strict=True)):
         got = {name: np.shape(array) for name, array in learned.items()}
-        _demand(
+        _require(
             shapes is None or got == shapes,
             f"_extras[{i}] has the shapes {got}, and its layer learns {shapes}.",
         )
@@ -263,29 +265,29 @@ def _check_extras(extras, spec):
 def _check_optimizer(state, spec):
     """What an incremental learner goes on with: numbers, as many as there are weights."""
     optimizer = state["_optimizer"]
-    _demand(isinstance(optimizer, dict), f"_optimizer is {type(optimizer).__name__}, no dict.")
-    _demand(
+    _require(isinstance(optimizer, dict), f"_optimizer is {type(optimizer).__name__}, no dict.")
+    _require(
         set(optimizer) == {"solver", "t", "options", "moments"},
         f"The _optimizer of this state has other entries: {', '.join(map(str, optimizer))}.",
     )
     _check_numbers("_optimizer", optimizer)
     solver, options, moments = (optimizer[name] for name in ("solver", "options", "moments"))
-    _demand(isinstance(solver, str), f"_optimizer['solver'] is {solver!r:.80}.")
-    _demand(_is_count(optimizer["t"]), f"_optimizer['t'] is {optimizer['t']!r:.80}.")
+    _require(isinstance(solver, str), f"_optimizer['solver'] is {solver!r:.80}.")
+    _require(_is_count(optimizer["t"]), f"_optimizer['t'] is {optimizer['t']!r:.80}.")
     for name, part in (("options", options), ("moments", moments)):
-        _demand(isinstance(part, dict), f"_optimizer[{name!r}] is {type(part).__name__}, no dict.")
+        _require(isinstance(part, dict), f"_optimizer[{name!r}] is {type(part).__name__}, no dict.")
     for name, moment in moments.items():
-        _demand(
+        _require(
             isinstance(moment, np.ndarray),
             f"_optimizer['moments'][{name!r:.80}] is {type(moment).__name__}, no array.",
         )
-    _demand(
+    _require(
         _is_rate(options.get("lr")),
         f"the learning rate of _optimizer is {options.get('lr')!r:.80}.",
     )
     if solver not in OPTIONS:
         groups = options.get("param_groups")
-        _demand(
+        _require(
             isinstance(groups, list | tuple)
             and all(isinstance(g, dict) and not any(map(_has_array, g.values())) for g in groups),
             f"_optimizer['options']['param_groups'] is {groups!r:.80}.",
@@ -294,9 +296,11 @@ def _check_optimizer(state, spec):
     names, expected = OPTIONS[solver]
     for name, holds in expected.items():
         value = options.get(name)
-        _demand(holds(value), f"_optimizer['options'][{name!r}] is {value!r:.80}.")
+        _require(holds(value), f"_optimizer['options'][{name!r}] is {value!r:.80}.")
     names = names if solver != "sgd" or options["momentum"] else set()
-    _demand(set(moments) == names, f"the moments of _optimizer are {', '.join(map(str, moments))}.")
+    _require(
+        set(moments) == names, f"the moments of _optimizer are {', '.join(map(str, moments))}."
+    )
     # a user's own activations may have buffers, and so have normalizations
     is_known = all(choice.own is None for choice in spec.activations)
     is_known &= spec.module is None and spec.normalization != "batch"
@@ -307,12 +311,12 @@ def _check_optimizer(state, spec):
         right = (
             moment.ndim == 1 and moment.dtype.kind == "f" and (moment.size == size or not is_known)
         )
-        _demand(
+        _require(
             right,
             f"the moment {name!r} of _optimizer is {moment.dtype} of the shape {moment.shape}, and "
             f"there are {size} weights of {dtype}.",
         )
-        _demand(
+        _require(
             name != "exp_avg_sq" or (moment >= 0).all(),
             "the moment 'exp_avg_sq' of _optimizer has negative values.",
         )
@@ -353,15 +357,15 @@ OPTIONS = {
 
 def _check_ensemble(state, estimator_class):
     members = state["estimators_"]
-    _demand(
+    _require(
         isinstance(members, list) and members and all(type(m) is estimator_class for m in members),
         f"estimators_ is no list of {estimator_class.__name__}.",
     )
     specs = [vars(member).get("_spec") for member in members]
-    _demand(None not in specs, "estimators_ has members that are not fitted.")
+    _require(None not in specs, "estimators_ has members that are not fitted.")
     forms = {(spec.n_features, spec.n_outputs, spec.loss) for spec in specs}
-    _demand(len(forms) == 1, f"estimators_ has networks of several forms: {sorted(forms)}.")
-    _demand(
+    _require(len(forms) == 1, f"estimators_ has networks of several forms: {sorted(forms)}.")
+    _require(
         state.get("n_features_in_") == specs[0].n_features,
         f"n_features_in_ is {state.get('n_features_in_')!r:.80}, and its networks take "
         f"{specs[0].n_features} features.",
@@ -373,7 +377,7 @@ def _check_ensemble(state, estimator_class):
 def _check_classes(state, n_outputs):
     """The labels of a classifier, one an output."""
     targets, classes = state.get("_targets"), state.get("classes_")
-    _demand(
+    _require(
         isinstance(targets, list | tuple)
         and len(targets) == 2
         and isinstance(targets[0], str)
@@ -381,12 +385,12 @@ def _check_classes(state, n_outputs):
         and isinstance(targets[1], bool),
         f"_targets is {targets!r:.80}.",
     )
-    _demand(
+    _require(
         isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 0,
         f"classes_ is no array of labels but {type(classes).__name__}.",
     )
     expected = 1 if targets[0] == "binary" else len(classes)
-    _demand(
+    _require(
         n_outputs == expected and (targets[0] != "binary" or len(classes) <= 2),
         f"classes_ has {len(classes)} labels for {targets[0]} targets, and its network has "
         f"{n_outputs} outputs.",
@@ -398,47 +402,47 @@ def _check_facts(state):
     names = state.get("feature_names_in_")
     if names is not None:
         are_names = isinstance(names, np.ndarray) and all(isinstance(n, str) for n in names.flat)
-        _demand(
+        _require(
             are_names and names.shape == (state["n_features_in_"],),
             f"feature_names_in_ has not one name for each of {state['n_features_in_']} features.",
         )
     spec = state["_spec"] if "_spec" in state else vars(state["estimators_"][0])["_spec"]
     layers = ["n_layers_"] if spec.module is None else []
     for name in (*layers, "n_outputs_", "n_iter_", "t_"):
-        _demand(_is_count(state.get(name)), f"{name} is {state.get(name)!r:.80}.")
+        _require(_is_count(state.get(name)), f"{name} is {state.get(name)!r:.80}.")
     for name in ("loss_curve_", "validation_scores_"):
         curve = state.get(name)
-        _demand(
+        _require(
             curve is None or (isinstance(curve, list) and all(_is_float(v) for v in curve)),
             f"{name} is {curve!r:.80}.",
         )
     for name in ("loss_", "best_loss_", "best_validation_score_"):
         number = state.get(name)
-        _demand(number is None or _is_float(number), f"{name} is {number!r:.80}.")
+        _require(number is None or _is_float(number), f"{name} is {number!r:.80}.")
     n_bad = state.get("_no_improvement_count", 0)
-    _demand(_is_count(n_bad), f"_no_improvement_count is {n_bad!r:.80}.")
+    _require(_is_count(n_bad), f"_no_improvement_count is {n_bad!r:.80}.")
     partly = state.get("_partly_fitted", "_optimizer" not in state)
-    _demand(
+    _require(
         isinstance(partly, bool) and (partly or "_optimizer" not in state),
         f"_partly_fitted is {partly!r:.80}.",
     )
     precision = state.get("matmul_precision")
-    _demand(
+    _require(
         isinstance(precision, str) and precision in ("highest", "high", "medium"),
         f"matmul_precision is {precision!r:.80}.",
     )
     try:
         torch.device(state.get("_device"))
     except (TypeError, RuntimeError) as error:
-        raise Refused(f"_device is {state.get('_device')!r:.80}.") from error
+        raise InvalidState(f"_device is {state.get('_device')!r:.80}.") from error
 
 
 def _built_history(state):
     columns = state.get("history_")
     is_table = isinstance(columns, dict) and all(isinstance(c, list) for c in columns.values())
-    _demand(is_table, f"history_ is no dict of lists but {type(columns).__name__}.")
+    _require(is_table, f"history_ is no dict of lists but {type(columns).__name__}.")
     lengths = {len(column) for column in columns.values()}
-    _demand(len(lengths) <= 1, f"history_ has columns of several lengths: {sorted(lengths)}.")
+    _require(len(lengths) <= 1, f"history_ has columns of several lengths: {sorted(lengths)}.")
     return records(columns)
 
 

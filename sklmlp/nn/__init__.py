@@ -1,7 +1,7 @@
 """Networks: their plain description, their weights and their torch modules."""
 
 from sklmlp.nn.activation_spec import (
-    Choice,
+    ActivationSpec,
     constructor_arguments,
     output_rule,
     resolve,
@@ -12,14 +12,14 @@ from sklmlp.nn.builder import assemble, learned_shapes
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
-from sklmlp.nn.network import Network, is_turned
+from sklmlp.nn.network import Network, is_stored_transposed
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
 
 __all__ = [
     "EPSILON",
     "NORMALIZATIONS",
-    "Choice",
+    "ActivationSpec",
     "Network",
     "Predictor",
     "Spec",
@@ -32,7 +32,7 @@ __all__ = [
     "describe",
     "dropout_rates",
     "initial_weights",
-    "is_turned",
+    "is_stored_transposed",
     "learned_shapes",
     "make_predictor",
     "output_rule",

@@ -32,7 +32,7 @@ class Function(nn.Module):
 
 
 @dataclass(frozen=True)
-class Choice:
+class ActivationSpec:
     """What one hidden layer's activation was resolved to.
 
     Parameters
@@ -165,7 +165,7 @@ def resolve(activation, n_hidden_layers):
 
     Returns
     -------
-    choices : list of Choice
+    choices : list of ActivationSpec
         One for each hidden layer.
 
     Raises
@@ -184,7 +184,7 @@ def resolve(activation, n_hidden_layers):
 
 
 def resolve_one(activation):
-    """The `Choice` that a single activation stands for; see `resolve`."""
+    """The `ActivationSpec` that a single activation stands for; see `resolve`."""
     arguments, arrays = {}, {}
     if isinstance(activation, tuple):
         if len(activation) not in (2, 3) or not all(isinstance(a, Mapping) for a in activation[1:]):
@@ -197,12 +197,12 @@ def resolve_one(activation):
         arguments = dict(arguments)
         arrays = dict(rest[0]) if rest else {}
     if isinstance(activation, str):
-        return Choice(_check_arguments(lookup(activation), arguments), arguments, arrays)
+        return ActivationSpec(_check_arguments(lookup(activation), arguments), arguments, arrays)
     if isinstance(activation, type) and issubclass(activation, nn.Module):
         entry = _entry_of(activation)
         if entry is not None:
-            return Choice(_check_arguments(entry.name, arguments), arguments, arrays)
-        return Choice(activation.__name__, arguments, arrays, own=activation)
+            return ActivationSpec(_check_arguments(entry.name, arguments), arguments, arrays)
+        return ActivationSpec(activation.__name__, arguments, arrays, own=activation)
     if arguments or arrays:
         raise TypeError(
             "arguments of an activation go with a name or a torch.nn.Module class, got "
@@ -211,16 +211,16 @@ def resolve_one(activation):
     if isinstance(activation, nn.Module):
         entry = _entry_of(type(activation))
         if entry is None:
-            return Choice(type(activation).__name__, own=activation)
+            return ActivationSpec(type(activation).__name__, own=activation)
         arguments = constructor_arguments(activation)
         if entry.name == "multihead_attention" and activation.dropout:
             raise ValueError(f"activation MultiheadAttention takes no dropout, got {activation!r}.")
         known = inspect.signature(entry.module).parameters
         arguments = {name: value for name, value in arguments.items() if name in known}
         arrays = {k: v.detach().cpu().numpy() for k, v in activation.state_dict().items()}
-        return Choice(entry.name, arguments, arrays)
+        return ActivationSpec(entry.name, arguments, arrays)
     if callable(activation):
-        return Choice(getattr(activation, "__name__", repr(activation)), own=activation)
+        return ActivationSpec(getattr(activation, "__name__", repr(activation)), own=activation)
     raise TypeError(
         "activation takes a name, a (name, arguments) pair, a torch.nn.Module class or instance, a "
         f"callable on tensors, or a list of these, one a hidden layer; got {activation!r}."
@@ -237,7 +237,9 @@ def output_rule(activation):
     """
     last = activation[-1] if isinstance(activation, list) and activation else activation
     choice = resolve_one("identity" if isinstance(last, list) else last)
-    return choice if choice.name == "logistic" and choice.own is None else Choice("identity")
+    return (
+        choice if choice.name == "logistic" and choice.own is None else ActivationSpec("identity")
+    )
 
 
 def _entry_of(module):

@@ -14,7 +14,7 @@ from sklmlp.nn.rng import seeded
 
 
 @dataclass
-class Parts:
+class LayerModules:
     """The modules of a stack.
 
     Parameters
@@ -88,7 +88,7 @@ def load_parts(spec, coefs, intercepts, extras):
     states = extras[n_hidden + len(normalizations) :]
     for module, state in zip(projections, states, strict=True):
         _loaded(module, state, dtype, device)
-    return Parts(linears, activations, normalizations, projections, spec.dropout)
+    return LayerModules(linears, activations, normalizations, projections, spec.dropout)
 
 
 class _Undrawn(nn.Linear):

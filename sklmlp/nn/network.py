@@ -6,7 +6,7 @@ import torch
 from sklmlp.nn import custom_module
 from sklmlp.nn.builder import load_parts
 from sklmlp.nn.layers import is_batch_norm
-from sklmlp.nn.rng import OwnNumbers
+from sklmlp.nn.rng import ModuleRNG
 from sklmlp.nn.spec import Weights
 
 
@@ -28,9 +28,9 @@ class Network:
     coefs, intercepts : list of tensor
         Views of `flat`, in scikit-learn's layout. A user's module has none.
     flat, gradient : torch.nn.Parameter, tensor of shape (n_parameters,)
-        Matrices, then the rest. Of a stack these are coefs (as `is_turned` says) and projections
-        of residual layers; intercepts, then parameters of activations and of normalizations. Of
-        a user's module, parameters of two and more axes; and the others.
+        Matrices, then the rest. Of a stack these are coefs (as `is_stored_transposed` says) and
+        projections of residual layers; intercepts, then parameters of activations and of
+        normalizations. Of a user's module, parameters of two and more axes; and the others.
     n_coefs : int
         How many of them, from the start, the penalty `alpha` sees: the matrices.
     learned : list of torch.nn.Parameter
@@ -59,7 +59,10 @@ class Network:
         self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
 
         # torch keeps a linear map as (out, in), and so is a turned one in memory
-        self._turned, self.learned = [is_turned(*coef.shape) for coef in coefs], matrices + rest
+        self._turned, self.learned = (
+            [is_stored_transposed(*coef.shape) for coef in coefs],
+            matrices + rest,
+        )
         others = len(self.learned) - len(coefs)
         self._transpose = [not turned for turned in self._turned] + [False] * others
         stored = [
@@ -115,7 +118,7 @@ class Network:
     def seed(self, draw):
         """Give what is random in training numbers of its own, seeded by `draw()`."""
         if self.spec.module is not None:
-            self._own_numbers = OwnNumbers(draw(), self.flat.device)
+            self._own_numbers = ModuleRNG(draw(), self.flat.device)
             return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]
         if random:
@@ -191,7 +194,7 @@ NARROW = 32
 """BLAS is several times slower at products whose result has contiguous runs shorter than this."""
 
 
-def is_turned(fan_in, fan_out):
+def is_stored_transposed(fan_in, fan_out):
     """Whether coefs lie in memory as (fan out, fan in), so that contiguous runs are not narrow."""
     return fan_out < min(fan_in, NARROW)
 

@@ -34,7 +34,7 @@ def seeded(seed=None):
         yield
 
 
-class OwnNumbers:
+class ModuleRNG:
     """A course of random numbers for a user's module, which draws from torch's global generators.
 
     Parameters

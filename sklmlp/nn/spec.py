@@ -8,7 +8,7 @@ import torch
 
 from sklmlp.losses import make_loss
 from sklmlp.nn import custom_module
-from sklmlp.nn.activation_spec import Choice
+from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_extras
 from sklmlp.nn.weight_init import WeightInit
 from sklmlp.scaling import TargetScaling
@@ -24,7 +24,7 @@ class Spec:
         Units that go in and come out.
     hidden : tuple of int
         Units that each hidden layer hands on.
-    activations : tuple of Choice
+    activations : tuple of ActivationSpec
         One for each hidden layer.
     loss : str
         A key of `sklmlp.losses.LOSSES`.
@@ -47,7 +47,7 @@ class Spec:
     n_features: int
     n_outputs: int
     hidden: tuple[int, ...]
-    activations: tuple[Choice, ...]
+    activations: tuple[ActivationSpec, ...]
     loss: str
     loss_params: dict = field(default_factory=dict)
     dropout: tuple[float, ...] = ()
@@ -130,7 +130,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     spec : Spec
     rng : numpy.random.RandomState
     dtype : numpy.dtype
-    output_activation : Choice
+    output_activation : ActivationSpec
         The activation whose bound the output layer shares, as in scikit-learn.
     weight_init : str or (str, dict)
         As the parameter of the estimators.

@@ -4,13 +4,13 @@ from sklmlp.optim.adam_sgd import (
     SGD,
     Adam,
     OptimizerState,
-    UpdateTogether,
+    StackedUpdate,
     make_optimizer,
-    side_by_side,
+    stack_padded,
 )
 from sklmlp.optim.clipping import ClippedUpdate
 from sklmlp.optim.schedules import SCHEDULES, ScheduledUpdate
-from sklmlp.optim.torch_optimizers import TorchSolver, check_solver, solver_name
+from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter, check_solver, solver_name
 
 __all__ = [
     "SCHEDULES",
@@ -19,10 +19,10 @@ __all__ = [
     "ClippedUpdate",
     "OptimizerState",
     "ScheduledUpdate",
-    "TorchSolver",
-    "UpdateTogether",
+    "StackedUpdate",
+    "TorchOptimizerAdapter",
     "check_solver",
     "make_optimizer",
-    "side_by_side",
     "solver_name",
+    "stack_padded",
 ]

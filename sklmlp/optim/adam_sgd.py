@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from sklmlp.optim.schedules import Schedule
-from sklmlp.optim.torch_optimizers import TorchSolver, solver_name
+from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter, solver_name
 
 
 class Optimizer:
@@ -27,13 +27,13 @@ class Optimizer:
     Attributes
     ----------
     solver : str
-    stays_put : bool
+    pins_parameters : bool
         Whether it holds on to the memory that the weights are in.
     schedule : Schedule or None
         Rates that change step by step.
     """
 
-    solver, stays_put, schedule = None, False, None
+    solver, pins_parameters, schedule = None, False, None
 
     def __init__(self, flat, group, names):
         self.flat, self.group, self.t = flat, group, 0
@@ -64,7 +64,7 @@ class Optimizer:
         for name, moment in moments.items():
             self.moments[name].copy_(torch.from_numpy(moment))
 
-    def leave_stack(self):
+    def detach_from_stack(self):
         """Own moments, where those of a stack were shared."""
         self.moments = {name: moment.clone() for name, moment in self.moments.items()}
 
@@ -141,7 +141,7 @@ class SGD(Optimizer):
         )
 
 
-class UpdateTogether:
+class StackedUpdate:
     """One fused update for all networks of a stack that agree on their optimizers' options.
 
     Parameters
@@ -149,7 +149,7 @@ class UpdateTogether:
     optimizers : list of Adam or of SGD
         One a network.
     flat, gradient : tensor of shape (K, P), or (P,) for one network
-        Those of several are `side_by_side`.
+        Those of several are `stack_padded`.
     """
 
     def __init__(self, optimizers, flat, gradient):
@@ -163,7 +163,7 @@ class UpdateTogether:
 
     def _together(self, name):
         """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
-        together = side_by_side([optimizer.moments[name] for optimizer in self.optimizers])
+        together = stack_padded([optimizer.moments[name] for optimizer in self.optimizers])
         for optimizer, moment in zip(self.optimizers, together, strict=True):
             optimizer.moments[name] = moment[: len(optimizer.moments[name])]
         return together
@@ -193,7 +193,7 @@ class UpdateTogether:
             optimizer.t += 1
 
 
-def side_by_side(flats):
+def stack_padded(flats):
     """Flat tensors of equal size as rows of one, which begin at full lines of the cache.
 
     BLAS may round differently where its operands lie differently to them; so networks that are the
@@ -229,7 +229,7 @@ def make_optimizer(network, params):
     elif name == "sgd":
         optimizer = SGD(network.flat, lr, params.momentum, params.nesterovs_momentum)
     else:
-        optimizer = TorchSolver(name, network, lr, params.solver_params or {})
+        optimizer = TorchOptimizerAdapter(name, network, lr, params.solver_params or {})
     optimizer.schedule = Schedule.of(params)
     return optimizer
 
@@ -287,7 +287,7 @@ class OptimizerState:
             optimizer = make_optimizer(network, params)
         except Exception:  # parameters have changed since, and the next fit refuses them
             return
-        if not isinstance(optimizer, TorchSolver) or optimizer.solver != self.solver:
+        if not isinstance(optimizer, TorchOptimizerAdapter) or optimizer.solver != self.solver:
             return
         try:
             self.restore(optimizer)

@@ -13,7 +13,7 @@ class ClippedUpdate:
 
     Parameters
     ----------
-    update : UpdateTogether, TorchOptimizer, TorchSolver or ScheduledUpdate
+    update : StackedUpdate, CallbackOptimizerView, TorchOptimizerAdapter or ScheduledUpdate
     gradient : tensor of shape (K, P), or (P,) for one network
     bounds : list of float or None
         One a network; None is no bound.

@@ -100,8 +100,8 @@ class ScheduledUpdate:
 
     Parameters
     ----------
-    update : UpdateTogether, TorchOptimizer or TorchSolver
-    fits : list of Fit
+    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
+    fits : list of TrainingRun
         Those with a schedule.
     """
 

@@ -87,7 +87,7 @@ def check_solver(params):
         )
 
 
-class TorchSolver:
+class TorchOptimizerAdapter:
     """An optimizer of `torch.optim` over a network, where our own `Optimizer` would be.
 
     Parameters
@@ -107,7 +107,7 @@ class TorchSolver:
         Steps taken.
     """
 
-    stays_put, schedule = True, None
+    pins_parameters, schedule = True, None
 
     def __init__(self, name, network, lr, arguments):
         self.solver, self.t = name, 0

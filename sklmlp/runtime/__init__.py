@@ -1,14 +1,14 @@
 """Where and how torch computes: devices, dtypes, memory and settings."""
 
 from sklmlp.runtime.device import computing_dtype, is_available, resolve_device, resolve_dtype
-from sklmlp.runtime.memory import explained_memory, in_chunks
+from sklmlp.runtime.memory import explain_oom, in_chunks
 from sklmlp.runtime.settings import SMALL_STEP, compute, neutral, others_wait
 
 __all__ = [
     "SMALL_STEP",
     "compute",
     "computing_dtype",
-    "explained_memory",
+    "explain_oom",
     "in_chunks",
     "is_available",
     "neutral",

@@ -40,7 +40,7 @@ def in_chunks(compute, n, size):
 
 
 @contextmanager
-def explained_memory(params):
+def explain_oom(params):
     """Let a fit that runs out of a card's memory say what needed how much, and what to lower.
 
     Parameters

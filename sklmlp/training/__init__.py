@@ -2,8 +2,16 @@
 
 from sklmlp.training.jobs import attended, attending
 from sklmlp.training.lbfgs import train_lbfgs
-from sklmlp.training.run import Fit, Validation
+from sklmlp.training.run import TrainingRun, Validation
 from sklmlp.training.stacking import train
-from sklmlp.training.stopping import Progress
+from sklmlp.training.stopping import StoppingState
 
-__all__ = ["Fit", "Progress", "Validation", "attended", "attending", "train", "train_lbfgs"]
+__all__ = [
+    "StoppingState",
+    "TrainingRun",
+    "Validation",
+    "attended",
+    "attending",
+    "train",
+    "train_lbfgs",
+]

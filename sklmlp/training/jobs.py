@@ -26,12 +26,12 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
 
 
 @dataclass(eq=False)
-class Job:
+class TrainingJob:
     """The networks of one estimator, ready to be trained.
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
     train : callable
         `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is a
         threading.Event that ends all of them.
@@ -63,7 +63,7 @@ class Job:
                 raise fit.error
 
 
-def train_job(job):
+def run_or_enqueue(job):
     """Train a job: in the meeting that this thread attends, or else at once.
 
     Returns

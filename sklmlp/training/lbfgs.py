@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklmlp import runtime
 from sklmlp.data import ROWS_AT_A_TIME
 from sklmlp.failures import hint_of_targets
-from sklmlp.training.jobs import Job, train_job
+from sklmlp.training.jobs import TrainingJob, run_or_enqueue
 from sklmlp.training.run import number_networks
 from sklmlp.training.steps.autograd import AutogradStep
 
@@ -22,7 +22,7 @@ def train_lbfgs(fits):
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         Their networks are in float64 where the device has it: line searches need the digits.
 
     Returns
@@ -31,11 +31,11 @@ def train_lbfgs(fits):
         Whether they ended by themselves.
     """
     number_networks(fits)
-    return train_job(Job(fits, _train_jobs))
+    return run_or_enqueue(TrainingJob(fits, _train_jobs))
 
 
 def _train_jobs(jobs, interrupted):
-    """Train the networks of jobs; see `Job`."""
+    """Train the networks of jobs; see `TrainingJob`."""
     for fit in (fit for job in jobs for fit in job.fits):
         if not interrupted.is_set():
             _minimise(fit, interrupted)
@@ -121,7 +121,7 @@ def _minimise(fit, interrupted):
         if fit.is_stopped or fit.is_out_of_time:
             halted = True
             raise StopIteration
-        if fit.is_watched and progress.n_iter < params.max_iter:
+        if fit.has_batch_callbacks and progress.n_iter < params.max_iter:
             begin()
             flat, now_moves = look()
             if not (np.array_equal(flat, best) and np.array_equal(moves, now_moves)):
@@ -136,7 +136,7 @@ def _minimise(fit, interrupted):
     progress.n_iter, halted, begun, changed = 0, False, False, True
     events.begin_training()
     try:
-        if fit.is_watched:
+        if fit.has_batch_callbacks:
             begin()
         while changed:  # a callback has frozen or set weights: begin with another function
             (best, moves), changed, done = look(), False, progress.n_iter

@@ -15,7 +15,7 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
     step : DenseStep or AutogradStep
         Of these networks.
     interrupted : threading.Event
@@ -37,7 +37,7 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
     running = list(fits)
     try:
         for fit in fits:
-            _alone(fit, fit.events.begin_training)
+            _isolated(fit, fit.events.begin_training)
         while running and not interrupted.is_set():
             epochs = partial(
                 _train_epochs, running, step, batches, one_epoch, interrupted, checkpoints
@@ -50,7 +50,7 @@ def train_stack(fits, step, interrupted, one_epoch, one_thread, checkpoints=None
         interrupted.set()
     for fit in fits:
         if fit.error is None:
-            _alone(fit, fit.finish)
+            _isolated(fit, fit.finish)
 
 
 def _train_epochs(fits, step, batches, one_epoch, interrupted, checkpoints):
@@ -58,7 +58,9 @@ def _train_epochs(fits, step, batches, one_epoch, interrupted, checkpoints):
     meter, everybody = LossMeter(fits), list(range(len(fits)))
     while True:
         _train_epoch(fits, step, batches, meter, interrupted)
-        going = [k for k, fit in enumerate(fits) if not (_alone(fit, fit.has_ended) or one_epoch)]
+        going = [
+            k for k, fit in enumerate(fits) if not (_isolated(fit, fit.has_ended) or one_epoch)
+        ]
         going = [k for k in going if not (fits[k].error or _out_of_epochs_or_time(fits[k]))]
         if checkpoints is not None:
             checkpoints.after_epoch(fits, batches.order, going)
@@ -66,7 +68,7 @@ def _train_epochs(fits, step, batches, one_epoch, interrupted, checkpoints):
             return going
 
 
-def _alone(fit, act, *args):
+def _isolated(fit, act, *args):
     """What a network does for itself: an error there ends no other network."""
     try:
         return act(*args)
@@ -78,8 +80,8 @@ def _train_epoch(fits, step, batches, meter, interrupted):
     """One pass over the rows, and what every network learns from it about its progress."""
     started = time.perf_counter()
     for fit in fits:
-        _alone(fit, fit.events.begin_epoch)
-    listening = [fit.events for fit in fits if fit.is_watched]
+        _isolated(fit, fit.events.begin_epoch)
+    listening = [fit.events for fit in fits if fit.has_batch_callbacks]
     step.begin_epoch()
     for run in batches.epoch():
         if interrupted.is_set():
@@ -95,7 +97,7 @@ def _train_epoch(fits, step, batches, meter, interrupted):
                 events.end_batch(batch)
         meter.add(run)
     for fit, loss in zip(fits, meter.losses(), strict=True):
-        _alone(fit, fit.end_epoch, loss, started)
+        _isolated(fit, fit.end_epoch, loss, started)
 
 
 def _out_of_epochs_or_time(fit):

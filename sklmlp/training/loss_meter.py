@@ -8,7 +8,7 @@ class LossMeter:
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         K networks; one does without the axis of K.
     """
 

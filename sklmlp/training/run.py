@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from sklmlp.callbacks import Events
-from sklmlp.data import EpochShape, Table, rows_of_a_batch
-from sklmlp.training.stopping import Progress
+from sklmlp.callbacks import TrainingCallback
+from sklmlp.data import BatchPlan, Dataset, rows_of_a_batch
+from sklmlp.training.stopping import StoppingState
 
 
 class Validation:
@@ -17,7 +17,7 @@ class Validation:
 
     Parameters
     ----------
-    table : Table
+    table : Dataset
     score : callable
         `score(logits, loss, network)`: logits in the table's order, their loss, and the network
         that they are of, to a score; greater is better.
@@ -46,37 +46,37 @@ class Validation:
 
 
 @dataclass
-class Fit:
+class TrainingRun:
     """A network on its way from initial to trained weights.
 
     Parameters
     ----------
     network : Network
-    table : Table
+    table : Dataset
     validation : Validation or None
         With early stopping, which the rows kept from training decide on.
     params : namespace
         The estimator's parameters.
-    optimizer : Adam, SGD or TorchSolver
-    progress : Progress
+    optimizer : Adam, SGD or TorchOptimizerAdapter
+    progress : StoppingState
     rng : numpy.random.RandomState
-    events : Events
+    events : TrainingCallback
         Told of the begin and end of everything.
-    epochs_before : int
+    epoch_offset : int
         Of earlier fits that schedules count as this one's.
     training_sample : Validation or None
         With early stopping, some of the rows that are trained on.
     """
 
     network: object
-    table: Table
+    table: Dataset
     validation: Validation | None
     params: object
     optimizer: torch.optim.Optimizer
-    progress: Progress
+    progress: StoppingState
     rng: np.random.RandomState
-    events: Events
-    epochs_before: int = 0
+    events: TrainingCallback
+    epoch_offset: int = 0
     training_sample: Validation | None = None
     began: float = field(default_factory=lambda: time.monotonic())
     """When the clock of `max_time` began to run, in seconds."""
@@ -105,7 +105,7 @@ class Fit:
         return self.network.spec.loss_function
 
     @property
-    def is_watched(self):
+    def has_batch_callbacks(self):
         """Whether somebody listens to its batches."""
         return self.events.follows_batches
 
@@ -128,16 +128,16 @@ class Fit:
         return f", {spent:.1f} s, at most {left:.1f} s left{self.network_name}"
 
     @property
-    def stays_put(self):
+    def pins_parameters(self):
         """Whether a callback or an optimizer of torch's holds on to the memory of its weights."""
-        return self.is_watched or self.optimizer.stays_put
+        return self.has_batch_callbacks or self.optimizer.pins_parameters
 
     @property
-    def can_share_steps(self):
+    def is_stackable(self):
         """Whether nobody holds on to its weights and no batch can be without weight."""
         weight = self.table.weights()
-        if self.stays_put or weight is None:
-            return not self.stays_put
+        if self.pins_parameters or weight is None:
+            return not self.pins_parameters
         n = len(self.table)
         size = rows_of_a_batch(self.params.batch_size, n)
         return np.count_nonzero(weight) > n - (n % size or size)
@@ -145,12 +145,12 @@ class Fit:
     @property
     def epoch(self):
         """The number of the running epoch, from 0, as schedules count."""
-        return self.epochs_before + self.progress.n_iter
+        return self.epoch_offset + self.progress.n_iter
 
     @property
     def epoch_shape(self):
         """How its rows are dealt into batches."""
-        return EpochShape.of(len(self.table), self.params.batch_size)
+        return BatchPlan.of(len(self.table), self.params.batch_size)
 
     @property
     def is_stopped(self):
@@ -173,10 +173,10 @@ class Fit:
         if self.training_sample is not None:
             record["train_score"] = self.training_sample.evaluate(self.network, self.loss)[1]
         if self.validation is None:
-            progress.judge_loss(params.tol)
+            progress.update_from_loss(params.tol)
         else:
             valid_loss, score = self.validation.evaluate(self.network, self.loss)
-            progress.judge_score(score, params.tol, self.network)
+            progress.update_from_score(score, params.tol, self.network)
             record |= {"valid_loss": valid_loss, "valid_score": score}
         progress.history.append(record | {"lr": lr, "seconds": time.perf_counter() - started})
         if params.verbose:

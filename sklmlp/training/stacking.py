@@ -9,7 +9,7 @@ import torch
 from sklmlp import runtime
 from sklmlp.caller import warn
 from sklmlp.data import rows_of_a_batch, share_memory
-from sklmlp.training.jobs import Job, train_job
+from sklmlp.training.jobs import TrainingJob, run_or_enqueue
 from sklmlp.training.loop import train_stack
 from sklmlp.training.run import number_networks
 from sklmlp.training.steps.autograd import AutogradStep
@@ -27,7 +27,7 @@ def train(fits, one_epoch=False, checkpoints=None):
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         Of networks of one spec, on tables of one table's rows.
     one_epoch : bool, default=False
         Whether a single pass is asked for, as `partial_fit` does.
@@ -53,18 +53,22 @@ def train(fits, one_epoch=False, checkpoints=None):
             f"clipped: batch_size={batch_size} for {n} samples."
         )
     how = partial(_train_jobs, one_epoch=one_epoch, checkpoints=checkpoints)
-    return train_job(Job(fits, how, _key(fits, one_epoch) if checkpoints is None else None))
+    return run_or_enqueue(
+        TrainingJob(fits, how, _compatibility_key(fits, one_epoch) if checkpoints is None else None)
+    )
 
 
 def _train_jobs(jobs, interrupted, one_epoch, checkpoints):
-    """Train the networks of jobs of one key; see `Job`."""
+    """Train the networks of jobs of one key; see `TrainingJob`."""
     fits = [fit for job in jobs for fit in job.fits]
     if len(jobs) > 1:
         share_memory([fit.table for fit in fits])
         fits.sort(key=lambda fit: str(fit.optimizer.group))  # those that agree share an update
     by_hand = can_step_by_hand(fits[0].network.spec)
-    stay_put = any(fit.stays_put for fit in fits)
-    stacks, n_threads = _cut(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
+    stay_put = any(fit.pins_parameters for fit in fits)
+    stacks, n_threads = (
+        _partition(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
+    )
 
     def work(stack):
         one_thread = n_threads > 1 or _is_small(stack)
@@ -94,16 +98,18 @@ def _train_jobs(jobs, interrupted, one_epoch, checkpoints):
         for stack in stacks:
             each(stack)
     else:
-        _on_threads(each, stacks, n_threads, interrupted)
+        _run_threaded(each, stacks, n_threads, interrupted)
 
 
-def _key(fits, one_epoch):
+def _compatibility_key(fits, one_epoch):
     """What jobs have to agree on to be trained together, or None for a job that trains alone."""
     first = fits[0]
     table, spec, optimizer, params = first.table, first.network.spec, first.optimizer, first.params
     if not (can_step_by_hand(spec) and _can_stack(fits) and _can_meet(first)):
         return None
-    layers = [(c.name, _mark(c.arguments), id(c.own) if c.own else None) for c in spec.activations]
+    layers = [
+        (c.name, _hashable(c.arguments), id(c.own) if c.own else None) for c in spec.activations
+    ]
     return (
         # of the scaling of targets only bounds of the Huber loss take part in a step
         repr(replace(spec, activations=(), scaling=spec.scaling if spec.loss == "huber" else None)),
@@ -116,25 +122,25 @@ def _key(fits, one_epoch):
     )
 
 
-def _mark(value):
+def _hashable(value):
     """Something hashable that is equal for equal plain values, and for others if they are one."""
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):
-        return type(value), *map(_mark, value)
+        return type(value), *map(_hashable, value)
     if isinstance(value, dict):
-        return frozenset((_mark(key), _mark(each)) for key, each in value.items())
+        return frozenset((_hashable(key), _hashable(each)) for key, each in value.items())
     return type(value), id(value)
 
 
 def _can_meet(fit):
     """Whether it may wait for others: with `max_time` it would share its time with them."""
-    return fit.can_share_steps and fit.table.rows.is_tensor and fit.params.max_time is None
+    return fit.is_stackable and fit.table.rows.is_tensor and fit.params.max_time is None
 
 
 def _can_stack(fits):
     return len(fits) == 1 or (
-        all(fit.can_share_steps for fit in fits) and len({fit.epoch_shape for fit in fits}) == 1
+        all(fit.is_stackable for fit in fits) and len({fit.epoch_shape for fit in fits}) == 1
     )
 
 
@@ -159,7 +165,7 @@ def _values_a_row(network):
     return sum(i + o for i, o in network.spec.shapes)
 
 
-def _cut(fits):
+def _partition(fits):
     """The stacks that networks are cut into, and the number of threads that take them.
 
     A thread that has steps of its own is quicker than a share of every operation, if these are
@@ -183,7 +189,7 @@ def _cut(fits):
     return [fits[start : start + size] for start in range(0, len(fits), size)], n_threads
 
 
-def _on_threads(work, stacks, n_threads, interrupted):
+def _run_threaded(work, stacks, n_threads, interrupted):
     """Deal stacks to threads; Ctrl-C and the first error end all of them."""
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(work, stack) for stack in stacks]

@@ -6,7 +6,7 @@ import numpy as np
 
 
 @dataclass
-class Progress:
+class StoppingState:
     """The course of one fit, which warm starts and partial fits continue.
 
     Attributes
@@ -55,13 +55,13 @@ class Progress:
         self.n_rows_seen += n_rows
         self.loss_curve.append(loss)
 
-    def judge_loss(self, tol):
+    def update_from_loss(self, tol):
         """Whether the last epoch improved the training loss, counted."""
         loss = self.loss_curve[-1]
         self.no_improvement = self.no_improvement + 1 if loss > self.best_loss - tol else 0
         self.best_loss = min(self.best_loss, loss)
 
-    def judge_score(self, score, tol, network):
+    def update_from_score(self, score, tol, network):
         """Whether the last epoch improved the validation score, counted; keeps the best weights."""
         self.validation_scores.append(score)
         self.no_improvement = (

@@ -162,7 +162,7 @@ import io, os, random, signal, sys, warnings
 import numpy as np
 from sklmlp import MLPClassifier
 from sklmlp.io import checkpoint
-from sklmlp.training.stopping import Progress
+from sklmlp.training.stopping import StoppingState
 
 warnings.simplefilter("ignore")
 path, seed = sys.argv[1], int(sys.argv[2])
@@ -178,14 +178,14 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def die_after_an_epoch():
-    add_epoch, left = Progress.add_epoch, draw.randrange(1, 6)
+    add_epoch, left = StoppingState.add_epoch, draw.randrange(1, 6)
     def counted(self, *args):
         nonlocal left
         add_epoch(self, *args)
         left -= 1
         if not left:
             die()
-    Progress.add_epoch = counted
+    StoppingState.add_epoch = counted
 
 def die_while_writing(whole):
     write, left = checkpoint.write_members, draw.randrange(1, 6)

@@ -43,7 +43,8 @@ from torch import nn
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.io import onnx_layers, register_onnx_converter, to_onnx
+from sklmlp.io import register_onnx_converter, to_onnx
+from sklmlp.io.onnx import layers as onnx_layers
 from sklmlp.io.onnx.predictions import LINKS, PROBABILITIES
 from sklmlp.losses import LOSSES
 from tests.io.test_state import Power, cube

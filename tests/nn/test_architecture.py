@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 IDS = re.compile(r"(sk-container-id|sk-estimator-id)-\d+")
 
 
-class Table(HTMLParser):
+class Dataset(HTMLParser):
     """The texts of the cells of our table, row by row; fails at tags that do not match."""
 
     def __init__(self, html):
@@ -60,7 +60,7 @@ def iris():
 def test_a_fitted_network(iris):
     """Layers, kinds, shapes and counts are those of coefs_ and intercepts_."""
     mlp = MLPClassifier((8, 3), ["glu", ("elu", {"alpha": 0.5})], max_iter=2).fit(*iris)
-    shown = Table(mlp._repr_html_())
+    shown = Dataset(mlp._repr_html_())
     sizes = [W.size + b.size for W, b in zip(mlp.coefs_, mlp.intercepts_, strict=True)]
     assert shown.rows == [
         ["layer", "kind", "shape", "parameters"],
@@ -77,7 +77,7 @@ def test_before_a_fit():
         hidden_layer_sizes=[20, 10], activation="relu", dropout=0.1, normalization="layer",
         residual=True, device="cpu", n_estimators=3,
     )  # fmt: skip
-    shown = Table(mlp._repr_html_())
+    shown = Dataset(mlp._repr_html_())
     hidden = "linear, layer normalization, relu, dropout 0.1 + skip"
     assert shown.rows[1:] == [
         ["hidden 0", hidden, "? → 20", "?"],
@@ -90,7 +90,7 @@ def test_before_a_fit():
 def test_an_ensemble(iris):
     """The layers of one network, and the numbers of all."""
     mlp = MLPClassifier((5,), n_estimators=3, max_iter=2, random_state=0).fit(*iris)
-    shown = Table(mlp._repr_html_())
+    shown = Dataset(mlp._repr_html_())
     assert [row[3] for row in shown.rows[1:]] == ["25", "18"]
     assert shown.caption == "3 networks, 129 parameters, on cpu"
 
@@ -106,7 +106,7 @@ def test_a_changed_parameter_does_not_change_what_was_fitted(iris):
 @pytest.mark.parametrize("sizes", [-3, (), None, ("<i>", "&"), [3, "4"]])
 def test_parameters_that_make_no_sense_are_shown_as_they_are(sizes, activation):
     """Showing never fails, and what users wrote is no HTML."""
-    shown = Table(MLPClassifier(sizes, activation)._repr_html_())
+    shown = Dataset(MLPClassifier(sizes, activation)._repr_html_())
     assert shown.rows[-1][0] == "output"
 
 
@@ -116,7 +116,7 @@ def test_scikit_learns_diagram_is_whole(iris, monkeypatch):
     for estimator in (mlp, mlp.fit(*iris)):
         html, ours = IDS.sub(r"\1", estimator._repr_html_()), layers_as_html(estimator)
         with monkeypatch.context() as without:
-            without.delattr("sklmlp.prediction.Fitted._get_params_html")
+            without.delattr("sklmlp.prediction.PredictionMixin._get_params_html")
             diagram = IDS.sub(r"\1", estimator._repr_html_())
         assert html.replace(ours, "") == diagram
         assert not re.search(r"#[0-9a-f]{3}|rgb|white|black", ours)
@@ -138,7 +138,7 @@ INSIDE = {
 def test_inside_other_estimators(holder, iris):
     """The layers are shown wherever scikit-learn draws an estimator of ours, before and after."""
     outer = holder(MLPClassifier((5,), "relu", max_iter=2, random_state=0))
-    before = Table(outer._repr_html_())
+    before = Dataset(outer._repr_html_())
     assert before.rows[1:] == [
         ["hidden 0", "linear, relu", "? → 5", "?"],
         ["output", "linear", "5 → ?", "?"],
@@ -150,7 +150,7 @@ def test_the_fitted_one_inside_is_shown(iris):
     """After a fit, a pipeline's step and a search's best estimator show what they have learnt."""
     for holder in (INSIDE["a pipeline"], INSIDE["a search"], INSIDE["a search of pipelines"]):
         outer = holder(MLPClassifier((5,), "relu", max_iter=2, random_state=0)).fit(*iris)
-        shown = Table(outer._repr_html_())
+        shown = Dataset(outer._repr_html_())
         assert shown.rows[1:] == [
             ["hidden 0", "linear, relu", "4 → 5", "25"],
             ["output", "linear, softmax", "5 → 3", "18"],

@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.nn import Network, Spec, initial_weights, is_turned, resolve
+from sklmlp.nn import Network, Spec, initial_weights, is_stored_transposed, resolve
 
 TABLE = list(ACTIVATIONS)
 CPU = torch.device("cpu")
@@ -60,7 +60,7 @@ def test_coefs_come_first_then_intercepts_with_the_longer_side_contiguous():
     """`flat` begins with the coefs, turned where fan out is smaller; `n_coefs` is their end."""
     network, weights = make_network()
     flat = network.flat.detach().numpy()
-    stored = [coef.T if is_turned(*coef.shape) else coef for coef in weights.coefs]
+    stored = [coef.T if is_stored_transposed(*coef.shape) else coef for coef in weights.coefs]
     expected = np.concatenate([a.ravel() for a in stored + weights.intercepts])
     assert_array_equal(flat[: len(expected)], expected)
     for view, coef in zip(network.coefs, weights.coefs, strict=True):

@@ -10,7 +10,7 @@ from torch.optim import lr_scheduler
 from sklmlp import MLPRegressor
 from sklmlp.optim.schedules import DECAYS, SCHEDULES, factor
 from sklmlp.training import train
-from sklmlp.validation_set import Part
+from sklmlp.validation_set import Subset
 from tests.optim.plain_torch import (
     N_EPOCHS,
     PARAMS,
@@ -178,8 +178,8 @@ def test_a_stack_of_different_schedules(solver):
     ]
     shared = {"hidden_layer_sizes": (8,), "solver": solver, "learning_rate": "cosine"}
     models = [MLPRegressor(random_state=0, **{**shared, **o}) for o in options]
-    whole = Part(models[0]._table(X, Y, None, torch.float64), X, Y)
-    fits = [m._begin(whole, None, True, False, np.dtype("float64")) for m in models]
+    whole = Subset(models[0]._table(X, Y, None, torch.float64), X, Y)
+    fits = [m._prepare_training(whole, None, True, False, np.dtype("float64")) for m in models]
     train(fits)
     for fit, model in zip(fits, models, strict=True):
         model.fit(X, Y)

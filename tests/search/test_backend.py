@@ -46,8 +46,8 @@ from sklearn.preprocessing import StandardScaler
 import sklmlp
 from sklmlp import MLPClassifier, MLPRegressor, runtime
 from sklmlp.data import rows_of
-from sklmlp.data.batches import Table
-from sklmlp.data.merged import Joint, share_memory
+from sklmlp.data.batches import Dataset
+from sklmlp.data.merged import MergedDatasets, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
 from tests.tables import make_table
@@ -322,12 +322,12 @@ def test_few_large_tables_wait(monkeypatch, groups):
 def test_tables_go_with_their_fits():
     """Nothing keeps a fold's rows until the collector comes, which may take a whole search."""
     gc.collect()
-    before = sum(type(each) is Table for each in gc.get_objects())
+    before = sum(type(each) is Dataset for each in gc.get_objects())
     gc.disable()
     try:
         with together():
             cross_validate(MLPClassifier(**SMALL), X, Y, cv=5)
-        assert sum(type(each) is Table for each in gc.get_objects()) == before
+        assert sum(type(each) is Dataset for each in gc.get_objects()) == before
     finally:
         gc.enable()
 
@@ -384,10 +384,10 @@ def test_equal_networks_stay_equal(hidden, activation, n_rows):
 def test_equal_rows_lie_in_memory_once():
     """The folds that a search cuts for each candidate are one table to its stack."""
     rows = [rows_of(part.copy(), torch.float64, "cpu") for part in (X[:60], X[:60], X[30:90])]
-    tables = [Table(each, torch.from_numpy(Y[:60])) for each in rows]
+    tables = [Dataset(each, torch.from_numpy(Y[:60])) for each in rows]
     share_memory(tables)
     assert rows[0].tensor.data_ptr() == rows[1].tensor.data_ptr()
-    joint = Joint(tables)
+    joint = MergedDatasets(tables)
     assert joint.sources[0][0].shape == (120, X.shape[1])
     assert joint.first_row.tolist() == [[0], [0], [60]]
 

@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.search.meeting import Meeting
-from sklmlp.training.run import Fit
+from sklmlp.training.run import TrainingRun
 from tests.tables import make_table
 
 X, Y = make_table("multiclass", n_samples=90)
@@ -34,7 +34,7 @@ LONG = {"hidden_layer_sizes": (6,), "max_iter": 10**9, "tol": 0, "n_iter_no_chan
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Ctrl-C, half a second after the first networks began to train; gives the epochs' losses."""
-    losses, lead, end_epoch = [], Meeting._lead, Fit.end_epoch
+    losses, lead, end_epoch = [], Meeting._lead, TrainingRun.end_epoch
 
     def press():
         os.kill(os.getpid(), signal.SIGINT)
@@ -51,7 +51,7 @@ def ctrl_c(monkeypatch):
 
     timers = []
     monkeypatch.setattr(Meeting, "_lead", led)
-    monkeypatch.setattr(Fit, "end_epoch", ended)
+    monkeypatch.setattr(TrainingRun, "end_epoch", ended)
     yield losses
     for timer in timers:
         timer.cancel()
@@ -111,7 +111,7 @@ def ctrl_c_in_training(monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return False
 
-    monkeypatch.setattr(Fit, "is_out_of_time", property(is_out_of_time))
+    monkeypatch.setattr(TrainingRun, "is_out_of_time", property(is_out_of_time))
     return epochs
 
 

@@ -161,7 +161,7 @@ def test_networks_that_stop_leave_the_stack():
 def threads(monkeypatch):
     """Has two threads take ensembles, however small, in stacks of two networks."""
     cut = lambda fits: ([fits[k : k + 2] for k in range(0, len(fits), 2)], 2)  # noqa: E731
-    monkeypatch.setattr(stacks, "_cut", cut)
+    monkeypatch.setattr(stacks, "_partition", cut)
 
 
 def test_threads_change_nothing(threads):
@@ -209,7 +209,7 @@ def test_the_cut_follows_the_work_and_the_cache(monkeypatch):
     monkeypatch.setattr(stacks.torch, "get_num_threads", lambda: 2)
     cuts = []
     monkeypatch.setattr(
-        stacks, "_cut", lambda fits, cut=stacks._cut: cuts.append(cut(fits)) or cuts[-1]
+        stacks, "_partition", lambda fits, cut=stacks._partition: cuts.append(cut(fits)) or cuts[-1]
     )
     for hidden in [(8,), (8000,)]:
         MLPClassifier(hidden, n_estimators=4, max_iter=1, batch_size=90).fit(

@@ -13,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-from sklmlp.training.run import Fit
-from sklmlp.training.stopping import Progress
+from sklmlp.training.run import TrainingRun
+from sklmlp.training.stopping import StoppingState
 from tests.tables import make, make_pair, make_table
 
 SOLVERS = ["adam", "sgd", "lbfgs"]
@@ -235,8 +235,10 @@ TIMES = r"[0-9]+\.[0-9] s, at most [0-9]+\.[0-9] s left"
 def test_seconds_of_a_line(params, is_one_epoch, name, expected, monkeypatch):
     """What is left is the time of the epochs to `max_iter`, or of `max_time` where that is less."""
     monkeypatch.setattr("sklmlp.training.run.time", SimpleNamespace(monotonic=lambda: 110.0))
-    progress = Progress(n_iter=20, history=[{"seconds": 9.0}] * 10 + [{"seconds": 2.0}] * 10)
-    fit = Fit(*[None] * 3, SimpleNamespace(**params), None, progress, *[None] * 2, began=100.0)
+    progress = StoppingState(n_iter=20, history=[{"seconds": 9.0}] * 10 + [{"seconds": 2.0}] * 10)
+    fit = TrainingRun(
+        *[None] * 3, SimpleNamespace(**params), None, progress, *[None] * 2, began=100.0
+    )
     fit.network_name, fit.is_one_epoch = name, is_one_epoch
     assert fit.pace == expected
 
@@ -273,7 +275,7 @@ def test_a_resumed_fit_says_so(n_estimators, tmp_path, monkeypatch, capsys):
         return False
 
     with monkeypatch.context() as patch, pytest.warns(UserWarning, match="interrupted by user"):
-        patch.setattr(Fit, "is_out_of_time", property(interrupt))
+        patch.setattr(TrainingRun, "is_out_of_time", property(interrupt))
         model.fit(X, y)
     capsys.readouterr()
     with pytest.warns(ConvergenceWarning):

@@ -2,7 +2,7 @@
 
 import torch
 
-from sklmlp.optim import ClippedUpdate, ScheduledUpdate, UpdateTogether
+from sklmlp.optim import ClippedUpdate, ScheduledUpdate, StackedUpdate
 
 
 class AutogradStep:
@@ -12,7 +12,7 @@ class AutogradStep:
 
     Parameters
     ----------
-    fit : Fit
+    fit : TrainingRun
     """
 
     takes_sparse = False
@@ -21,7 +21,7 @@ class AutogradStep:
         (self.fit,) = fits
         self.network = network = self.fit.network
         if self.fit.optimizer is not None:  # SciPy has its own
-            self.optimizer = together(fits, network.flat.detach(), network.gradient)
+            self.optimizer = make_update(fits, network.flat.detach(), network.gradient)
 
     def begin_epoch(self):
         """Take note of learning rates, which an epoch may have changed."""
@@ -60,13 +60,13 @@ class AutogradStep:
         torch.dot(coefs, coefs, out=penalty)
 
 
-def together(fits, flat, gradient):
+def make_update(fits, flat, gradient):
     """What updates networks whose numbers lie in one tensor each."""
-    if fits[0].optimizer.stays_put:
+    if fits[0].optimizer.pins_parameters:
         update = fits[0].optimizer
     else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
         update = fits[0].events.optimizer
-        update = update or UpdateTogether([fit.optimizer for fit in fits], flat, gradient)
+        update = update or StackedUpdate([fit.optimizer for fit in fits], flat, gradient)
     scheduled = [fit for fit in fits if fit.optimizer.schedule is not None]
     if scheduled:
         update = ScheduledUpdate(update, scheduled)

@@ -8,9 +8,9 @@ two-dimensional kernels.
 import torch
 
 from sklmlp.kernels import by_autograd
-from sklmlp.nn import is_turned
-from sklmlp.optim import side_by_side
-from sklmlp.training.steps.autograd import together
+from sklmlp.nn import is_stored_transposed
+from sklmlp.optim import stack_padded
+from sklmlp.training.steps.autograd import make_update
 
 
 def can_step_by_hand(spec):
@@ -37,38 +37,41 @@ class DenseStep:
 
     Parameters
     ----------
-    fits : list of Fit
+    fits : list of TrainingRun
         Of one spec; K of them.
     """
 
     def __init__(self, fits):
         self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
-        self.takes_sparse = len(fits) == 1 and not fits[0].is_watched
+        self.takes_sparse = len(fits) == 1 and not fits[0].has_batch_callbacks
         self._lay_out([fit.network.flat.detach() for fit in fits])
 
     def _lay_out(self, flats):
         """Weights, gradients and moments of all networks in one tensor each."""
-        self.memory, self.is_watched = {}, self.fits[0].is_watched  # memory by batch size
+        self.memory, self.has_batch_callbacks = (
+            {},
+            self.fits[0].has_batch_callbacks,
+        )  # memory by batch size
         self.size = flats[0].numel()
         networks = [fit.network for fit in self.fits]
         alphas = [fit.params.alpha for fit in self.fits]
         if len(flats) == 1:
             self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
-            if not self.fits[0].stays_put:
+            if not self.fits[0].pins_parameters:
                 self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
                 networks[0].bind(self.flat, self.gradient)
         else:
-            self.flat = side_by_side(flats)  # (K, at least P)
+            self.flat = stack_padded(flats)  # (K, at least P)
             self.gradient = torch.zeros_like(self.flat)
             for k, network in enumerate(networks):
                 network.bind(self.flat[k, : self.size], self.gradient[k, : self.size])
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
-        self.optimizer = together(self.fits, self.flat, self.gradient)
+        self.optimizer = make_update(self.fits, self.flat, self.gradient)
         n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
         self.all_coefs = self.flat[..., :n_coefs]
         self.all_coef_gradients = self.gradient[..., :n_coefs]
         self.coefs, self.intercepts = self._views(self.flat)
-        self.turned_coefs = [coef.mT for coef in self.coefs]
+        self.coefs_t = [coef.mT for coef in self.coefs]
         self.biases = self.intercepts  # as the affine kernel takes them
         if len(flats) > 1:
             self.biases = [intercept.unsqueeze(-2) for intercept in self.intercepts]
@@ -88,15 +91,15 @@ class DenseStep:
         sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
         parts = flat[..., : self.size].split(sizes, dim=-1)
         coefs = [
-            part.view(*stack, o, i).mT if is_turned(i, o) else part.view(*stack, i, o)
+            part.view(*stack, o, i).mT if is_stored_transposed(i, o) else part.view(*stack, i, o)
             for part, (i, o) in zip(parts, shapes, strict=False)
         ]
         return coefs, list(parts[len(shapes) :])
 
     def _empty(self, n, width):
-        """Memory for n rows, (..., n, width); laid out as `is_turned` says."""
+        """Memory for n rows, (..., n, width); laid out as `is_stored_transposed` says."""
         stack = self.flat.shape[:-1]
-        if is_turned(n, width):
+        if is_stored_transposed(n, width):
             return self.flat.new_empty((*stack, width, n)).mT
         return self.flat.new_empty((*stack, n, width))
 
@@ -108,12 +111,12 @@ class DenseStep:
         for k in leaving:
             network = self.fits[k].network
             network.bind(*(each[k, : self.size].clone() for each in (self.flat, self.gradient)))
-            self.fits[k].optimizer.leave_stack()
+            self.fits[k].optimizer.detach_from_stack()
         flats = [self.flat[k, : self.size].clone() for k in which]
         self.fits = [self.fits[k] for k in which]
         if len(which) == 1:
             self.fits[0].network.bind(flats[0], self.gradient[which[0], : self.size].clone())
-            self.fits[0].optimizer.leave_stack()
+            self.fits[0].optimizer.detach_from_stack()
         self._lay_out(flats)
 
     def _memory_for(self, n):
@@ -153,11 +156,11 @@ class DenseStep:
         for i in range(len(layers), 0, -1):
             kernel, z, value, turned, below = layers[i - 1]
             self._weight_gradient(i, turned, delta)
-            self.matmul(delta, self.turned_coefs[i], out=below)  # dL/da = delta W^T
+            self.matmul(delta, self.coefs_t[i], out=below)  # dL/da = delta W^T
             delta = kernel.backward(below, z, value)
-        self._weight_gradient(0, batch.x_turned, delta)
+        self._weight_gradient(0, batch.x_t, delta)
         self._penalise(batch.weight_sum, batch.squared_coefs)
-        if self.is_watched:
+        if self.has_batch_callbacks:
             self.fits[0].events.gradient_computed(batch)
         self.optimizer.step()
 
