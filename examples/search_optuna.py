@@ -5,13 +5,10 @@
 # together: in the "sklmlp" backend the fits of all their folds meet. Needs `sklmlp[search]`.
 
 # %%
-import warnings
-
 import joblib
 import optuna
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler, scale
@@ -19,11 +16,16 @@ from sklearn.preprocessing import StandardScaler, scale
 from sklmlp import MLPRegressor
 from sklmlp.search import params_of, suggest
 
-warnings.simplefilter("ignore", ConvergenceWarning)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 X, y = load_diabetes(return_X_y=True)
 y = scale(y)
-model = make_pipeline(StandardScaler(), MLPRegressor(max_iter=20, random_state=0))
+model = make_pipeline(
+    StandardScaler(),
+    MLPRegressor(
+        batch_size=50, early_stopping=True, scoring="loss", tol=0.002, n_iter_no_change=5,
+        random_state=0,
+    ),
+)  # fmt: skip
 
 
 # %% [markdown]

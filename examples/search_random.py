@@ -5,12 +5,9 @@
 # "sklmlp" backend those of one shape are trained side by side; the search itself is scikit-learn's.
 
 # %%
-import warnings
-
 import joblib
 import numpy as np
 from sklearn.datasets import load_wine
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import RandomizedSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -18,9 +15,8 @@ from sklearn.preprocessing import StandardScaler
 from sklmlp import MLPClassifier
 from sklmlp.search import space
 
-warnings.simplefilter("ignore", ConvergenceWarning)
 X, y = load_wine(return_X_y=True)
-model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=40, random_state=0))
+model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1000, tol=0.002, random_state=0))
 
 # %% [markdown]
 # The space is a dict: what is not worth a search here is taken away. Candidates of one shape train

@@ -111,8 +111,9 @@ def _reached(fit):
 def _stopped_too_early(fit, kept, constant):
     """The warning of a score that stood still while the validation loss fell; None otherwise.
 
-    It is given where stopping by the loss would have gone on, and more than a tenth of the way from
-    a constant prediction to a loss of zero was left.
+    It is given where stopping by the loss would have gone on, the loss has fallen by 5% or more
+    since the weights that are kept, and theirs is at least a tenth of a constant prediction's.
+    Without the last two it would be given to fits that have little to gain.
     """
     params, n = fit.params, fit.progress.n_iter
     stood_still = fit.progress.no_improvement > params.n_iter_no_change

@@ -2,13 +2,14 @@
 
 import os
 import threading
+import time
 import warnings
 from contextlib import contextmanager
 
 from joblib import register_parallel_backend
 from joblib.parallel import ParallelBackendBase
 
-from sklmlp.search.meeting import Meeting, Pool
+from sklmlp.search.meeting import Meeting, Pool, count_as_waiting
 from sklmlp.training import attended
 
 FITS_AT_ONCE = 64
@@ -95,6 +96,7 @@ class StackBackend(ParallelBackendBase):
     def retrieval_context(self):
         """Wait for the tasks: from here on the calling thread holds nobody up."""
         pool, counts = self._pool, self._steps_in or self._pool.parent is not None
+        began, before = time.monotonic(), pool.seconds
         if counts:
             pool.meeting.step_out()
         try:
@@ -104,6 +106,8 @@ class StackBackend(ParallelBackendBase):
         finally:
             if counts:
                 pool.meeting.step_in()
+            # a task that waits for tasks has taken what these took
+            count_as_waiting(time.monotonic() - began - (pool.seconds - before))
 
     def submit(self, func, callback=None):
         """Run a task of joblib's when there is a place."""

@@ -34,6 +34,8 @@ SECONDS_TO_MEET = 5
 SECONDS_TO_LEAVE = 5
 """How long an end waits for threads: our own leave at once, others perhaps not."""
 
+_task = threading.local()  # `waited`: the seconds that the task of this thread has waited
+
 
 class Pool:
     """The tasks of one call of `joblib.Parallel`.
@@ -51,6 +53,7 @@ class Pool:
         self.meeting, self.n_jobs, self.parent = meeting, n_jobs, parent
         self.queue, self.threads = deque(), set()
         self.n_begun, self.has_failed, self.is_closed = 0, False, False
+        self.seconds = 0.0  # what its tasks took, without their waiting
         self._ends = threading.Lock()  # released when there is nothing more to wait for
         self._ends.acquire()
 
@@ -145,7 +148,7 @@ class Meeting:
     def train(self, job, pool):
         """Wait until a job is trained, perhaps by leading it and those like it."""
         job.go, job.leads, job.is_cancelled, job.pool = threading.Event(), None, False, pool
-        job.held, job.came = job.nbytes, time.monotonic()
+        job.held, job.came, job.seconds = job.nbytes, time.monotonic(), 0.0
         with self._lock:
             if pool.is_closed:
                 raise KeyboardInterrupt
@@ -161,6 +164,7 @@ class Meeting:
                     self._advance(is_patient=False)
         if job.leads:
             self._lead(job)
+        count_as_waiting(time.monotonic() - job.came - job.seconds)
         with self._lock:
             self.jobs.discard(job)
         if job.is_cancelled:
@@ -168,18 +172,19 @@ class Meeting:
 
     def _lead(self, leader):
         """Train a group of jobs in the thread of one of them."""
-        others = [job for job in leader.leads if job is not leader]
+        jobs = [leader, *(job for job in leader.leads if job is not leader)]
+        others, began = jobs[1:], time.monotonic()
         leader.leads = None  # a circle would keep the tables until the garbage is collected
         for fit in leader.fits:
-            fit.began += time.monotonic() - leader.came  # `max_time` is not for waiting
+            fit.began += began - leader.came  # `max_time` is not for waiting
         try:
             with attending(None):  # fits within training, a callback's, have nobody to wait for
-                leader.train([leader, *others], self.interrupted)
+                leader.train(jobs, self.interrupted)
         except Exception as error:
-            for job in others:
+            for job in jobs:
                 job.fits[0].error = error
-            raise
         finally:
+            _share(time.monotonic() - began, jobs)
             with self._lock:
                 self.training = None
                 for job in others:
@@ -233,11 +238,15 @@ class Meeting:
     def _run(self, pool, task, callback):
         """A task, in its thread; its callback may submit the next one before it counts as ended."""
         torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
+        _task.waited, began = 0.0, time.monotonic()
         try:
             with attending(pool), gathering(self.gather):
                 outcome = task(), None
         except BaseException as error:
             outcome = None, error
+        with self._lock:
+            pool.seconds += time.monotonic() - began - _task.waited
+        _correct_fit_time(outcome[0])
         try:
             callback(outcome)
         finally:
@@ -285,6 +294,26 @@ class Meeting:
         self.resuming = deque(_without_cancelled(self.resuming))
         if self.training and not _without_cancelled(self.training):
             self.interrupted.set()
+
+
+def count_as_waiting(seconds):
+    """Leave seconds out of the time of this thread's task, if it runs one."""
+    _task.waited = getattr(_task, "waited", 0.0) + seconds
+
+
+def _share(seconds, jobs):
+    """Divide the seconds of a training among its jobs, by their epochs."""
+    epochs = [sum(len(fit.progress.history) for fit in job.fits) or 1 for job in jobs]
+    for job, number in zip(jobs, epochs, strict=True):
+        job.seconds = seconds * number / sum(epochs)
+
+
+def _correct_fit_time(results):
+    """Take the waiting out of scikit-learn's time, if a task fitted and scored one estimator."""
+    if isinstance(results, list) and len(results) == 1 and isinstance(results[0], dict):
+        (result,) = results
+        if {"fit_time", "fit_error"} <= result.keys():  # not what a user's function returns
+            result["fit_time"] = max(0.0, result["fit_time"] - _task.waited)
 
 
 def _without_cancelled(jobs):
