@@ -24,8 +24,6 @@ IN_A_PIPELINE = (
     "The steps of a Pipeline do not transform X_val as they transform X unless it is told to: "
     'Pipeline(..., transform_input=["X_val"]), with metadata routing enabled.'
 )
-STOPPED_BY_LOSS = ("gamma", "gaussian")
-"""Losses of distributions that scikit-learn lacks and whose fit R2 does not measure."""
 
 
 @dataclass
@@ -129,7 +127,7 @@ def attach_validation(fit, estimator, training, held_out, dtype):
 def stops_by_loss(estimator):
     """Whether early stopping looks at the validation loss."""
     scoring = estimator.scoring
-    return scoring == "loss" or (scoring is None and estimator._loss_name() in STOPPED_BY_LOSS)
+    return scoring == "loss" or (scoring is None and estimator._described_loss().stops_by_loss)
 
 
 def snapshot_estimator(estimator, network, dtype):

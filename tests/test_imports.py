@@ -33,13 +33,13 @@ MAY_IMPORT = {
     "io": {"_version", "caller", "losses", "nn", "scaling"},  # prediction pickles through it
     "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
     "validation_set": {"caller", "data", "training"},
-    "parameters": {"caller", "nn", "optim"},
+    "parameters": {"caller", "losses", "nn", "optim"},
     "base": {
         *("callbacks", "caller", "data", "failures", "io", "losses", "nn", "optim"),
         *("parameters", "prediction", "runtime", "training", "validation_set"),
     },
     "classifier": {"base", "data", "losses"},
-    "regressor": {"base", "data", "prediction", "scaling"},
+    "regressor": {"base", "data", "losses", "prediction", "scaling"},
     "inspection": {"data", "losses", "nn", "prediction", "runtime"},
     "search": {"caller", "training"},
 }

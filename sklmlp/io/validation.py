@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from sklmlp.io.checksum import is_learnt
 from sklmlp.io.state import records, spec_from_portable
-from sklmlp.losses import LOSSES
+from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes
 
 ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_")
@@ -142,7 +142,8 @@ def _built_spec(state):
         f"_spec['hidden'] is {hidden!r:.80}.",
     )
     loss = plain.get("loss")
-    _require(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
+    is_known = isinstance(loss, Loss) or (isinstance(loss, str) and loss in LOSSES)
+    _require(is_known, f"_spec['loss'] is {loss!r:.80}.")
     _check_layers(plain, len(hidden))
     try:
         spec = spec_from_portable(plain)

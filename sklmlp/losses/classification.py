@@ -5,15 +5,10 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from sklmlp.losses.loss import Loss, identity, into
+from sklmlp.losses.loss import Loss, into, softmax
 
 # Classes. Several exclude each other, y is an index, (..., n); or each is a yes or no, y is zeros
 # and ones, (..., n, k), and the loss of a row is the sum over its k.
-
-
-def softmax(z, out=None):
-    """Softmax over the last axis; torch's kernels are several times faster across the rows."""
-    return torch.softmax(z.mT, -2, out=None if out is None else out.mT).mT
 
 
 def log_softmax(z):
@@ -32,7 +27,7 @@ def log_loss(label_smoothing=0.0):
     With smoothing e the target is (1 - e) onehot(y) + e / k: Szegedy et al. 2016, sec. 7.
     """
 
-    def rows(z, y):
+    def value(z, y):
         log_p = log_softmax(z)
         if not label_smoothing:
             return _clip(_of_class(log_p, y)).neg_()
@@ -46,7 +41,7 @@ def log_loss(label_smoothing=0.0):
         p.mT.scatter_(-2, y.unsqueeze(-2), label_smoothing - 1.0, reduce="add")
         return p.sub_(label_smoothing / z.shape[-1]) if label_smoothing else p
 
-    return Loss("log_loss", "softmax", softmax, rows, gradient)
+    return Loss("log_loss", value, gradient, "softmax")
 
 
 def binary_log_loss(label_smoothing=0.0):
@@ -55,14 +50,14 @@ def binary_log_loss(label_smoothing=0.0):
     def smoothed(y):
         return y * (1 - label_smoothing) + label_smoothing / 2 if label_smoothing else y
 
-    def rows(z, y):
+    def value(z, y):
         y, log_yes, log_no = smoothed(y), logsigmoid(z), logsigmoid(-z)
         return -(y * _clip(log_yes) + (1 - y) * _clip(log_no)).sum(-1)
 
     def gradient(z, y, out=None):
         return torch.sigmoid(z, out=out).sub_(smoothed(y))  # Bishop 2006, eq. 4.91
 
-    return Loss("log_loss", "logistic", torch.sigmoid, rows, gradient)
+    return Loss("log_loss", value, gradient, "logistic")
 
 
 def _focal_value(log_p, gamma):
@@ -82,7 +77,7 @@ def _focal_factor(log_p, gamma):
 def focal(focal_gamma=2.0):
     """(1 - p)^gamma (-log p), p the probability of the class: Lin et al. 2017, eq. 4."""
 
-    def rows(z, y):
+    def value(z, y):
         return _focal_value(_clip(_of_class(log_softmax(z), y)), focal_gamma)
 
     def gradient(z, y, out=None):
@@ -91,7 +86,7 @@ def focal(focal_gamma=2.0):
         p.mT.scatter_(-2, y.unsqueeze(-2), -1.0, reduce="add")
         return p.mul_(factor.unsqueeze(-1))
 
-    return Loss("focal", "softmax", softmax, rows, gradient)
+    return Loss("focal", value, gradient, "softmax")
 
 
 def binary_focal(focal_gamma=2.0):
@@ -100,14 +95,14 @@ def binary_focal(focal_gamma=2.0):
     def log_p(z, y):  # of the answer that is right
         return logsigmoid(torch.where(y > 0, z, -z))
 
-    def rows(z, y):
+    def value(z, y):
         return _focal_value(_clip(log_p(z, y)), focal_gamma).sum(-1)
 
     def gradient(z, y, out=None):
         factor = _focal_factor(log_p(z, y), focal_gamma)
         return torch.sigmoid(z, out=out).sub_(y).mul_(factor)
 
-    return Loss("focal", "logistic", torch.sigmoid, rows, gradient)
+    return Loss("focal", value, gradient, "logistic")
 
 
 def hinge():
@@ -117,7 +112,7 @@ def hinge():
     Klautau 2004.
     """
 
-    def rows(z, y):
+    def value(z, y):
         of_class = _of_class(z, y)
         as_if_rest = (1 + z).relu_().sum(-1)
         return as_if_rest.sub_((1 + of_class).relu_()).add_((1 - of_class).relu_())
@@ -128,20 +123,30 @@ def hinge():
         slope.mT.scatter_(-2, y.unsqueeze(-2), of_class.unsqueeze(-2))
         return slope
 
-    return Loss("hinge", "identity", identity, rows, gradient)
+    return _margin(value, gradient)
 
 
 def binary_hinge():
     """max(0, 1 - s z), s = 1 for a yes and -1 for a no."""
 
-    def rows(z, y):
+    def value(z, y):
         return (1 - (2 * y - 1) * z).relu_().sum(-1)
 
     def gradient(z, y, out=None):
         sign = 2 * y - 1
         return torch.mul(-sign, sign * z <= 1, out=out)
 
-    return Loss("hinge", "identity", identity, rows, gradient)
+    return _margin(value, gradient)
+
+
+def _margin(value, gradient):
+    """A hinge loss, whose logits are decisions and no probabilities."""
+
+    def constant(y, weight):
+        mean = weight @ y
+        return torch.where(mean > 0.5, 1.0, -1.0).to(mean.dtype)
+
+    return Loss("hinge", value, gradient, "identity", has_probabilities=False, constant=constant)
 
 
 def _clip(log_probability):

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
-from sklmlp.losses.loss import Loss, identity, into
+from sklmlp.losses.loss import LINKS, Loss, TargetRange, into
 
 # Values: y is (..., n, m) for m targets. The objective is the sum over targets, and what is
 # reported is their mean, as scikit-learn does for the squared error; of deviances it is the sum.
@@ -21,7 +21,7 @@ def squared_error():
     def gradient(z, y, out=None):
         return torch.sub(z, y, out=out)
 
-    return _mean_reported("squared_error", halves, gradient)
+    return _mean_reported("squared_error", halves, gradient, constant=_mean("identity"))
 
 
 def absolute_error():
@@ -30,7 +30,10 @@ def absolute_error():
     def gradient(z, y, out=None):
         return torch.sub(z, y, out=out).sign_()
 
-    return _mean_reported("absolute_error", lambda z, y: (z - y).abs_(), gradient)
+    def median(y, weight):
+        return _weighted_quantile(y, weight, 0.5)
+
+    return _mean_reported("absolute_error", lambda z, y: (z - y).abs_(), gradient, constant=median)
 
 
 def huber(huber_delta=1.0):
@@ -60,27 +63,30 @@ def huber(huber_delta=1.0):
 def poisson():
     """Half the Poisson deviance of exp(z)."""
 
-    def rows(z, y):
+    def value(z, y):
         # y log(y / mu) - y + mu with mu = exp(z): McCullagh & Nelder 1989, table 2.1
         return (torch.xlogy(y, y) - y * z - y + z.exp()).sum(-1)
 
     def gradient(z, y, out=None):
         return torch.exp(z, out=out).sub_(y)
 
-    return Loss("poisson", "exp", torch.exp, rows, gradient)
+    return Loss("poisson", value, gradient, "exp", TargetRange(0.0), constant=_mean("exp"))
 
 
 def gamma():
     """Half the gamma deviance of exp(z)."""
 
-    def rows(z, y):
+    def value(z, y):
         # log(mu / y) + y / mu - 1 with mu = exp(z): McCullagh & Nelder 1989, table 2.1
         return (z - y.log() + y * (-z).exp() - 1).sum(-1)
 
     def gradient(z, y, out=None):
         return torch.exp(torch.neg(z, out=out), out=out).mul_(y).neg_().add_(1)
 
-    return Loss("gamma", "exp", torch.exp, rows, gradient)
+    positive = TargetRange(0.0, includes_low=False)
+    return Loss(
+        "gamma", value, gradient, "exp", positive, stops_by_loss=True, constant=_mean("exp")
+    )
 
 
 def quantile(quantile=0.5):
@@ -94,7 +100,10 @@ def quantile(quantile=0.5):
     def gradient(z, y, out=None):
         return torch.sub((z > y).to(z.dtype), quantile, out=out)
 
-    return _mean_reported("quantile", each, gradient, quantile=quantile)
+    def constant(y, weight):
+        return _weighted_quantile(y, weight, quantile)
+
+    return _mean_reported("quantile", each, gradient, quantile=quantile, constant=constant)
 
 
 def _quantiles(levels):
@@ -118,12 +127,18 @@ def _quantiles(levels):
         slope[..., 1:] *= torch.sigmoid(z[..., 1:])
         return into(out, slope)
 
+    def constant(y, weight):
+        q = torch.cat([_weighted_quantile(y, weight, level) for level in ordered])
+        rise = q.diff().clamp(min=1e-6 * float(q.abs().max()) + 1e-30)
+        return torch.cat([q[:1], rise + torch.log(-torch.expm1(-rise))])  # inverse of softplus
+
     return _mean_reported(
         "quantile",
         each,
         gradient,
-        out_activation="ordered",
         link=lambda z: rising(z)[..., given],
+        out_activation="ordered",
+        constant=constant,
         n_units=len(levels),
         quantile=levels,
     )
@@ -163,17 +178,42 @@ def gaussian():
     def variance(z):
         return log_variances(z).exp()
 
-    return _mean_reported("gaussian", each, gradient, link=means, n_units=2, variance=variance)
+    def constant(y, weight):
+        mean = weight @ y
+        return torch.cat([mean, (weight @ (y - mean).square()).clamp(min=1e-30).log()])
+
+    return _mean_reported(
+        "gaussian",
+        each,
+        gradient,
+        link=means,
+        out_activation="identity",
+        n_units=2,
+        variance=variance,
+        stops_by_loss=True,  # R2 does not measure how good a distribution is
+        constant=constant,
+    )
 
 
-def _mean_reported(name, each, gradient, out_activation="identity", link=identity, **options):
+def _mean_reported(name, each, gradient, link="identity", **options):
     """A loss of which the sum over targets is descended and the mean reported."""
     return Loss(
         name,
-        out_activation,
-        link,
-        rows=lambda z, y: each(z, y).mean(-1),
+        value=lambda z, y: each(z, y).mean(-1),
         gradient=gradient,
+        link=link,
         objective=lambda z, y: each(z, y).sum(-1),
         **options,
     )
+
+
+def _mean(link):
+    """The best constant logits where a loss is least for the mean: its inverse link."""
+    return lambda y, weight: LINKS[link][1](weight @ y)
+
+
+def _weighted_quantile(y, weight, level):
+    """Weighted quantiles of columns, (m,)."""
+    values, order = y.sort(0)
+    below = weight[order].cumsum(0) < level * weight.sum()
+    return values.gather(0, below.sum(0, keepdim=True).clamp(max=len(values) - 1))[0]

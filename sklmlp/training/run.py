@@ -33,7 +33,7 @@ class Validation:
         logits, total, weight_sum = [], 0.0, 0.0
         for x, y, weight in self.table.slices(network.takes_sparse):
             z = network.logits(x)
-            rows = loss.rows(z, y)
+            rows = loss.value(z, y)
             total += float((rows if weight is None else rows * weight).sum())
             weight_sum += float(len(x) if weight is None else weight.sum())
             logits.append(z.cpu().numpy())
