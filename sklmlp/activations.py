@@ -1,6 +1,5 @@
 """The activations of hidden layers: one table of what builds, starts and explains each of them."""
 
-import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from sklmlp import kernels
+from sklmlp.spelling import ask_for, closest
 
 GLOROT = "Glorot & Bengio 2010, eq. 16"
 HE = "He et al. 2015, eq. 10"
@@ -264,7 +264,7 @@ def suggestions(name):
         return [_ELSEWHERE[spelling]]
     if spelling in _SPELLINGS:
         return [_SPELLINGS[spelling]]
-    close = difflib.get_close_matches(spelling, _SPELLINGS, n=3)
+    close = closest(spelling, _SPELLINGS, n=3)
     return sorted({_SPELLINGS[each] for each in close})
 
 
@@ -287,8 +287,7 @@ def lookup(name):
     """
     if _spelling(name) in _SPELLINGS:
         return _SPELLINGS[_spelling(name)]
-    close = suggestions(name)
-    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "None is close."
     raise ValueError(
-        f"activation {name!r} is not known. {hint} Known are: {', '.join(sorted(ACTIVATIONS))}."
+        f"activation {name!r} is not known. {ask_for(suggestions(name))} Known are: "
+        f"{', '.join(sorted(ACTIVATIONS))}."
     )

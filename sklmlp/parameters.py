@@ -15,7 +15,7 @@ from torch import nn
 from sklmlp.caller import warn
 from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class
-from sklmlp.optim import SCHEDULES, check_solver
+from sklmlp.optim import SCHEDULES, check_solver, lookup_solver
 
 # Values
 
@@ -221,7 +221,11 @@ def _is_given(value):
 
 
 def _is_stochastic(solver):
-    return solver != "lbfgs"
+    return lookup_solver(solver).is_stochastic
+
+
+def _has_sklearn_schedules(solver):
+    return lookup_solver(solver).supports_sklearn_schedules
 
 
 DEPENDENCES = [
@@ -239,7 +243,7 @@ DEPENDENCES = [
         only=SCHEDULES,
     ),
     Dependence(
-        *("learning_rate", "constant", "solver", lambda solver: solver.lower() == "sgd"),
+        *("learning_rate", "constant", "solver", _has_sklearn_schedules),
         *("solver='sgd' or learning_rate='cosine'", ("invscaling", "adaptive")),
         is_error=False,
     ),

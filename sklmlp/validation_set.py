@@ -1,7 +1,6 @@
 """What a fit is judged by: rows to score, how to score them, and the model of the moment."""
 
 import copy
-import difflib
 import inspect
 import re
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 
 from sklmlp.caller import warn
 from sklmlp.data import Dataset, check_sample_weight
+from sklmlp.spelling import closest
 from sklmlp.training import Validation
 
 MOST_TRAINING_ROWS = 10_000
@@ -200,7 +200,7 @@ def _check_name(estimator):
         return
     meant = _OTHER_SCORES.get(name.lower())
     if meant is None and name not in get_scorer_names():
-        meant = next(iter(difflib.get_close_matches(name, get_scorer_names(), n=1)), None)
+        meant = next(iter(closest(name, get_scorer_names())), None)
     if meant is not None:
         raise ValueError(f"scoring={name!r} is not a score of scikit-learn. Use scoring={meant!r}.")
     if name in _OF_TWO_CLASSES and is_classifier(estimator):
