@@ -44,14 +44,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    loss : {'log_loss', 'focal', 'hinge'} or callable, default='log_loss'
+    loss : {'log_loss', 'focal', 'hinge'}, callable or Loss, default='log_loss'
         What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
         `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
         rest, which makes a linear support vector machine on learned features: it has
         `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors
         of shape (n, k) and (n,), the number of each class in `classes_`, and returns the loss of
         each sample, (n,); for two classes and multilabel targets both are (n, k), the targets
-        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'.
+        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'. A
+        :class:`sklmlp.losses.Loss` may give a gradient, and say that it has no probabilities.
     label_smoothing : float, default=0.0
         The share of a label's probability that 'log_loss' spreads over all classes [12]_.
     focal_gamma : float, default=2.0

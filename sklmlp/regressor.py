@@ -27,7 +27,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
-            'gaussian'} or callable, default='squared_error'
+            'gaussian'}, callable or Loss, default='squared_error'
         What is minimised. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
         and 'gamma', half their deviances, predict the exponential of the network's output and
         require `y >= 0` and `y > 0`. 'quantile' is the pinball loss of `quantile`. 'gaussian',
@@ -35,7 +35,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Of several outputs the sum is descended, and of 'squared_error', 'absolute_error',
         'huber', 'quantile' and 'gaussian' the mean reported, as scikit-learn does. A callable
         takes predictions and targets, tensors of shape (n, n_outputs), and returns the loss of
-        each sample, (n,). Autograd differentiates it.
+        each sample, (n,). Autograd differentiates it. A :class:`sklmlp.losses.Loss` also says its
+        link, gradient and range of targets.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.

@@ -31,7 +31,7 @@ MAY_IMPORT = {
     "callbacks": {"optim"},
     "failures": {"caller", "data", "exceptions"},
     "training": {"caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"},
-    "io": {"_version", "caller", "losses", "nn", "scaling"},  # prediction pickles through it
+    "io": {"_version", "caller", "kernels", "losses", "nn", "scaling"},  # prediction pickles by it
     "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
     "validation_set": {"caller", "data", "spelling", "training"},
     "parameters": {"caller", "losses", "nn", "optim"},
