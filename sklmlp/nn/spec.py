@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from sklmlp.losses import Loss, make_loss
+from sklmlp.losses import LOSSES, Loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_extras
@@ -96,6 +96,11 @@ class Spec:
         activations = tuple(replace(c, arrays={}) for c in self.activations)
         loss_params = {name: v for name, v in self.loss_params.items() if name != "function"}
         return replace(self, activations=activations, loss_params=loss_params)
+
+    @property
+    def scales_loss_params(self):
+        """Whether the scaling of targets changes parameters of the loss."""
+        return isinstance(self.loss, str) and bool(LOSSES[self.loss].in_units_of_y)
 
     @property
     def has_own_loss(self):
