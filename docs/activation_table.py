@@ -13,7 +13,7 @@ BEGIN, END = "<!-- table: docs/activation_table.py -->\n", "<!-- end of table --
 
 def bound(entry):
     """The bound of an entry's initial weights, as the page writes it."""
-    gain = entry.gain({}) if callable(entry.gain) else entry.gain
+    gain = entry.gain(entry.defaults) if callable(entry.gain) else entry.gain
     square, fan = (6, "(fan_in + fan_out)") if entry.rule == "glorot" else (3, "fan_in")
     return f"sqrt({square * gain**2:.4g} / {fan})"
 

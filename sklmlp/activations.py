@@ -1,9 +1,10 @@
 """The activations of hidden layers: one table of what builds, starts and explains each of them."""
 
-import difflib
+import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import nn
 
 from sklmlp import kernels
+from sklmlp.spelling import ask_for, closest
 
 GLOROT = "Glorot & Bengio 2010, eq. 16"
 HE = "He et al. 2015, eq. 10"
@@ -35,7 +37,7 @@ class Activation:
     rule : {"glorot", "fan_in"}
         Which bound the weights in front of the activation are drawn from, see `bound`.
     gain : float or callable
-        The scale of that bound, or a function of the activation's arguments that gives it.
+        The scale of that bound, or a function of all the activation's arguments that gives it.
     source : str
         Where rule and gain come from.
     aliases : tuple of str
@@ -47,8 +49,11 @@ class Activation:
     is_random : bool
         Whether training draws random numbers.
     kernel : callable or None
-        Arguments to a `sklmlp.kernels.Kernel`: the value and its derivative by torch's own
-        operators. Where there is none, autograd takes the derivative.
+        All arguments, those with defaults included, to a `sklmlp.kernels.Kernel`: the value and
+        its derivative by torch's own operators. Where there is none, autograd takes the derivative.
+    compiled : str or None
+        The name of the compiled operator that computes it from `filled` arguments. Where there is
+        none, torch computes it.
     """
 
     name: str
@@ -63,10 +68,22 @@ class Activation:
     elementwise: bool = True
     is_random: bool = False
     kernel: Callable[[Mapping], kernels.Kernel] | None = None
+    compiled: str | None = None
+
+    @cached_property
+    def defaults(self):
+        """The arguments that have a default, and it: torch's where `arguments` has no other."""
+        parameters = inspect.signature(self.module).parameters
+        torchs = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+        return {**torchs, **self.arguments}
+
+    def filled(self, arguments):
+        """Return arguments with the defaults of those that are not given."""
+        return {**self.defaults, **arguments}
 
     def bound(self, arguments, fan_in, fan_out):
         """Half the width of the uniform distribution that initial weights are drawn from."""
-        gain = self.gain(arguments) if callable(self.gain) else self.gain
+        gain = self.gain(self.filled(arguments)) if callable(self.gain) else self.gain
         if self.rule == "glorot":
             return gain * np.sqrt(6.0 / (fan_in + fan_out))
         return gain * np.sqrt(3.0 / fan_in)
@@ -158,7 +175,7 @@ for _entry in [
         "leaky_relu",
         nn.LeakyReLU,
         "max(0, z) + a min(0, z), a = negative_slope",
-        gain=lambda a: _leaky_gain(a.get("negative_slope", 0.01)),
+        gain=lambda a: _leaky_gain(a["negative_slope"]),
         source=HE_LEAKY,
         kernel=kernels.leaky_relu,
     ),
@@ -166,7 +183,7 @@ for _entry in [
         "prelu",
         nn.PReLU,
         "max(0, z) + a min(0, z), a learned",
-        gain=lambda a: _leaky_gain(a.get("init", 0.25)),
+        gain=lambda a: _leaky_gain(a["init"]),
         source=HE_LEAKY,
         elementwise=False,
     ),
@@ -174,7 +191,7 @@ for _entry in [
         "rrelu",
         RandomLeakyReLU,
         "max(0, z) + a min(0, z), a ~ U(lower, upper); (lower + upper) / 2 in prediction",
-        gain=lambda a: _leaky_gain((a.get("lower", 1 / 8) + a.get("upper", 1 / 3)) / 2),
+        gain=lambda a: _leaky_gain((a["lower"] + a["upper"]) / 2),
         source=HE_LEAKY,
         aliases=("RReLU",),
         elementwise=False,
@@ -264,7 +281,7 @@ def suggestions(name):
         return [_ELSEWHERE[spelling]]
     if spelling in _SPELLINGS:
         return [_SPELLINGS[spelling]]
-    close = difflib.get_close_matches(spelling, _SPELLINGS, n=3)
+    close = closest(spelling, _SPELLINGS, n=3)
     return sorted({_SPELLINGS[each] for each in close})
 
 
@@ -287,8 +304,7 @@ def lookup(name):
     """
     if _spelling(name) in _SPELLINGS:
         return _SPELLINGS[_spelling(name)]
-    close = suggestions(name)
-    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else "None is close."
     raise ValueError(
-        f"activation {name!r} is not known. {hint} Known are: {', '.join(sorted(ACTIVATIONS))}."
+        f"activation {name!r} is not known. {ask_for(suggestions(name))} Known are: "
+        f"{', '.join(sorted(ACTIVATIONS))}."
     )

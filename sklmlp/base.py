@@ -47,7 +47,7 @@ from sklmlp.failures import (
     warn_of_divergence,
     warn_of_failed_learning,
 )
-from sklmlp.losses import make_loss
+from sklmlp.losses import LOSSES, Loss, describe_loss, make_loss
 from sklmlp.nn import (
     Network,
     Spec,
@@ -393,13 +393,14 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
 
     def _build_spec(self, X, y, params):
         hidden = () if self.module else self._hidden_layer_sizes()
+        loss, loss_params = self._loss_and_params()
         return Spec(
             n_features=X.shape[1],
             n_outputs=self._count_outputs(y),
             hidden=hidden,
             activations=() if self.module else tuple(resolve(params.activation, len(hidden))),
-            loss=str(self._loss_name()),
-            loss_params=self._loss_params(),
+            loss=loss,
+            loss_params=loss_params,
             dropout=() if self.module else dropout_rates(params.dropout, len(hidden)),
             normalization=params.normalization,
             residual=params.residual,
@@ -603,17 +604,30 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
     def _count_outputs(self, y):
         """The number of the network's output units."""
 
-    @abstractmethod
-    def _loss_name(self):
-        """The key of the loss in `sklmlp.losses.LOSSES`."""
+    _loss_of_callable: str
+    """The loss whose link and name in files a callable has."""
 
-    @abstractmethod
-    def _loss_params(self):
-        """What that loss is made with, in plain Python."""
+    def _loss_key(self, name):
+        """The key in `sklmlp.losses.LOSSES` of a loss, for the kind of the targets."""
+        return str(name)
+
+    def _loss_and_params(self):
+        """What `sklmlp.losses.make_loss` makes the loss of."""
+        if isinstance(self.loss, Loss):
+            return self.loss, {}
+        if callable(self.loss):
+            return self._loss_key(self._loss_of_callable), {"function": self.loss}
+        entry = LOSSES[self.loss]
+        params = {name: entry.plain(getattr(self, name)) for name in entry.parameters}
+        return self._loss_key(self.loss), params
 
     def _chosen_loss(self):
         """The `Loss` that the parameters ask for."""
-        return make_loss(self._loss_name(), self._loss_params())
+        return make_loss(*self._loss_and_params())
+
+    def _described_loss(self):
+        """The same before a fit, with the defaults of its parameters."""
+        return describe_loss(self.loss, self._loss_of_callable)
 
     def _weights(self, y, sample_weight, dtype, name="sample_weight", learn_from=None):
         """The weights of samples times those of their classes, checked for the computing dtype."""

@@ -1,12 +1,12 @@
 """MLPClassifier: parameters, classes and probabilities."""
 
-from numbers import Real
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     _check_partial_fit_first_call,
@@ -24,7 +24,7 @@ from sklmlp.data import (
     errors_of_labels,
     plain,
 )
-from sklmlp.losses import softmax
+from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters, softmax
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -44,14 +44,15 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    loss : {'log_loss', 'focal', 'hinge'} or callable, default='log_loss'
+    loss : {'log_loss', 'focal', 'hinge'}, callable or Loss, default='log_loss'
         What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
         `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
         rest, which makes a linear support vector machine on learned features: it has
         `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors
         of shape (n, k) and (n,), the number of each class in `classes_`, and returns the loss of
         each sample, (n,); for two classes and multilabel targets both are (n, k), the targets
-        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'.
+        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'. A
+        :class:`sklmlp.losses.Loss` may give a gradient, and say that it has no probabilities.
     label_smoothing : float, default=0.0
         The share of a label's probability that 'log_loss' spreads over all classes [12]_.
     focal_gamma : float, default=2.0
@@ -272,10 +273,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [StrOptions({"log_loss", "focal", "hinge"}), callable],
+        "loss": [StrOptions(NAMES["classifier"]), callable, Loss],
+        **loss_parameters("classifier"),
         "stratify": ["boolean"],
-        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
-        "focal_gamma": [Interval(Real, 0, None, closed="left")],
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
     }
 
@@ -412,17 +412,22 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _count_outputs(self, y):
         return self._class_targets.n_outputs
 
-    def _loss_name(self):
-        return self._class_targets.variant("log_loss" if callable(self.loss) else self.loss)
+    _loss_of_callable = "log_loss"
 
-    def _loss_params(self):
-        if callable(self.loss):
-            return {"function": self.loss}
-        return {
-            "log_loss": {"label_smoothing": float(self.label_smoothing)},
-            "focal": {"focal_gamma": float(self.focal_gamma)},
-            "hinge": {},
-        }[self.loss]
+    def _loss_key(self, name):
+        return self._class_targets.variant(str(name))
+
+    def _loss_and_params(self):
+        loss, params = super()._loss_and_params()
+        if not isinstance(loss, Loss):
+            return loss, params
+        if loss.link is not None:
+            raise ValueError(
+                f"loss={loss!r} has a link, and a classifier has its own: the softmax or logistic "
+                "function for a loss with probabilities. Leave link=None."
+            )
+        link = LOSSES[self._loss_key("log_loss")].loss.out_activation
+        return replace(loss, link=link if loss.has_probabilities else "identity"), params
 
     def _apply_class_weight(self, y, sample_weight, learn_from=None):
         if self.class_weight is None:
@@ -446,7 +451,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return self._class_targets.decode(logits)
         if method == "decision_function":
             return logits.ravel() if self._class_targets.kind == "binary" else logits
-        _check_probabilities((loss or self._chosen_loss()).name)
+        _check_probabilities(loss or self._chosen_loss())
         z = torch.from_numpy(logits)
         if self._class_targets.kind == "multiclass":
             return softmax(z).contiguous().numpy()
@@ -510,13 +515,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         X = model._check_rows(X)
         if len(model._networks) == 1:
             return model._ensemble_average("predict", X)
-        if model._loss.name == "hinge":
+        if not model._loss.has_probabilities:
             decision = model._ensemble_average("decision_function", X)
             return model._class_targets.decode(decision.reshape(-1, model.n_outputs_))
         probability = model._ensemble_average("predict_proba", X)
         return model._class_targets.decode(probability[:, -model.n_outputs_ :] - 0.5)
 
-    @available_if(lambda estimator: estimator._loss_in_use() == "hinge")
+    @available_if(lambda estimator: not estimator._loss_in_use().has_probabilities)
     def decision_function(self, X):
         """Predict decision values, of the hinge loss.
 
@@ -586,9 +591,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
 
     def _loss_in_use(self):
-        """The name of the loss that answers: the fitted one, before a fit the parameter."""
+        """The loss that predictions are made by: the fitted one, before a fit the parameter."""
         model = self._snapshot()
-        return model._loss.name if model.__sklearn_is_fitted__() else model.loss
+        return model._loss if model.__sklearn_is_fitted__() else model._described_loss()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -597,6 +602,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
 
 def _check_probabilities(loss):
-    if loss == "hinge":
-        raise AttributeError("loss='hinge' has no probabilities; it has decision_function.")
+    if not loss.has_probabilities:
+        raise AttributeError(f"loss={loss.name!r} has no probabilities; it has decision_function.")
     return True

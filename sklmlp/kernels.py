@@ -1,7 +1,8 @@
 """Activations and their derivatives by torch's own operators, into memory that is there already.
 
-Each function takes an activation's arguments and gives its `Kernel`, for the training step that is
-written out by hand. The table in `sklmlp.activations` names them.
+Each function takes all arguments of an activation, those with defaults included, and gives its
+`Kernel`, for the training step that is written out by hand. The table in `sklmlp.activations` names
+them.
 """
 
 from collections.abc import Callable
@@ -10,6 +11,8 @@ from typing import NamedTuple
 import torch
 
 _aten = torch.ops.aten
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 
 class Kernel(NamedTuple):
@@ -40,13 +43,13 @@ def inplace_kernel(forward_, backward):
     )
 
 
-def out_kernel(name, **defaults):
+def out_kernel(name, *names, constants=()):
     """A kernel of torch's `name` and `name_backward`, which take the arguments after the input."""
     forward = getattr(_aten, name).out
     backward = getattr(_aten, f"{name}_backward").grad_input
 
     def kernel(arguments):
-        extra = [arguments.get(key, default) for key, default in defaults.items()]
+        extra = [*(arguments[each] for each in names), *constants]
         return Kernel(
             lambda z, a: forward(z, *extra, out=a),
             lambda gradient, z, a: backward(gradient, z, *extra, grad_input=gradient),
@@ -83,7 +86,7 @@ def relu(_):
 
 def leaky_relu(arguments):
     """max(0, z) + slope min(0, z)."""
-    slope = arguments.get("negative_slope", 0.01)
+    slope = arguments["negative_slope"]
     backward = _aten.leaky_relu_backward.grad_input
     return Kernel(
         lambda z, a: _aten.leaky_relu.out(z, slope, out=a),
@@ -94,7 +97,7 @@ def leaky_relu(arguments):
 
 def threshold(arguments):
     """The input where it is greater than the threshold, a value elsewhere."""
-    at, value = arguments.get("threshold", 0.0), arguments.get("value", 0.0)
+    at, value = arguments["threshold"], arguments["value"]
     backward = _aten.threshold_backward.grad_input
     return Kernel(
         lambda z, a: _aten.threshold.out(z, at, value, out=a),
@@ -105,7 +108,7 @@ def threshold(arguments):
 
 def gelu(arguments):
     """The input times the normal distribution function of it, or its approximation by tanh."""
-    approximate = arguments.get("approximate", "none")
+    approximate = arguments["approximate"]
     backward = _aten.gelu_backward.grad_input
     return Kernel(
         lambda z, a: _aten.gelu.out(z, approximate=approximate, out=a),
@@ -127,18 +130,18 @@ def _elu(alpha, scale, input_scale):
 
 def elu(arguments):
     """The input if positive, else alpha (exp(z) - 1)."""
-    return _elu(arguments.get("alpha", 1.0), 1.0, 1.0)
+    return _elu(arguments["alpha"], 1.0, 1.0)
 
 
 def celu(arguments):
     """The input if positive, else alpha (exp(z / alpha) - 1)."""
-    alpha = arguments.get("alpha", 1.0)
+    alpha = arguments["alpha"]
     return _elu(alpha, 1.0, 1 / alpha)
 
 
 def selu(_):
     """ELU scaled to keep mean and variance: Klambauer et al. 2017, eq. 2."""
-    return _elu(1.6732632423543772, 1.0507009873554805, 1.0)
+    return _elu(SELU_ALPHA, SELU_SCALE, 1.0)
 
 
 def by_autograd(module):
@@ -162,10 +165,10 @@ logistic = inplace_kernel(torch.sigmoid_, _aten.sigmoid_backward.grad_input)
 tanh = inplace_kernel(torch.tanh_, _aten.tanh_backward.grad_input)
 silu = out_kernel("silu")
 hardsigmoid = out_kernel("hardsigmoid")
-hardtanh = out_kernel("hardtanh", min_val=-1.0, max_val=1.0)
-relu6 = out_kernel("hardtanh", zero=0.0, six=6.0)
-softplus = out_kernel("softplus", beta=1.0, threshold=20.0)
-softshrink = out_kernel("softshrink", lambd=0.5)
-hardshrink = out_kernel("hardshrink", lambd=0.5)
+hardtanh = out_kernel("hardtanh", "min_val", "max_val")
+relu6 = out_kernel("hardtanh", constants=(0.0, 6.0))
+softplus = out_kernel("softplus", "beta", "threshold")
+softshrink = out_kernel("softshrink", "lambd")
+hardshrink = out_kernel("hardshrink", "lambd")
 mish = allocating_kernel("mish")
 hardswish = allocating_kernel("hardswish")

@@ -13,8 +13,9 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import nn
 
 from sklmlp.caller import warn
+from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class
-from sklmlp.optim import SCHEDULES, check_solver
+from sklmlp.optim import SCHEDULES, check_solver, lookup_solver
 
 # Values
 
@@ -220,14 +221,14 @@ def _is_given(value):
 
 
 def _is_stochastic(solver):
-    return solver != "lbfgs"
+    return lookup_solver(solver).is_stochastic
+
+
+def _has_sklearn_schedules(solver):
+    return lookup_solver(solver).supports_sklearn_schedules
 
 
 DEPENDENCES = [
-    Dependence("label_smoothing", 0.0, "loss", _is("log_loss"), "loss='log_loss'"),
-    Dependence("focal_gamma", 2.0, "loss", _is("focal"), "loss='focal'"),
-    Dependence("huber_delta", 1.0, "loss", _is("huber"), "loss='huber'"),
-    Dependence("quantile", 0.5, "loss", _is("quantile"), "loss='quantile'"),
     Dependence("scoring", None, "early_stopping", bool, "early_stopping=True"),
     Dependence("stratify", False, "early_stopping", bool, "early_stopping=True"),
     Dependence("module_params", None, "module", _is_given, "a class as module"),
@@ -242,13 +243,25 @@ DEPENDENCES = [
         only=SCHEDULES,
     ),
     Dependence(
-        *("learning_rate", "constant", "solver", lambda solver: solver.lower() == "sgd"),
+        *("learning_rate", "constant", "solver", _has_sklearn_schedules),
         *("solver='sgd' or learning_rate='cosine'", ("invscaling", "adaptive")),
         is_error=False,
     ),
 ]
-"""Every parameter that does nothing without another one. scikit-learn's own are not here, other
-than schedules of a solver that has none: grids over solvers share them."""
+"""Parameters that do nothing without another one, besides those of losses. scikit-learn's own are
+not here, except schedules of a solver that has none: grids over solvers share them."""
+
+
+def loss_dependences():
+    """Return a `Dependence` for each parameter that only some losses of the table take."""
+    found = {}
+    for entry in {entry.name: entry for entry in LOSSES.values()}.values():
+        for parameter, default in entry.defaults.items():
+            found.setdefault(parameter, (default, []))[1].append(entry.name)
+    return [
+        Dependence(parameter, default, "loss", _is(*names), f"loss={names[0]!r}")
+        for parameter, (default, names) in found.items()
+    ]
 
 
 def check_parameters(params):
@@ -264,7 +277,7 @@ def check_parameters(params):
     _check_loss(params.loss)
     for callback in params.callbacks or []:
         _check_callback(callback)
-    for dependence in DEPENDENCES:
+    for dependence in [*loss_dependences(), *DEPENDENCES]:
         dependence.check(params)
 
 
@@ -299,21 +312,7 @@ def _check_callback(callback):
 # Words of other libraries
 
 
-REGRESSION_LOSSES = {
-    "squared_error": "mse l2 ls rmse meansquared meansquarederror squared squarederror",
-    "absolute_error": "mae l1 lad meanabsolute meanabsoluteerror absolute absoluteerror",
-    "huber": "huber smoothl1 pseudohuber",
-    "poisson": "poisson poissonnll poissondeviance",
-    "gamma": "gamma gammadeviance",
-    "quantile": "pinball meanpinball quantile",
-    "gaussian": "gaussiannll nll normal gaussian",
-}
-CLASSIFICATION_LOSSES = {
-    "log_loss": "crossentropy categoricalcrossentropy sparsecategoricalcrossentropy ce softmax nll "
-    "binarycrossentropy bce bcewithlogits binary logistic log deviance sigmoid auto logloss",
-    "focal": "focal sigmoidfocal binaryfocalcrossentropy categoricalfocalcrossentropy",
-    "hinge": "hinge svm margin multimargin multilabelmargin squaredhinge categoricalhinge",
-}
+REGRESSION_LOSSES, CLASSIFICATION_LOSSES = SPELLINGS["regressor"], SPELLINGS["classifier"]
 OTHER_NAMES = {
     "learning_rate": {
         "cosine": "cosineannealing cosineannealinglr cosinedecay cosineannealingwarmrestarts",

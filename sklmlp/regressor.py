@@ -1,22 +1,20 @@
 """MLPRegressor: parameters and predictions."""
 
-from numbers import Real
+from dataclasses import replace
 
 import numpy as np
 import torch
 from sklearn.base import RegressorMixin, _fit_context
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.data import check_numbers, check_weight_of_score, plain
+from sklmlp.losses import NAMES, Loss, loss_parameters
 from sklmlp.prediction import refuse_overflow
 from sklmlp.scaling import TargetScaling
-
-POSITIVE = ("poisson", "gamma")
-"""Losses whose targets, and so predictions, are not negative."""
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):
@@ -29,7 +27,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Parameters
     ----------
     loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
-            'gaussian'} or callable, default='squared_error'
+            'gaussian'}, callable or Loss, default='squared_error'
         What is minimised. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
         and 'gamma', half their deviances, predict the exponential of the network's output and
         require `y >= 0` and `y > 0`. 'quantile' is the pinball loss of `quantile`. 'gaussian',
@@ -37,7 +35,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Of several outputs the sum is descended, and of 'squared_error', 'absolute_error',
         'huber', 'quantile' and 'gaussian' the mean reported, as scikit-learn does. A callable
         takes predictions and targets, tensors of shape (n, n_outputs), and returns the loss of
-        each sample, (n,). Autograd differentiates it.
+        each sample, (n,). Autograd differentiates it. A :class:`sklmlp.losses.Loss` also says its
+        link, gradient and range of targets.
     hidden_layer_sizes : int or array-like of int, default=(100,)
         Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.
@@ -269,17 +268,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseMLP._parameter_constraints,
-        "loss": [
-            StrOptions(
-                {
-                    *("squared_error", "absolute_error", "huber", "poisson", "gamma"),
-                    *("quantile", "gaussian"),
-                }
-            ),
-            callable,
-        ],
-        "huber_delta": [Interval(Real, 0, None, closed="neither")],
-        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "loss": [StrOptions(NAMES["regressor"]), callable, Loss],
+        **loss_parameters("regressor"),
         "normalize_y": ["boolean"],
     }
 
@@ -381,13 +371,13 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _validate(self, X, y, anew, incremental, names=("X", "y")):
         X, y = self._validate_X_y(X, y, anew, names)
         y = check_numbers(self, y, names[1])
-        if self.loss in POSITIVE and (y.min() < 0 or (self.loss == "gamma" and y.min() == 0)):
-            sign = ">=" if self.loss == "poisson" else ">"
+        loss = self._chosen_loss()
+        if not loss.target_range.contains(y):
             raise ValueError(
                 f"Some value(s) of {names[1]} are out of the valid range of the loss "
-                f"{self.loss!r}, which takes y {sign} 0; the least is {y.min()}."
+                f"{loss.name!r}, which takes {loss.target_range}; {_extremes(y, loss)}."
             )
-        if self.loss == "quantile" and y.ndim == 2 and np.ndim(self.quantile):
+        if y.ndim == 2 and isinstance(loss.quantile, list):
             raise ValueError(
                 f"A list of quantiles is for one target, and {names[1]} has {y.shape[1]}; got "
                 f"quantile={self.quantile!r}. A single quantile is predicted for several targets."
@@ -400,36 +390,39 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _count_outputs(self, y):
         return (1 if y.ndim == 1 else y.shape[1]) * self._chosen_loss().n_units
 
-    def _loss_name(self):
-        return "squared_error" if callable(self.loss) else self.loss
-
-    def _loss_params(self):
-        if callable(self.loss):
-            return {"function": self.loss}
-        if self.loss == "huber":
-            return {"huber_delta": float(self.huber_delta)}
-        return {"quantile": _plain_quantile(self.quantile)} if self.loss == "quantile" else {}
+    _loss_of_callable = "squared_error"
 
     def _stratification(self, y):
         return None
 
     def _target_scaling(self, y, weight, anew):
         if anew:
-            positive = self.loss in POSITIVE
-            learn = TargetScaling.learn
-            return learn(self._encode(y), weight, positive) if self.normalize_y else None
+            return self._learned_scaling(y, weight) if self.normalize_y else None
         spec, scaling = vars(self._networks[0]).get("_spec"), self.target_scaling_
         if (scaling is not None) != bool(self.normalize_y):
             raise ValueError(
                 f"Training cannot go on: it began with normalize_y={scaling is not None}, got "
                 f"normalize_y={self.normalize_y}. Use warm_start=False to fit anew."
             )
-        if scaling is not None and (spec.loss in POSITIVE) != (self.loss in POSITIVE):
+        if scaling is None:
+            return None
+        before, now = spec.loss_function, self._described_loss()
+        if before.target_range.is_positive != now.target_range.is_positive:
             raise ValueError(
-                f"Training cannot go on: normalize_y=True scaled the targets for loss={spec.loss!r}"
-                f", which does not go with loss={self.loss!r}. Use warm_start=False to fit anew."
+                f"Training cannot go on: normalize_y=True scaled the targets for loss="
+                f"{before.name!r}, which does not go with loss={self.loss!r}. Use warm_start=False "
+                "to fit anew."
             )
         return scaling
+
+    def _learned_scaling(self, y, weight):
+        takes = self._described_loss().target_range
+        if not (takes.is_everything or takes.is_positive):
+            raise ValueError(
+                f"normalize_y=True does not go with loss={self.loss!r}, which takes {takes}: "
+                "scaled targets are outside of that. Use normalize_y=False."
+            )
+        return TargetScaling.learn(self._encode(y), weight, takes.is_positive)
 
     def _check_range(self, y, target):
         dtype = str(target.dtype).removeprefix("torch.")
@@ -440,10 +433,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
                 f"y has values from {y.min():g} to {y.max():g}, which overflow {dtype}. Use "
                 f"{wider.replace(', ', ' or ')}."
             )
-        if self.loss == "gamma" and not target.min() > 0:
+        loss = self._described_loss()
+        if not loss.target_range.contains(target):
             raise ValueError(
-                f"The loss 'gamma' takes y > 0, and the least value of y, {y.min():g}, becomes 0 "
-                f"in {dtype}. Use {wider.replace(', ', ' or ')}."
+                f"The loss {loss.name!r} takes {loss.target_range}, and the least value of y, "
+                f"{y.min():g}, becomes {target.min():g} in {dtype}. Use "
+                f"{wider.replace(', ', ' or ')}."
             )
 
     def _score_logits(self, y, weight, logits, loss):
@@ -552,22 +547,15 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.target_tags.positive_only = self.loss in POSITIVE
+        tags.target_tags.positive_only = self._described_loss().target_range.low >= 0
         return tags
 
 
-def _plain_quantile(quantile):
-    """The `quantile` parameter as a float or a list of float, checked."""
-    if isinstance(quantile, Real):
-        return float(quantile)
-    levels = np.asarray(quantile)
-    if levels.ndim != 1 or levels.dtype.kind not in "fiu" or not len(levels):
-        raise ValueError(f"quantile must be a number or a list of numbers, got {quantile!r}.")
-    if not ((levels > 0) & (levels < 1)).all() or len(np.unique(levels)) < len(levels):
-        raise ValueError(
-            f"quantile must be distinct numbers between 0 and 1, both excluded; got {quantile!r}."
-        )
-    return levels.tolist()
+def _extremes(y, loss):
+    """The value of y that is out of the range of a loss."""
+    takes = loss.target_range
+    is_low = not replace(takes, high=np.inf).contains(y)
+    return f"the least is {y.min()}" if is_low else f"the largest is {y.max()}"
 
 
 def _score(y, prediction, weight, quantile):

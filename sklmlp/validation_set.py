@@ -1,7 +1,6 @@
 """What a fit is judged by: rows to score, how to score them, and the model of the moment."""
 
 import copy
-import difflib
 import inspect
 import re
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 
 from sklmlp.caller import warn
 from sklmlp.data import Dataset, check_sample_weight
+from sklmlp.spelling import closest
 from sklmlp.training import Validation
 
 MOST_TRAINING_ROWS = 10_000
@@ -24,8 +24,6 @@ IN_A_PIPELINE = (
     "The steps of a Pipeline do not transform X_val as they transform X unless it is told to: "
     'Pipeline(..., transform_input=["X_val"]), with metadata routing enabled.'
 )
-STOPPED_BY_LOSS = ("gamma", "gaussian")
-"""Losses of distributions that scikit-learn lacks and whose fit R2 does not measure."""
 
 
 @dataclass
@@ -129,7 +127,7 @@ def attach_validation(fit, estimator, training, held_out, dtype):
 def stops_by_loss(estimator):
     """Whether early stopping looks at the validation loss."""
     scoring = estimator.scoring
-    return scoring == "loss" or (scoring is None and estimator._loss_name() in STOPPED_BY_LOSS)
+    return scoring == "loss" or (scoring is None and estimator._described_loss().stops_by_loss)
 
 
 def snapshot_estimator(estimator, network, dtype):
@@ -202,7 +200,7 @@ def _check_name(estimator):
         return
     meant = _OTHER_SCORES.get(name.lower())
     if meant is None and name not in get_scorer_names():
-        meant = next(iter(difflib.get_close_matches(name, get_scorer_names(), n=1)), None)
+        meant = next(iter(closest(name, get_scorer_names())), None)
     if meant is not None:
         raise ValueError(f"scoring={name!r} is not a score of scikit-learn. Use scoring={meant!r}.")
     if name in _OF_TWO_CLASSES and is_classifier(estimator):

@@ -677,3 +677,14 @@ def test_the_page_shows_the_table():
     assert page == script["replaced"](page, TABLE)
     rows = script["table"](TABLE).splitlines()[2:]
     assert [row.split("`")[1] for row in rows] == list(TABLE)
+
+
+def test_defaults_are_torchs():
+    """The table's defaults are those of the modules, other than where an entry has its own."""
+    assert ACTIVATIONS["leaky_relu"].filled({})["negative_slope"] == nn.LeakyReLU().negative_slope
+    assert ACTIVATIONS["softplus"].filled({"beta": 2.0})["beta"] == 2.0
+    for entry in ACTIVATIONS.values():
+        module = entry.module(**entry.arguments)
+        for name, default in entry.defaults.items():
+            if hasattr(module, name) and name not in ("device", "dtype"):
+                assert getattr(module, name) == default, (entry.name, name)

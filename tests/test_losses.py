@@ -112,7 +112,7 @@ def test_values(name, parameters, n_targets):
         expected = class_reference(name, y, z, **parameters)
     else:
         expected = value_reference(name, y.numpy(), z.numpy(), **parameters)
-    assert_allclose(loss.rows(z, y).mean().item(), expected, rtol=1e-9)
+    assert_allclose(loss.value(z, y).mean().item(), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("stack", [(), (3,)], ids=["alone", "stack"])
@@ -123,7 +123,7 @@ def test_gradients(name, parameters, n_targets, seed, stack):
     """The gradient is the slope of the objective, by finite differences."""
     loss = make_loss(name, parameters)
     y, z = targets_and_logits(loss, name, n_targets, seed, stack)
-    objective = loss.objective or loss.rows
+    objective = loss.objective or loss.value
 
     def value(flat):
         return objective(torch.from_numpy(flat.reshape(z.shape)), y).sum().item()
@@ -144,7 +144,7 @@ def test_a_huber_delta_that_the_dtype_cannot_hold(delta, dtype):
     slope = loss.gradient(z, y)
     if np.ravel(delta)[0] > 1:
         assert_allclose(slope, z)
-        assert_allclose(loss.rows(z, y), [4.5, 4.5])
+        assert_allclose(loss.value(z, y), [4.5, 4.5])
     else:
         assert slope[0] > 0 > slope[1]
 
@@ -238,7 +238,7 @@ def test_no_logit_makes_a_loss_nan(name, parameters, dtype):
     """Values, slopes and predictions are never NaN, and finite but where a loss may overflow."""
     loss = make_loss(name, parameters)
     z, y = extremes(loss, name, dtype)
-    rows, slope, prediction = loss.rows(z, y), loss.gradient(z, y), loss.link(z)
+    rows, slope, prediction = loss.value(z, y), loss.gradient(z, y), loss.link(z)
     assert not any(each.isnan().any() for each in (rows, slope, prediction))
     moderate = torch.ones(len(z), dtype=bool)
     if name in MAY_OVERFLOW:
@@ -269,7 +269,7 @@ def test_extreme_logits_stay_finite(name, logit, focused, dtype):
     z = torch.tensor([[logit, 0.0]], dtype=dtype)
     for label in (0, 1):
         y = torch.eye(2, dtype=dtype)[[label]] if "binary" in name else torch.tensor([label])
-        assert torch.isfinite(loss.rows(z, y)).all()
+        assert torch.isfinite(loss.value(z, y)).all()
         assert torch.isfinite(loss.gradient(z, y)).all()
 
 
@@ -279,7 +279,7 @@ def test_extreme_variances_stay_finite(log_variance, dtype):
     """The variance of the Gaussian loss neither overflows nor vanishes."""
     loss, y = make_loss("gaussian", {}), torch.zeros((1, 1), dtype=dtype)
     z = torch.tensor([[1.0, log_variance]], dtype=dtype)
-    assert torch.isfinite(loss.rows(z, y)).all()
+    assert torch.isfinite(loss.value(z, y)).all()
     assert torch.isfinite(loss.gradient(z, y)).all()
     assert 0 < loss.variance(z) < torch.inf
 
@@ -291,7 +291,7 @@ def test_focal_without_focus_is_the_log_loss(name, plain):
     """With a gamma of 0 value and gradient are those of the log loss."""
     focal, log_loss = make_loss(name, {"focal_gamma": 0.0}), make_loss(plain, {})
     y, z = targets_and_logits(focal, name, 3)
-    assert_allclose(focal.rows(z, y), log_loss.rows(z, y), rtol=1e-12)
+    assert_allclose(focal.value(z, y), log_loss.value(z, y), rtol=1e-12)
     assert_allclose(focal.gradient(z, y), log_loss.gradient(z, y), rtol=1e-12)
 
 

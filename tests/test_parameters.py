@@ -20,6 +20,7 @@ from sklmlp.parameters import (
     OTHER_NAMES,
     OTHER_PARAMETERS,
     REGRESSION_LOSSES,
+    loss_dependences,
     plain_parameters,
 )
 from tests.tables import make, make_table
@@ -345,7 +346,9 @@ def test_what_has_no_effect_is_refused(cls, params, message):
     assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("dependence", DEPENDENCES, ids=lambda d: f"{d.name}-{d.other}")
+@pytest.mark.parametrize(
+    "dependence", [*loss_dependences(), *DEPENDENCES], ids=lambda d: f"{d.name}-{d.other}"
+)
 def test_defaults_have_no_need_of_anything(dependence):
     """The default in the table is the estimators' own, so that nobody hears of what he left."""
     for cls in (MLPClassifier, MLPRegressor):

@@ -194,7 +194,7 @@ def _check_optimizer(fit, state, may_overflow):
     _check_options("options", state["options"], own.options)
     moments = state["moments"]
     _require(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
-    if own.solver in ("adam", "sgd"):
+    if fit.optimizer.has_initial_moments:
         _check_like("moments", moments, own.moments, may_overflow)
         return
     # torch makes its moments in the first step

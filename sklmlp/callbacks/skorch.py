@@ -228,4 +228,4 @@ class _Criterion(nn.Module):
         self.loss = loss
 
     def forward(self, z, y):
-        return self.loss.rows(z, torch.as_tensor(y)).mean()
+        return self.loss.value(z, torch.as_tensor(y)).mean()

@@ -46,7 +46,7 @@ class ConstantPrediction:
         y, weight = targets_of(sample)
         if not weight.sum() > 0:
             return None
-        loss = float(weight / weight.sum() @ fit.loss.rows(z.expand(len(y), len(z)), y))
+        loss = float(weight / weight.sum() @ fit.loss.value(z.expand(len(y), len(z)), y))
         # a log likelihood has no zero to be near to
         return cls(sample, loss, MARGIN * (1.0 if fit.loss.variance is not None else abs(loss)))
 
@@ -62,35 +62,18 @@ def targets_of(table):
 def _best_constant(loss, y, weight, k):
     """The logits (k,) whose loss on all rows is least; weights sum to one."""
     target = _indicators(y, k).to(weight.dtype)
+    if loss.constant is not None:
+        return loss.constant(target, weight)
     mean = weight @ target
-    if loss.variance is not None:
-        return torch.cat([mean, (weight @ (target - mean).square()).clamp(min=1e-30).log()])
-    if loss.name == "absolute_error":
-        return _quantile(target, weight, 0.5)
-    if loss.quantile is not None:
-        levels = np.sort(np.atleast_1d(loss.quantile)).tolist()
-        q = torch.cat([_quantile(target, weight, level) for level in levels])
-        if not isinstance(loss.quantile, list):
-            return q
-        rise = q.diff().clamp(min=1e-6 * float(q.abs().max()) + 1e-30)
-        return torch.cat([q[:1], rise + torch.log(-torch.expm1(-rise))])  # of softplus
-    if loss.name == "hinge":
-        return torch.where(mean > 0.5, 1.0, -1.0).to(mean.dtype)
-    z = _logits_of(mean, loss.out_activation) if mean.shape == (k,) else mean.new_zeros(k)
-    canonical = loss.name in ("squared_error", "poisson", "gamma")
-    return z if canonical else _descended(loss, y, weight, z)
-
-
-def _quantile(target, weight, level):
-    """Weighted quantiles of columns, (m,)."""
-    values, order = target.sort(0)
-    below = weight[order].cumsum(0) < level * weight.sum()
-    return values.gather(0, below.sum(0, keepdim=True).clamp(max=len(values) - 1))[0]
+    has_inverse = loss.inverse_link is not None and mean.shape == (k,)
+    return _descended(
+        loss, y, weight, loss.inverse_link(mean) if has_inverse else mean.new_zeros(k)
+    )
 
 
 def _descended(loss, y, weight, z):
     """The best constant logits, found from good ones; they stay where these are the best."""
-    rows = loss.objective or loss.rows
+    rows = loss.objective or loss.value
 
     def value_and_slope(flat):
         each = torch.as_tensor(flat, dtype=z.dtype, device=z.device).expand(len(y), len(z))
@@ -105,11 +88,3 @@ def _descended(loss, y, weight, z):
 def _indicators(y, k):
     """Targets as a matrix of a column an output."""
     return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
-
-
-def _logits_of(mean, out_activation):
-    """The inverse of a link, within finite numbers."""
-    tiny = torch.finfo(mean.dtype).tiny
-    if out_activation == "logistic":
-        return torch.logit(mean, eps=torch.finfo(mean.dtype).eps)
-    return mean.clamp(min=tiny).log() if out_activation in ("softmax", "exp") else mean

@@ -35,7 +35,7 @@ def mean_loss(fit, sample):
     """The mean loss of some rows; that of the last epoch is of weights that it then moved."""
     total = weight_sum = 0.0
     for x, y, weight in sample.slices(fit.network.takes_sparse):
-        rows = fit.loss.rows(fit.network.logits(x), y)
+        rows = fit.loss.value(fit.network.logits(x), y)
         total += float((rows if weight is None else rows * weight).sum())
         weight_sum += float(len(y) if weight is None else weight.sum())
     return total / weight_sum

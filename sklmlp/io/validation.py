@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 
 from sklmlp.io.checksum import is_learnt
 from sklmlp.io.state import records, spec_from_portable
-from sklmlp.losses import LOSSES
+from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes
 
 ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_")
@@ -142,7 +142,8 @@ def _built_spec(state):
         f"_spec['hidden'] is {hidden!r:.80}.",
     )
     loss = plain.get("loss")
-    _require(isinstance(loss, str) and loss in LOSSES, f"_spec['loss'] is {loss!r:.80}.")
+    is_known = isinstance(loss, Loss) or (isinstance(loss, str) and loss in LOSSES)
+    _require(is_known, f"_spec['loss'] is {loss!r:.80}.")
     _check_layers(plain, len(hidden))
     try:
         spec = spec_from_portable(plain)
@@ -293,13 +294,13 @@ def _check_optimizer(state, spec):
             f"_optimizer['options']['param_groups'] is {groups!r:.80}.",
         )
         return
-    names, expected = OPTIONS[solver]
+    names_of_moments, expected = OPTIONS[solver]
     for name, holds in expected.items():
         value = options.get(name)
         _require(holds(value), f"_optimizer['options'][{name!r}] is {value!r:.80}.")
-    names = names if solver != "sgd" or options["momentum"] else set()
     _require(
-        set(moments) == names, f"the moments of _optimizer are {', '.join(map(str, moments))}."
+        set(moments) == names_of_moments(options),
+        f"the moments of _optimizer are {', '.join(map(str, moments))}.",
     )
     # a user's own activations may have buffers, and so have normalizations
     is_known = all(choice.own is None for choice in spec.activations)
@@ -344,15 +345,15 @@ def _are_betas(value):
 
 OPTIONS = {
     "adam": (
-        {"exp_avg", "exp_avg_sq"},
+        lambda options: {"exp_avg", "exp_avg_sq"},
         {"betas": _are_betas, "eps": lambda value: _is_rate(value) and value > 0},
     ),
     "sgd": (
-        {"momentum_buffer"},
+        lambda options: {"momentum_buffer"} if options["momentum"] else set(),
         {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)},
     ),
 }
-"""Solver -> its moments, and what its options have to be."""
+"""Solver of ours -> its moments for its options, and what these have to be."""
 
 
 def _check_ensemble(state, estimator_class):

@@ -126,7 +126,7 @@ def _in_place(choice, module):
         return None
     if choice.entry.kernel is None:
         return module
-    forward = choice.entry.kernel(choice.arguments).forward
+    forward = choice.entry.kernel(choice.entry.filled(choice.arguments)).forward
 
     def function(z):
         forward(z, z)

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from sklmlp.losses import make_loss
+from sklmlp.losses import LOSSES, Loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_extras
@@ -26,8 +26,8 @@ class Spec:
         Units that each hidden layer hands on.
     activations : tuple of ActivationSpec
         One for each hidden layer.
-    loss : str
-        A key of `sklmlp.losses.LOSSES`.
+    loss : str or Loss
+        A key of `sklmlp.losses.LOSSES`, or a user's loss.
     loss_params : dict
         What that loss is made with.
     dropout : tuple of float
@@ -48,7 +48,7 @@ class Spec:
     n_outputs: int
     hidden: tuple[int, ...]
     activations: tuple[ActivationSpec, ...]
-    loss: str
+    loss: str | Loss
     loss_params: dict = field(default_factory=dict)
     dropout: tuple[float, ...] = ()
     normalization: str | None = None
@@ -98,9 +98,14 @@ class Spec:
         return replace(self, activations=activations, loss_params=loss_params)
 
     @property
+    def scales_loss_params(self):
+        """Whether the scaling of targets changes parameters of the loss."""
+        return isinstance(self.loss, str) and bool(LOSSES[self.loss].in_units_of_y)
+
+    @property
     def has_own_loss(self):
-        """Whether the loss is a user's function of one network's logits."""
-        return "function" in self.loss_params
+        """Whether the loss has a user's functions of one network's logits."""
+        return isinstance(self.loss, Loss) or "function" in self.loss_params
 
 
 @dataclass

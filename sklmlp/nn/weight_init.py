@@ -1,6 +1,5 @@
 """Initial coefs by a function of `torch.nn.init`, under the name that a user gave."""
 
-import difflib
 import inspect
 from collections.abc import Mapping
 
@@ -8,6 +7,7 @@ import torch
 from torch.nn import init
 
 from sklmlp.nn.rng import seeded
+from sklmlp.spelling import closest
 
 INITIALIZERS = {
     name.removesuffix("_"): function
@@ -41,9 +41,9 @@ class WeightInit:
             )
         self.name, self.arguments = pair[0].removesuffix("_"), dict(pair[1])
         if self.name not in INITIALIZERS:
-            closest = difflib.get_close_matches(self.name.lower(), INITIALIZERS, 1, cutoff=0)[0]
+            (meant,) = closest(self.name.lower(), INITIALIZERS, cutoff=0)
             raise ValueError(
-                f"weight_init {pair[0]!r} is unknown; did you mean {closest!r}? Known are 'auto', "
+                f"weight_init {pair[0]!r} is unknown; did you mean {meant!r}? Known are 'auto', "
                 f"{', '.join(map(repr, sorted(INITIALIZERS)))}."
             )
         self.function = INITIALIZERS[self.name]

@@ -1,28 +1,33 @@
 """Optimizers: a gradient to an update."""
 
-from sklmlp.optim.adam_sgd import (
-    SGD,
-    Adam,
-    OptimizerState,
-    StackedUpdate,
-    make_optimizer,
-    stack_padded,
-)
+from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, stack_padded
 from sklmlp.optim.clipping import ClippedUpdate
+from sklmlp.optim.registry import (
+    SOLVERS,
+    Solver,
+    check_solver,
+    lookup_solver,
+    make_optimizer,
+    register_solver,
+)
 from sklmlp.optim.schedules import SCHEDULES, ScheduledUpdate
-from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter, check_solver, solver_name
+from sklmlp.optim.state import OptimizerState
+from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
 
 __all__ = [
     "SCHEDULES",
     "SGD",
+    "SOLVERS",
     "Adam",
     "ClippedUpdate",
     "OptimizerState",
     "ScheduledUpdate",
+    "Solver",
     "StackedUpdate",
     "TorchOptimizerAdapter",
     "check_solver",
+    "lookup_solver",
     "make_optimizer",
-    "solver_name",
+    "register_solver",
     "stack_padded",
 ]

@@ -1,13 +1,8 @@
 """SGD and Adam with scikit-learn's arithmetic in torch's fused kernels, over one flat tensor."""
 
 import math
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-
-from sklmlp.optim.schedules import Schedule
-from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter, solver_name
 
 
 class Optimizer:
@@ -29,11 +24,19 @@ class Optimizer:
     solver : str
     pins_parameters : bool
         Whether it holds on to the memory that the weights are in.
+    has_initial_moments : bool
+        Whether its moments are there before the first step.
+    supports_sklearn_schedules : bool
+        Whether 'invscaling' and 'adaptive' change its learning rate, as in scikit-learn.
+    option_names : tuple of str
+        The options that are kept for the next call of `partial_fit`.
     schedule : Schedule or None
         Rates that change step by step.
     """
 
     solver, pins_parameters, schedule = None, False, None
+    has_initial_moments, supports_sklearn_schedules = True, False
+    option_names = ("lr",)
 
     def __init__(self, flat, group, names):
         self.flat, self.group, self.t = flat, group, 0
@@ -55,8 +58,7 @@ class Optimizer:
     @property
     def options(self):
         """Rate, momentum and so on, as plain Python."""
-        names = ("lr", "betas", "eps", "momentum", "nesterov")
-        return {name: self.group[name] for name in names if name in self.group}
+        return {name: self.group[name] for name in self.option_names}
 
     def restore(self, options, moments):
         """Take over options and moments that were those of an optimizer of the same class."""
@@ -77,6 +79,13 @@ class Adam(Optimizer):
     """
 
     solver = "adam"
+    option_names = ("lr", "betas", "eps")
+
+    @classmethod
+    def of(cls, network, params):
+        """The optimizer of a network that an estimator's parameters ask for."""
+        lr = params.learning_rate_init
+        return cls(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
 
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
         group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
@@ -112,6 +121,14 @@ class SGD(Optimizer):
     """
 
     solver = "sgd"
+    supports_sklearn_schedules = True
+    option_names = ("lr", "momentum", "nesterov")
+
+    @classmethod
+    def of(cls, network, params):
+        """The optimizer of a network that an estimator's parameters ask for."""
+        lr = params.learning_rate_init
+        return cls(network.flat, lr, params.momentum, params.nesterovs_momentum)
 
     def __init__(self, flat, lr, momentum, nesterov):
         group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}
@@ -212,87 +229,3 @@ def stack_padded(flats):
     together = flats[0].new_zeros((len(flats), -(-size // line) * line))
     torch.stack(flats, out=together[:, :size])
     return together
-
-
-def make_optimizer(network, params):
-    """The optimizer that an estimator's parameters ask for.
-
-    Parameters
-    ----------
-    network : Network
-    params : namespace
-        The estimator's parameters.
-    """
-    name, lr = solver_name(params.solver), params.learning_rate_init
-    if name == "adam":
-        optimizer = Adam(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
-    elif name == "sgd":
-        optimizer = SGD(network.flat, lr, params.momentum, params.nesterovs_momentum)
-    else:
-        optimizer = TorchOptimizerAdapter(name, network, lr, params.solver_params or {})
-    optimizer.schedule = Schedule.of(params)
-    return optimizer
-
-
-@dataclass
-class OptimizerState:
-    """What an optimizer has to remember between calls of `partial_fit`.
-
-    Attributes
-    ----------
-    solver : str
-    t : int
-        Steps taken.
-    options : dict
-        Rate, momentum and so on; scikit-learn keeps those that training began with.
-    moments : dict of str to ndarray
-    """
-
-    solver: str
-    t: int
-    options: dict
-    moments: dict
-
-    @property
-    def learning_rate(self):
-        """The rate that the next step would take."""
-        return self.options["lr"]
-
-    @classmethod
-    def of(cls, optimizer):
-        """The state of an optimizer, copied."""
-        return cls(
-            solver=optimizer.solver,
-            t=optimizer.t,
-            options=optimizer.options,
-            moments={n: np.array(m.cpu().numpy()) for n, m in optimizer.moments.items()},
-        )
-
-    def restore(self, optimizer):
-        """Continue with an optimizer of the same kind."""
-        optimizer.t = self.t
-        optimizer.restore(self.options, self.moments)
-
-    def check_next_step(self, network, params):
-        """Raise ValueError where an optimizer of torch's could not go on from here.
-
-        Parameters
-        ----------
-        network : Network
-            One that nobody needs: a step is tried on it.
-        params : namespace
-            The estimator's parameters.
-        """
-        try:
-            optimizer = make_optimizer(network, params)
-        except Exception:  # parameters have changed since, and the next fit refuses them
-            return
-        if not isinstance(optimizer, TorchOptimizerAdapter) or optimizer.solver != self.solver:
-            return
-        try:
-            self.restore(optimizer)
-            optimizer.step()
-        except Exception as error:  # torch.optim checks nothing, and fails in many ways
-            raise ValueError(
-                f"the _optimizer of this state cannot go on: {type(error).__name__}: {error}"
-            ) from error

@@ -1,17 +1,9 @@
-"""The optimizers of `torch.optim` as solvers: their names, arguments and what they update."""
+"""The optimizers of `torch.optim` as solvers: their names and what they update."""
 
-import difflib
 import inspect
 
 import numpy as np
 import torch
-
-OURS = {
-    "adam": "beta_1, beta_2 and epsilon",
-    "sgd": "momentum and nesterovs_momentum",
-    "lbfgs": "max_fun and tol",
-}
-"""Solvers that are not torch's classes, and the parameters that they have."""
 
 OPTIMIZERS = {
     name.lower(): kind
@@ -28,72 +20,14 @@ ELEMENTWISE = {
 }
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
-NOT_TAKEN = {"params", "lr", "maximize", "capturable", "differentiable"}
-"""Optimizer arguments that users may not set: a fit sets them, or they would break training."""
-
-
-def solver_name(solver):
-    """The name of a solver in any spelling: a key of OURS or of OPTIMIZERS.
-
-    Parameters
-    ----------
-    solver : str
-
-    Raises
-    ------
-    ValueError
-        If no solver has this name.
-    """
-    name = solver.lower()
-    if solver in OURS or name in ("adam", "sgd") or name in OPTIMIZERS:
-        return name
-    known = [*OURS, *sorted(OPTIMIZERS)]
-    close = difflib.get_close_matches(name, known, n=1)
-    hint = f"Did you mean {close[0]!r}?" if close else "None is close."
-    raise ValueError(f"solver {solver!r} is not known. {hint} Known are: {', '.join(known)}.")
-
-
-def check_solver(params):
-    """Check the name of the solver and the arguments that are given for it.
-
-    Parameters
-    ----------
-    params : namespace
-        The estimator's parameters.
-
-    Raises
-    ------
-    ValueError
-        If the solver is not known, or does not take what is given for it.
-    """
-    name, given = solver_name(params.solver), params.solver_params or {}
-    if name in OURS:
-        if given:
-            raise ValueError(
-                f"solver_params={given!r} goes with optimizers of torch.optim; "
-                f"solver={params.solver!r} has the parameters {OURS[name]} instead."
-            )
-        return
-    if "lr" in given:
-        raise ValueError(
-            f"solver_params has lr={given['lr']!r}; use learning_rate_init={given['lr']!r}."
-        )
-    known = sorted(set(inspect.signature(OPTIMIZERS[name]).parameters) - NOT_TAKEN)
-    unknown = sorted(set(given) - set(known), key=str)
-    if unknown:
-        raise ValueError(
-            f"solver {params.solver!r} has no argument {', '.join(map(repr, unknown))}; "
-            f"solver_params takes {', '.join(map(repr, known))}."
-        )
-
 
 class TorchOptimizerAdapter:
     """An optimizer of `torch.optim` over a network, where our own `Optimizer` would be.
 
     Parameters
     ----------
-    name : str
-        A key of OPTIMIZERS.
+    entry : Solver
+        Of the table `sklmlp.optim.SOLVERS`, with a class of torch.
     network : Network
         Its numbers and gradients have to stay in the memory that they are in.
     lr : float
@@ -108,15 +42,16 @@ class TorchOptimizerAdapter:
     """
 
     pins_parameters, schedule = True, None
+    has_initial_moments, supports_sklearn_schedules = False, False
 
-    def __init__(self, name, network, lr, arguments):
-        self.solver, self.t = name, 0
+    def __init__(self, entry, network, lr, arguments):
+        self.solver, self.is_elementwise, self.t = entry.name, entry.is_elementwise, 0
         self.network, self.arguments, self.parts = network, arguments, []
         try:
-            self.optimizer = _construct(name, network, lr, arguments)
+            self.optimizer = _construct(entry, network, lr, arguments)
         except (TypeError, ValueError, RuntimeError, AssertionError) as error:
             raise ValueError(
-                f"solver {name!r} cannot be built from solver_params={arguments!r}: {error}"
+                f"solver {self.solver!r} cannot be built from solver_params={arguments!r}: {error}"
             ) from error
 
     @property
@@ -135,7 +70,7 @@ class TorchOptimizerAdapter:
     def step(self):
         """One step from the gradients as they are; what a callback has frozen stays."""
         frozen = self.network.frozen()
-        if any(frozen) and not self.parts and self.solver in ELEMENTWISE:
+        if any(frozen) and not self.parts and self.is_elementwise:
             self._split()
         parameters = self.parts or (self.network.learned if any(frozen) else [])
         gradients = [p.grad for p in parameters]
@@ -228,14 +163,14 @@ class TorchOptimizerAdapter:
                 known[name] = known[name].to(value.dtype)
 
 
-def _construct(name, network, lr, arguments):
+def _construct(entry, network, lr, arguments):
     """The optimizer, with a group of what is decayed and one of what is not."""
-    kind = OPTIMIZERS[name]
-    decayed, rest = _parameters(network, name in ELEMENTWISE)
+    kind = entry.optimizer
+    decayed, rest = _parameters(network, entry.is_elementwise)
     known = inspect.signature(kind).parameters
     decay = {"weight_decay": arguments.get("weight_decay", 0.0)} if "weight_decay" in known else {}
     no_decay = {term: 0.0 for term in ("weight_decay", "lambd") if term in known}  # ASGD has both
-    if name == "muon":
+    if entry.takes_matrices_alone:
         matrices = [p for p in decayed if p.ndim == 2]
         others = [p for p in decayed if p.ndim != 2]
         groups = [{"params": matrices, **decay}]

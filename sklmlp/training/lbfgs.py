@@ -79,7 +79,7 @@ def _minimise(fit, interrupted):
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
             step.backward(x, y, scale, z)
-            rows = fit.loss.rows(z, y)
+            rows = fit.loss.value(z, y)
             loss += float((rows if weight is None else rows * weight).sum()) / total
         step.penalise(total, squared_coefs)
         loss += 0.5 * params.alpha / total * float(squared_coefs)

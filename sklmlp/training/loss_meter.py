@@ -22,7 +22,7 @@ class LossMeter:
 
     def add(self, run):
         """Add a run of batches, once they were trained on."""
-        rows, squared = self.loss.rows(run.logits, run.y), run.squared_coefs
+        rows, squared = self.loss.value(run.logits, run.y), run.squared_coefs
         if run.share is not None:
             rows, squared = rows * run.share, squared * run.penalty_share
         self.total.add_(rows.sum(-1)).addcmul_(self.half_alpha, squared.sum(0))

@@ -33,7 +33,7 @@ class Validation:
         logits, total, weight_sum = [], 0.0, 0.0
         for x, y, weight in self.table.slices(network.takes_sparse):
             z = network.logits(x)
-            rows = loss.rows(z, y)
+            rows = loss.value(z, y)
             total += float((rows if weight is None else rows * weight).sum())
             weight_sum += float(len(x) if weight is None else weight.sum())
             logits.append(z.cpu().numpy())
@@ -188,7 +188,7 @@ class TrainingRun:
     def has_ended(self):
         """Whether the last epoch was the last one; moves the learning rate where it was not."""
         params, progress, optimizer = self.params, self.progress, self.optimizer
-        if optimizer.solver == "sgd" and params.learning_rate == "invscaling":
+        if optimizer.supports_sklearn_schedules and params.learning_rate == "invscaling":
             # a thousand orders of magnitude overflow, and past thirty no step is seen anyway
             power = min(params.power_t, 30 / math.log10(progress.n_rows_seen + 1))
             optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** power
@@ -201,7 +201,7 @@ class TrainingRun:
             f"{what} did not improve more than tol={params.tol:f} for {params.n_iter_no_change} "
             "consecutive epochs."
         )
-        if optimizer.solver != "sgd" or params.learning_rate != "adaptive":
+        if not optimizer.supports_sklearn_schedules or params.learning_rate != "adaptive":
             end = " Stopping."
         elif optimizer.lr <= 1e-6:
             end = " Learning rate too small. Stopping."

@@ -112,7 +112,9 @@ def _compatibility_key(fits, one_epoch):
     ]
     return (
         # of the scaling of targets only bounds of the Huber loss take part in a step
-        repr(replace(spec, activations=(), scaling=spec.scaling if spec.loss == "huber" else None)),
+        repr(
+            replace(spec, activations=(), scaling=spec.scaling if spec.scales_loss_params else None)
+        ),
         tuple(layers),
         (table.dtype, table.weight is None, first.network.flat.device),
         (table.y.dtype, table.y.shape[1:]),

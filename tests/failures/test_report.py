@@ -341,7 +341,7 @@ def test_loss_of_a_constant(kind, params, monkeypatch):
 
     def of(z):
         z = torch.as_tensor(z).expand(80, model.n_outputs_)
-        return np.average(loss.rows(z, targets).numpy(), weights=weight)
+        return np.average(loss.value(z, targets).numpy(), weights=weight)
 
     found = diagnosis.ConstantPrediction.of(fit, fit.table).loss
     options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}

@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 from sklmlp.io.onnx.graph import NotInOnnx
+from sklmlp.kernels import SELU_ALPHA, SELU_SCALE
 from sklmlp.nn import EPSILON
 
 
@@ -213,7 +214,7 @@ ACTIVATIONS = {
     "relu6": lambda g, z, m, _: _clip(g, z, 0.0, 6.0),
     "elu": lambda g, z, m, _: _elu(g, z, m.alpha),
     "celu": _celu,
-    "selu": lambda g, z, m, _: g("Mul", _elu(g, z, 1.6732632423543772), 1.0507009873554805),
+    "selu": lambda g, z, m, _: g("Mul", _elu(g, z, SELU_ALPHA), SELU_SCALE),
     "gelu": _gelu,
     "silu": lambda g, z, m, _: g("Mul", z, g("Sigmoid", z)),
     "mish": lambda g, z, m, _: g("Mul", z, g("Tanh", softplus(g, z))),

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklmlp import losses
 from sklmlp.io.onnx.graph import NotInOnnx
 from sklmlp.io.onnx.layers import logits, softplus
 
@@ -63,10 +64,15 @@ PROBABILITIES = {
 """Losses of a classifier, and what makes probabilities of logits; of hinge, decision values."""
 
 
+BY_LINK = {"identity": _identity, "exp": _exp, "logistic": _sigmoid, "softmax": _softmax}
+"""Links of users' losses."""
+
+
 def n_values(estimator):
     """The number of columns of a regressor's `predict`."""
     spec = estimator._networks[0]._spec
-    return spec.n_outputs // 2 if LINKS.get(spec.loss) is _means else spec.n_outputs
+    has_means = isinstance(spec.loss, str) and LINKS.get(spec.loss) is _means
+    return spec.n_outputs // 2 if has_means else spec.n_outputs
 
 
 def predict_values(graph, x, estimator, output):
@@ -153,9 +159,22 @@ def _mean(graph, answers):
 
 def _of_loss(table, estimator):
     loss = estimator._networks[0]._spec.loss
+    if isinstance(loss, losses.Loss):
+        return _of_link(loss)
     if loss not in table:
         raise NotInOnnx(
             f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "
             f"{', '.join(sorted(table))}."
         )
     return table[loss]
+
+
+def _of_link(loss):
+    """The operators of a user's loss, whose link is one of the table's."""
+    name = loss.out_activation or "identity"
+    if loss.link is not None and loss.link is not losses.LINKS.get(name, (None,))[0]:
+        raise NotInOnnx(
+            f"to_onnx has no operators for the link {name!r} of the loss {loss.name!r}. It has for "
+            f"{', '.join(sorted(BY_LINK))}."
+        )
+    return BY_LINK[name]

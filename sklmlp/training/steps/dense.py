@@ -23,7 +23,7 @@ def can_step_by_hand(spec):
 def _kernel(choice, width):
     """The value and derivative of an activation, or None if it takes an own step."""
     if choice.entry.kernel is not None:
-        return choice.entry.kernel(choice.arguments)
+        return choice.entry.kernel(choice.entry.filled(choice.arguments))
     if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
         return by_autograd(choice.own)
     if choice.own is not None or choice.entry.is_random:

@@ -1,0 +1,31 @@
+"""Losses: one table, each with its link, its value and its gradient."""
+
+from sklmlp.losses.classification import log_softmax
+from sklmlp.losses.loss import LINKS, Loss, TargetRange, identity, softmax
+from sklmlp.losses.registry import (
+    LOSSES,
+    NAMES,
+    SPELLINGS,
+    LossEntry,
+    describe_loss,
+    loss_parameters,
+    make_loss,
+    register_loss,
+)
+
+__all__ = [
+    "LINKS",
+    "LOSSES",
+    "NAMES",
+    "SPELLINGS",
+    "Loss",
+    "LossEntry",
+    "TargetRange",
+    "describe_loss",
+    "identity",
+    "log_softmax",
+    "loss_parameters",
+    "make_loss",
+    "register_loss",
+    "softmax",
+]
