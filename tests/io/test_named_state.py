@@ -178,3 +178,11 @@ def test_the_seed_of_a_module_is_a_number(seed):
     state = model.__getstate__() | {"_module_seed": seed}
     with pytest.raises(ValueError, match=r"cannot be loaded: _module_seed is "):
         load(state | {"_checksum": checksum(state)})
+
+
+def test_only_a_module_has_a_seed():
+    """A refit with a stack of layers leaves no seed of the module before it in the state."""
+    model, X = fitted("module")
+    assert isinstance(model.__getstate__()["_module_seed"], int)
+    model.set_params(module=None).fit(X, X[:, 0])
+    assert "_module_seed" not in model.__getstate__()
