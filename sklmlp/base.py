@@ -421,7 +421,8 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
                 "anew."
             )
-        return Weights(coefs, intercepts, vars(self).get("_extras", []))
+        known = vars(self)
+        return Weights(coefs, intercepts, known.get("_state"), known.get("_module_seed"))
 
     def _earlier_progress(self):
         """The course of the fits to go on from."""
@@ -487,11 +488,13 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
 
     def _set_network(self, weights, network):
         """Take over what predicting needs of a network."""
-        for name in (*LAYER_ATTRIBUTES, "estimators_"):  # an earlier fit's
+        for name in (*LAYER_ATTRIBUTES, "_module_seed", "estimators_"):  # an earlier fit's
             vars(self).pop(name, None)
         if network.spec.module is None:
             self.coefs_, self.intercepts_ = weights.coefs, weights.intercepts
-        self._spec, self._extras = network.spec.without_arrays(), weights.extras
+        else:
+            self._module_seed = weights.module_seed
+        self._spec, self._state = network.spec.without_arrays(), weights.state
         self._keep_shape(network.spec, network.flat.device)
 
     def _keep_shape(self, spec, device):

@@ -17,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from sklmlp import io, runtime
 from sklmlp.callbacks import BOOKKEEPING
 from sklmlp.data import ConvertedRows, as_tensor, check_X
-from sklmlp.nn import Network, Weights, assemble, make_predictor, with_layers
+from sklmlp.nn import Network, Weights, build_module, make_predictor, with_layers
 from sklmlp.optim import OptimizerState
 from sklmlp.runtime import in_chunks, is_available
 
@@ -69,7 +69,8 @@ SINGLE_NETWORK_ATTRIBUTES = (
     "history_",
     "module_",
     "_spec",
-    "_extras",
+    "_state",
+    "_module_seed",
     "_optimizer",
     "_partly_fitted",
     "_no_improvement_count",
@@ -187,7 +188,7 @@ class PredictionMixin(BaseEstimator):
         in torch changes what the estimator predicts, and so does writing into these arrays. On a
         GPU both are copies of the arrays: assign new arrays to change them.
         """
-        return self._snapshot()._cached_build(assemble)
+        return self._snapshot()._cached_build(build_module)
 
     def _predictor(self):
         return self._snapshot()._cached_build(make_predictor)
@@ -197,9 +198,10 @@ class PredictionMixin(BaseEstimator):
         if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         coefs, intercepts = self._layers()
-        learnt = (array for state in self._extras for array in state.values())
         with self._built.lock:
-            built = self._built.of((self._spec, self._device, *coefs, *intercepts, *learnt))
+            built = self._built.of(
+                (self._spec, self._device, *coefs, *intercepts, *self._state.values())
+            )
             if make not in built:
                 device = self.device_
                 dtype = as_tensor(np.empty(0, self._weights_dtype)).dtype
@@ -209,7 +211,9 @@ class PredictionMixin(BaseEstimator):
                         [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
                         for arrays in (coefs, intercepts)
                     ]  # on a CPU over the same memory
-                    built[make] = make(self._spec, *layers, self._extras, dtype, device)
+                    seed = vars(self).get("_module_seed")
+                    weights = Weights(*layers, self._state, seed)
+                    built[make] = make(self._spec, weights, dtype, device)
             return built[make]
 
     def _layers(self):
@@ -219,7 +223,7 @@ class PredictionMixin(BaseEstimator):
     @property
     def _weights_dtype(self):
         """The NumPy dtype of what was learned."""
-        arrays = self._layers()[0] or self._extras[0].values()
+        arrays = self._layers()[0] or self._state.values()
         return next(array.dtype for array in arrays if array.dtype.kind == "f")
 
     def _get_params_html(self, *args, **kwargs):
@@ -255,7 +259,7 @@ class PredictionMixin(BaseEstimator):
             state["estimators_"] = [network.__getstate__() for network in state["estimators_"]]
         if "_spec" in state:
             state["_spec"] = io.portable_spec(state["_spec"])
-            state["history_"] = io.columns(state["history_"])
+            state["history_"] = io.to_columns(state["history_"])
         optimizer = state.pop("_optimizer", None)
         if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on
             state["_optimizer"] = asdict(optimizer)
@@ -281,7 +285,7 @@ class PredictionMixin(BaseEstimator):
         spec = state["_spec"]
         if spec.module is not None or any(choice.own is not None for choice in spec.activations):
             return
-        weights = Weights(state["coefs_"], state["intercepts_"], state["_extras"])
+        weights = Weights(state["coefs_"], state["intercepts_"], state["_state"])
         dtype = as_tensor(np.empty(0, state["coefs_"][0].dtype)).dtype
         try:
             network = Network(spec, weights, dtype, "cpu")

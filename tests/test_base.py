@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 from sklmlp import MLPClassifier
 
@@ -28,8 +29,34 @@ def test_a_fit_does_not_depend_on_the_callers_gradient_mode(activation, mode):
 def test_a_warm_start_keeps_to_what_its_activation_has_learned():
     """Going on with an activation of other parameters names what is missing."""
     model = MLPClassifier((4,), max_iter=2, warm_start=True).fit(X, y)
-    with pytest.raises(ValueError, match=r"'prelu' learns \['weight'\], and what was learned is"):
+    with pytest.raises(ValueError) as error:
         model.set_params(activation="prelu").fit(X, y)
+    assert str(error.value) == (
+        "Training cannot go on: a network with the activations ['prelu'] asks for "
+        "{'activation_0.weight': (1,)}, and what was learned is {}. Use warm_start=False to fit "
+        "anew."
+    )
+
+
+def test_a_warm_start_keeps_to_the_shapes_of_what_was_learned():
+    """Going on with as many slopes as units, after a single one, is refused and says so."""
+    model = MLPClassifier((4,), activation="prelu", max_iter=2, warm_start=True).fit(X, y)
+    per_unit = ("prelu", {"num_parameters": "per_unit"})
+    with pytest.raises(ValueError, match=r"asks for \{'activation_0.weight': \(4,\)\}, and what"):
+        model.set_params(activation=per_unit).fit(X, y)
+
+
+def test_a_warm_start_from_given_coefs_starts_the_rest_as_it_is():
+    """Where only `coefs_` and `intercepts_` were set, slopes start as a new module has them."""
+    model = MLPClassifier((4,), activation="prelu", max_iter=1, learning_rate_init=1e-9)
+    model.fit(X, y)
+    twin = clone(model).set_params(warm_start=True)
+    twin.coefs_, twin.intercepts_ = model.coefs_, model.intercepts_
+    twin.classes_, twin.n_features_in_ = model.classes_, model.n_features_in_
+    twin._targets = model._targets
+    twin.fit(X, y)
+    np.testing.assert_allclose(twin.module_.activation_0.weight.detach(), [0.25], atol=1e-6)
+    np.testing.assert_allclose(twin.coefs_[0], model.coefs_[0], atol=1e-6)
 
 
 def test_a_learned_slope_of_the_module_is_the_models():

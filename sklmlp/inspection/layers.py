@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.data import ConvertedRows
+from sklmlp.nn import children_by_layer
 from sklmlp.prediction import VALUES_AT_A_TIME, PredictionMixin
 
 
@@ -164,10 +165,7 @@ class Layers:
         self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
         choices = estimator._spec.activations
         names = [f"hidden {i}" for i in range(len(choices))]
-        children = [{} for _ in [*names, "output"]]
-        for name, child in self.module.named_children():
-            number = name.rpartition("_")[2]  # linear_0, activation_0, linear_1
-            children[int(number) if number.isdigit() else -1][name] = child
+        children = children_by_layer(self.module)
         parts = zip([*names, "output"], children, [*choices, None], strict=True)
         self.layers = [Layer(*part) for part in parts]
         coef = next(self.module.parameters())

@@ -5,11 +5,11 @@ from sklmlp.io.onnx import column_types, register_onnx_converter, to_onnx
 from sklmlp.io.skops import load_skops
 from sklmlp.io.state import (
     add_metadata,
-    columns,
     portable_activation,
     portable_parameter,
     portable_spec,
     strip_metadata,
+    to_columns,
 )
 from sklmlp.io.validation import validate_state
 
@@ -17,7 +17,6 @@ __all__ = [
     "CheckpointFile",
     "add_metadata",
     "column_types",
-    "columns",
     "fit_fingerprint",
     "load_skops",
     "portable_activation",
@@ -25,6 +24,7 @@ __all__ = [
     "portable_spec",
     "register_onnx_converter",
     "strip_metadata",
+    "to_columns",
     "to_onnx",
     "validate_state",
 ]

@@ -37,7 +37,7 @@ def read_members(file, most_bytes):
         if an array in it announces another size than it has. A missing file is an OSError.
     """
     is_path = isinstance(file, str | os.PathLike)
-    with _opened(file) if is_path else nullcontext(file) as stream:
+    with _open_regular_file(file) if is_path else nullcontext(file) as stream:
         try:
             archive = zipfile.ZipFile(_InPieces(stream))
         except Exception as error:  # damage shows in many ways, bad places to seek among them
@@ -70,7 +70,7 @@ def write_members(file, members):
                     part.write(content)
 
 
-def _opened(path):
+def _open_regular_file(path):
     """A regular file, opened; other kinds of files may block or have no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{os.fspath(path)!r} is not a regular file.")

@@ -24,7 +24,7 @@ DEEPEST = 100
 """Levels that a state may be nested."""
 
 
-def checksum(state, written=3):
+def checksum(state, written=4):
     """The SHA-256 of what a state answers with, in hexadecimal.
 
     It covers all that a fit has learnt, and `matmul_precision`. It does not depend on the order of
@@ -35,7 +35,7 @@ def checksum(state, written=3):
     ----------
     state : dict
         What `check_extent` has passed.
-    written : int, default=3
+    written : int, default=4
         The format of the state.
 
     Raises

@@ -15,13 +15,15 @@ from torch import nn
 from sklmlp._version import __version__
 from sklmlp.caller import warn
 from sklmlp.io.checksum import check_extent, checksum
+from sklmlp.io.old_formats import with_named_state
 from sklmlp.nn import Spec, constructor_arguments, resolve_one
 from sklmlp.scaling import TargetScaling
 
-FORMAT = 3
+FORMAT = 4
 """The layout of the state; a reader knows this one and all before it.
 
 Format 1 has no checksum; that of format 2 covers less; both keep an ensemble's networks as objects.
+Up to format 3, what is learned besides coefs and intercepts is a list without names.
 """
 
 
@@ -85,7 +87,7 @@ def strip_metadata(state, estimator_name):
                 original_sklearn_version=sklearn_writer,
             ),
         )
-    return state
+    return with_named_state(state) if written < 4 else state
 
 
 def _checksum_of(state, written, estimator_name):
@@ -99,8 +101,11 @@ def _minor(version):
     return str(version).split(".")[:2]
 
 
-def columns(records):
-    """A list of dicts as a dict of lists, None where a dict has no such entry: half the bytes."""
+def to_columns(records):
+    """Turn a list of dicts into a dict of lists, with None where a dict lacks an entry.
+
+    It takes half the bytes.
+    """
     names = dict.fromkeys(name for record in records for name in record)
     return {name: [_plain(record.get(name)) for record in records] for name in names}
 
@@ -109,8 +114,8 @@ def _plain(value):
     return value.item() if isinstance(value, np.generic) else value
 
 
-def records(columns):
-    """The list of dicts that `columns` was made of."""
+def from_columns(columns):
+    """Turn what `to_columns` gave into the list of dicts again."""
     rows = zip(*columns.values(), strict=True)
     return [
         {name: v for name, v in zip(columns, row, strict=True) if v is not None} for row in rows

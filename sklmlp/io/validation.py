@@ -12,11 +12,11 @@ import torch
 from sklearn.base import ClassifierMixin
 
 from sklmlp.io.checksum import is_learnt
-from sklmlp.io.state import records, spec_from_portable
+from sklmlp.io.state import from_columns, spec_from_portable
 from sklmlp.losses import LOSSES, Loss
-from sklmlp.nn import NORMALIZATIONS, learned_shapes
+from sklmlp.nn import NORMALIZATIONS, learned_shapes, part_name
 
-ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_extras", "_optimizer", "history_")
+ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_state", "_module_seed", "_optimizer", "history_")
 
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
@@ -116,7 +116,10 @@ def _with_network(state, is_classifier):
             f"coefs_ and intercepts_ have the dtypes {', '.join(sorted(map(str, dtypes)))}; one of "
             "float32 and float64 is expected.",
         )
-    _check_extras(state.get("_extras"), spec)
+    else:
+        seed = state.get("_module_seed")
+        _require(_is_count(seed) and seed < 2**63, f"_module_seed is {seed!r:.80}.")
+    _check_learned(state.get("_state"), spec)
     if is_classifier:
         _check_classes(state, spec.n_outputs)
     if "_optimizer" in state:
@@ -233,33 +236,35 @@ def _check_numbers(name, value):
         _require(plain, f"{name} is neither a number nor an array but {type(value).__name__}.")
 
 
-def _check_extras(extras, spec):
-    """What activations have learnt, in the shapes that they would learn it in."""
+def _check_learned(learned, spec):
+    """Arrays by name, of the shapes that the network's module has them in."""
     _require(
-        isinstance(extras, list | tuple) and all(isinstance(each, dict) for each in extras),
-        f"_extras is no list of dicts but {type(extras).__name__}.",
+        isinstance(learned, dict) and all(isinstance(name, str) for name in learned),
+        f"_state is no dict of arrays by name but {type(learned).__name__}.",
     )
-    for i, learned in enumerate(extras):
-        for name, array in learned.items():
-            _require(
-                isinstance(array, np.ndarray),
-                f"_extras[{i}][{name!r:.80}] is {type(array).__name__}, no array.",
-            )
-            if spec.module is not None:  # buffers may be anything
-                continue
-            _check_numbers(f"_extras[{i}][{name!r:.80}]", array)
+    for name, array in learned.items():
+        where = f"_state[{name!r:.80}]"
+        _require(isinstance(array, np.ndarray), f"{where} is {type(array).__name__}, no array.")
+        if spec.module is None:  # buffers of a user's module may be anything
+            _check_numbers(where, array)
+    if spec.module is not None:
+        return
     try:
         expected = learned_shapes(spec)
     except Exception as error:  # torch raises what it likes for arguments that it dislikes
         raise InvalidState(f"its _spec describes no network: {error}") from error
-    _require(
-        len(extras) == len(expected), f"_extras has {len(extras)} entries, not {len(expected)}."
+    custom = tuple(
+        f"{part_name('activation', i, spec.residual)}."
+        for i, choice in enumerate(spec.activations)
+        if choice.own is not None
     )
-    for i, (shapes, learned) in enumerate(zip(expected, extras, strict=True)):
-        got = {name: np.shape(array) for name, array in learned.items()}
+    got = {name: array.shape for name, array in learned.items() if not name.startswith(custom)}
+    for name in sorted({*got, *expected}):
+        _require(name in got, f"_state lacks {name!r}, which its network learns.")
+        _require(name in expected, f"_state has {name!r:.80}, which its network does not learn.")
         _require(
-            shapes is None or got == shapes,
-            f"_extras[{i}] has the shapes {got}, and its layer learns {shapes}.",
+            got[name] == expected[name],
+            f"_state[{name!r}] has the shape {got[name]}, and its network learns {expected[name]}.",
         )
 
 
@@ -306,7 +311,7 @@ def _check_optimizer(state, spec):
     is_known = all(choice.own is None for choice in spec.activations)
     is_known &= spec.module is None and spec.normalization != "batch"
     arrays = [*state.get("coefs_", ()), *state.get("intercepts_", ())]
-    arrays += [array for each in state["_extras"] for array in each.values()]
+    arrays += state["_state"].values()
     size, dtype = sum(array.size for array in arrays), arrays[0].dtype
     for name, moment in moments.items():
         right = (
@@ -444,7 +449,7 @@ def _built_history(state):
     _require(is_table, f"history_ is no dict of lists but {type(columns).__name__}.")
     lengths = {len(column) for column in columns.values()}
     _require(len(lengths) <= 1, f"history_ has columns of several lengths: {sorted(lengths)}.")
-    return records(columns)
+    return from_columns(columns)
 
 
 def _is_float(value):

@@ -8,7 +8,13 @@ from sklmlp.nn.activation_spec import (
     resolve_one,
 )
 from sklmlp.nn.architecture import describe, with_layers
-from sklmlp.nn.builder import assemble, learned_shapes
+from sklmlp.nn.builder import (
+    build_module,
+    children_by_layer,
+    learned_shapes,
+    part_name,
+    part_state,
+)
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
@@ -24,10 +30,11 @@ __all__ = [
     "Predictor",
     "Spec",
     "Weights",
-    "assemble",
+    "build_module",
     "check_module_class",
     "check_same_layers",
     "check_trainable",
+    "children_by_layer",
     "constructor_arguments",
     "describe",
     "dropout_rates",
@@ -36,6 +43,8 @@ __all__ = [
     "learned_shapes",
     "make_predictor",
     "output_rule",
+    "part_name",
+    "part_state",
     "resolve",
     "resolve_one",
     "with_layers",

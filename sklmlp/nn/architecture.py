@@ -3,7 +3,8 @@
 import html
 from dataclasses import dataclass
 
-from sklmlp.nn import resolve
+from sklmlp.nn.activation_spec import resolve
+from sklmlp.nn.builder import children_by_layer
 
 
 @dataclass
@@ -40,11 +41,13 @@ def rows(estimator):
     if own is not None:
         return _rows_of_own_module(own, module)
     widths, kinds = _hidden(network)
-    ins = [str(network.n_features_in_) if fitted else "?", *widths]
+    ins = [str(network._spec.width_in) if fitted else "?", *widths]
     outs = [*widths, str(network.n_outputs_) if fitted else "?"]
     names = [*(f"hidden {i}" for i in range(len(widths))), "output"]
     kinds.append(f"linear, {network.out_activation_}" if fitted else "linear")
-    counts = _counts(module, len(names)) if fitted else ["?"] * len(names)
+    counts = ["?"] * len(names)
+    if fitted:
+        counts = [f"{sum(map(_count, c.values())):,}" for c in children_by_layer(module)]
     shapes = [f"{i} → {o}" for i, o in zip(ins, outs, strict=True)]
     return [Row(*parts) for parts in zip(names, kinds, shapes, counts, strict=True)]
 
@@ -84,15 +87,6 @@ def describe(choice):
     """An activation in words: its name and the arguments that were given."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in choice.arguments.items())
     return f"{choice.name}({arguments})" if arguments else choice.name
-
-
-def _counts(module, n_layers):
-    """Learned numbers by layer; children are named after their layer: linear_0, activation_0."""
-    counts = [0] * n_layers
-    for name, child in module.named_children():
-        number = name.rpartition("_")[2]
-        counts[int(number) if number.isdigit() else -1] += _count(child)
-    return [f"{count:,}" for count in counts]
 
 
 def _count(module):

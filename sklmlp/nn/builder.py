@@ -1,14 +1,14 @@
-"""The torch modules of a stack of layers, and what they are joined to."""
+"""The torch modules of a stack of layers, joined to one module and filled with what was learned."""
 
 from collections import OrderedDict
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import nn
 
-from sklmlp.nn import custom_module
+from sklmlp.nn.custom_module import check_same_shapes, load_custom_module
 from sklmlp.nn.layers import Dropout, Residual, normalization
 from sklmlp.nn.rng import seeded
 
@@ -32,8 +32,8 @@ class LayerModules:
     projections: list
     dropout: tuple
 
-    def joined(self):
-        """The network as one module."""
+    def to_module(self):
+        """Join them to the network, one module, in which `part_name` says where parts are."""
         layers = OrderedDict()
         for i in range(len(self.activations)):
             layer = self._hidden(i)
@@ -54,16 +54,71 @@ class LayerModules:
             layer[f"dropout_{i}"] = Dropout(self.dropout[i])
         return layer
 
+    def parts(self):
+        """List what learns numbers besides affine maps: modules by name."""
+        kinds = {
+            "activation": self.activations,
+            "normalization": self.normalizations,
+            "projection": self.projections,
+        }
+        return {
+            part_name(kind, i, bool(self.projections)): module
+            for kind, modules in kinds.items()
+            for i, module in enumerate(modules)
+        }
 
-def assemble(spec, coefs, intercepts, extras, dtype=None, device=None):
-    """The module of a network over given tensors, which it shares.
+    def state(self):
+        """List the tensors of the module's `state_dict()` without those of affine maps."""
+        return {
+            f"{name}.{key}": tensor
+            for name, module in self.parts().items()
+            for key, tensor in module.state_dict().items()
+        }
+
+
+def part_name(kind, i, residual):
+    """Name a part of a hidden layer as it is called inside of the network's module.
+
+    Parameters
+    ----------
+    kind : {"activation", "normalization", "projection"}
+    i : int
+    residual : bool
+        Whether layers are residual.
+    """
+    if kind == "projection":
+        return f"residual_{i}.projection"
+    return f"residual_{i}.layer.{kind}_{i}" if residual else f"{kind}_{i}"
+
+
+def part_state(state, name):
+    """Select the entries of a state that belong to one part, by their names in it."""
+    start = f"{name}."
+    return {key.removeprefix(start): v for key, v in state.items() if key.startswith(start)}
+
+
+def children_by_layer(module):
+    """Sort the children of a stack's module by layer.
+
+    Returns
+    -------
+    layers : list of dict of str to torch.nn.Module
+        Of each layer the children that rows go through, by name; the last is the output's.
+    """
+    layers = {}
+    for name, child in module.named_children():  # linear_0, activation_0, linear_1
+        layers.setdefault(int(name.rpartition("_")[2]), {})[name] = child
+    return [layers[i] for i in range(len(layers))]
+
+
+def build_module(spec, weights, dtype=None, device=None):
+    """Build the module of a network over given tensors, which it shares.
 
     Parameters
     ----------
     spec : Spec
-    coefs, intercepts : list of tensor
-        In scikit-learn's layout: coefs are (fan_in, fan_out).
-    extras : list of dict of str to ndarray
+    weights : Weights
+        With tensors as coefs and intercepts.
     dtype, device : torch.dtype, torch.device
         Of a user's module; a stack has those of its coefs.
 
@@ -74,21 +129,51 @@ def assemble(spec, coefs, intercepts, extras, dtype=None, device=None):
         or the user's.
     """
     if spec.module is not None:
-        return custom_module.loaded(spec, extras, dtype, device)
-    return load_parts(spec, coefs, intercepts, extras).joined()
+        return load_custom_module(spec, weights, dtype, device)
+    return build_layers(spec, weights).to_module()
 
 
-def load_parts(spec, coefs, intercepts, extras):
-    """The parts of a stack over given tensors, which they share; see `assemble`."""
-    dtype, device, n_hidden = coefs[0].dtype, coefs[0].device, len(spec.hidden)
-    linears = [_linear(*pair) for pair in zip(coefs, intercepts, strict=True)]
-    activations = loaded_activations(spec, extras, dtype, device)
-    normalizations = loaded_normalizations(spec, extras, dtype, device)
-    projections = projection_modules(spec, dtype)
-    states = extras[n_hidden + len(normalizations) :]
-    for module, state in zip(projections, states, strict=True):
-        _loaded(module, state, dtype, device)
-    return LayerModules(linears, activations, normalizations, projections, spec.dropout)
+def build_layers(spec, weights):
+    """Build the modules of a stack over given tensors, which they share; see `build_module`."""
+    linears = [_linear(*pair) for pair in zip(weights.coefs, weights.intercepts, strict=True)]
+    return replace(load_layers(spec, weights), linears=linears)
+
+
+def load_layers(spec, weights):
+    """Build the modules of a stack but its affine maps, over what was learned; see `build_layers`.
+
+    Raises
+    ------
+    ValueError
+        If the spec has other learned numbers than the weights.
+    """
+    dtype, device = weights.coefs[0].dtype, weights.coefs[0].device
+    layers = _layers(spec, activation_modules(spec, dtype), dtype)
+    if weights.state is not None:
+        names = [choice.name for choice in spec.activations]
+        check_same_shapes(f"a network with the activations {names}", layers.state(), weights.state)
+    for name, module in layers.parts().items():
+        state = part_state(weights.state or {}, name)
+        tensors = {key: torch.as_tensor(value, device="cpu") for key, value in state.items()}
+        tensors = {
+            key: tensor.to(device, dtype if tensor.is_floating_point() else None)
+            for key, tensor in tensors.items()
+        }
+        if tensors:
+            module.load_state_dict(tensors, assign=True)
+        module.to(device).eval()  # it may have buffers that are no part of its state
+    return layers
+
+
+def _layers(spec, activations, dtype):
+    """The modules of a stack that are not affine maps, as they start."""
+    return LayerModules(
+        [],
+        activations,
+        normalization_modules(spec, dtype),
+        projection_modules(spec, dtype),
+        spec.dropout,
+    )
 
 
 class _Undrawn(nn.Linear):
@@ -133,28 +218,20 @@ def projection_modules(spec, dtype):
 
 
 def learned_shapes(spec):
-    """What each entry of `Weights.extras` holds: names to shapes, or None for a user's own module.
+    """Give the shapes of `Weights.state` by name; those of a user's own activations are left out.
 
-    Takes no memory for them, and raises ValueError for arguments that a module does not take.
+    Activations take no memory for it. Arguments that one does not take are a ValueError.
     """
-    if spec.module is not None:
-        return [None, {custom_module.SEED: ()}]
-    built = [
-        None if choice.own is not None else choice.build(width, "meta")
+    activations = [
+        nn.Identity() if choice.own is not None else choice.build(width, "meta")
         for choice, width in zip(spec.activations, spec.hidden, strict=True)
     ]
-    if spec.normalization is not None:
-        with torch.device("meta"):
-            built += normalization_modules(spec, torch.float32)
-    built += projection_modules(spec, torch.float32)
-    return [
-        module and {name: tuple(value.shape) for name, value in module.state_dict().items()}
-        for module in built
-    ]
+    state = _layers(spec, activations, torch.float32).state()
+    return {name: tuple(tensor.shape) for name, tensor in state.items()}
 
 
-def initial_extras(spec, rng, dtype, seed):
-    """What a stack learns beside coefs and intercepts, as it starts.
+def initial_state(spec, rng, dtype, seed):
+    """Draw what a stack learns besides coefs and intercepts, as it starts.
 
     Parameters
     ----------
@@ -167,61 +244,20 @@ def initial_extras(spec, rng, dtype, seed):
 
     Returns
     -------
-    extras : list of dict of str to ndarray
-        The states of activations, then of normalizations, then of projections.
+    state : dict of str to ndarray
     """
     torch_dtype = torch.from_numpy(np.empty(0, dtype)).dtype
-    modules = activation_modules(spec, torch_dtype, seed)
-    for choice, module, width in zip(spec.activations, modules, spec.hidden, strict=True):
+    activations = activation_modules(spec, torch_dtype, seed)
+    for choice, module, width in zip(spec.activations, activations, spec.hidden, strict=True):
         choice.check(module, width, torch_dtype)
-    extras = [
-        _state(module) | {name: np.asarray(value) for name, value in choice.arrays.items()}
-        for module, choice in zip(modules, spec.activations, strict=True)
-    ]
-    extras += [_state(module) for module in normalization_modules(spec, torch_dtype)]
-    for module in projection_modules(spec, torch_dtype):
-        shapes = [parameter.shape for parameter in module.parameters()]
-        bounds = [np.sqrt(6 / sum(shape)) for shape in shapes]
-        drawn = [rng.uniform(-b, b, s).astype(dtype) for b, s in zip(bounds, shapes, strict=True)]
-        extras.append(dict(zip(module.state_dict(), drawn, strict=True)))
-    return extras
-
-
-def loaded_activations(spec, extras, dtype, device):
-    """A module for each hidden activation over the state that was learned, which it shares.
-
-    Raises
-    ------
-    ValueError
-        If an activation has another state than the one that was learned.
-    """
-    modules = activation_modules(spec, dtype)
-    for choice, module, state in zip(spec.activations, modules, extras, strict=False):
-        if set(state) != set(module.state_dict()):
-            raise ValueError(
-                f"Activation {choice.name!r} learns {sorted(module.state_dict())}, and what was "
-                f"learned is {sorted(state)}. Use warm_start=False to fit another activation."
-            )
-        _loaded(module, state, dtype, device)
-    return [module.to(device).eval() for module in modules]
-
-
-def loaded_normalizations(spec, extras, dtype, device):
-    """A module for each hidden layer's normalization over what was learned, or none."""
-    modules = normalization_modules(spec, dtype)
-    states = extras[len(spec.hidden) :]
-    return [_loaded(*pair, dtype, device) for pair in zip(modules, states, strict=False)]
-
-
-def _loaded(module, state, dtype, device):
-    """A module over the numbers of a state, which it shares."""
-    tensors = {name: torch.as_tensor(value, device="cpu") for name, value in state.items()}
-    tensors = {
-        n: t.to(device, dtype if t.is_floating_point() else None) for n, t in tensors.items()
-    }
-    module.load_state_dict(tensors, assign=True)
-    return module.eval()
-
-
-def _state(module):
-    return {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
+    state = {}
+    for name, tensor in _layers(spec, activations, torch_dtype).state().items():
+        if tensor.is_meta:  # a projection
+            bound = np.sqrt(6 / sum(tensor.shape))
+            state[name] = rng.uniform(-bound, bound, tuple(tensor.shape)).astype(dtype)
+        else:
+            state[name] = tensor.detach().numpy().copy()
+    for i, choice in enumerate(spec.activations):
+        name = part_name("activation", i, spec.residual)
+        state |= {f"{name}.{key}": np.asarray(value) for key, value in choice.arrays.items()}
+    return state

@@ -8,11 +8,9 @@ from torch import nn
 
 from sklmlp.nn.rng import seeded
 
-SEED = "seed"
-
 
 def initial_state(spec, seed, dtype):
-    """The numbers that a user's module starts from, as `Weights.extras` has them.
+    """Construct a user's module for the numbers that it starts from.
 
     Parameters
     ----------
@@ -23,9 +21,8 @@ def initial_state(spec, seed, dtype):
 
     Returns
     -------
-    extras : list of dict of str to ndarray
-        Parameters and buffers by name; and the seed, which makes the same module again where it
-        keeps random numbers that are neither.
+    state : dict of str to ndarray
+        See `named_tensors`.
     """
     module = _constructed(spec, seed, dtype)
     learned = [p for p in module.parameters() if p.requires_grad]
@@ -33,43 +30,50 @@ def initial_state(spec, seed, dtype):
         raise ValueError(f"module={_name(spec)} has no parameter to train.")
     if any(not p.is_floating_point() for p in learned):
         raise ValueError(f"module={_name(spec)} has parameters that are not real numbers.")
-    return [
-        {name: value.detach().numpy().copy() for name, value in named_tensors(module).items()},
-        {SEED: np.array(seed)},
-    ]
+    return {name: value.detach().numpy().copy() for name, value in named_tensors(module).items()}
 
 
-def loaded(spec, extras, dtype, device):
-    """The user's module over the numbers that were learned, which it shares; in eval mode.
+def load_custom_module(spec, weights, dtype, device):
+    """Construct the user's module over the numbers that were learned, which it shares.
+
+    Returns
+    -------
+    module : torch.nn.Module
+        In eval mode. It is constructed with the seed of the first time, and so is the same where
+        it keeps random numbers that are neither parameters nor buffers.
 
     Raises
     ------
     ValueError
         If it has other parameters or buffers than those that were learned.
     """
-    state, seed = extras[0], int(extras[1][SEED])
-    module = _constructed(spec, seed, dtype).to(device)
+    state = weights.state
+    module = _constructed(spec, weights.module_seed, dtype).to(device)
     tensors = named_tensors(module)
-    _check_shapes(spec, state, tensors)
+    what = f"module={_name(spec)} with module_params={spec.module_params}"
+    check_same_shapes(what, tensors, state)
     for name, tensor in tensors.items():  # one by one, so that parameters that are tied stay so
         value = torch.from_numpy(np.require(state[name], requirements="W"))
         tensor.data = value.to(tensor.device, tensor.dtype)
     return module
 
 
-def _check_shapes(spec, state, tensors):
+def check_same_shapes(what, tensors, state):
+    """Raise unless the tensors that a network learns have the names and shapes of a state."""
     got = {(name, tuple(np.shape(value))) for name, value in state.items()}
     asked = {(name, tuple(tensor.shape)) for name, tensor in tensors.items()}
     if got != asked:
         raise ValueError(
-            f"Training cannot go on: module={_name(spec)} with module_params={spec.module_params} "
-            f"asks for {dict(sorted(asked - got))}, and what was learned is "
-            f"{dict(sorted(got - asked))}. Use warm_start=False to fit anew."
+            f"Training cannot go on: {what} asks for {dict(sorted(asked - got))}, and what was "
+            f"learned is {dict(sorted(got - asked))}. Use warm_start=False to fit anew."
         )
 
 
 def named_tensors(module):
-    """Parameters and buffers of a module by name, each once."""
+    """List parameters and buffers of a module by their names in its `state_dict()`, each once.
+
+    A tied parameter has the first of its names; buffers that are not persistent are here too.
+    """
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from sklmlp.nn import custom_module
-from sklmlp.nn.builder import load_parts
+from sklmlp.nn.builder import build_layers
+from sklmlp.nn.custom_module import load_custom_module, named_tensors
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.rng import ModuleRNG
 from sklmlp.nn.spec import Weights
@@ -44,27 +44,28 @@ class Network:
             return [torch.from_numpy(np.array(a)).to(device, dtype) for a in arrays]
 
         self.spec, self._own_numbers = spec, None
-        coefs, intercepts = tensors(weights.coefs), tensors(weights.intercepts)
-        extras = [{k: np.array(v) for k, v in state.items()} for state in weights.extras]
+        coefs, state = tensors(weights.coefs), weights.state
+        if state is not None:
+            state = {name: np.array(value) for name, value in state.items()}
+        weights = Weights(coefs, tensors(weights.intercepts), state, weights.module_seed)
         if spec.module is None:
-            self._parts = load_parts(spec, coefs, intercepts, extras)
-            self.module, self.activations = self._parts.joined(), self._parts.activations
-            matrices, rest = _of_parts(self._parts)
+            self._layers = build_layers(spec, weights)
+            self.module = self._layers.to_module()
+            self.activations = self._layers.activations
+            matrices, rest = _in_order(self._layers)
         else:
-            self.module, self.activations = custom_module.loaded(spec, extras, dtype, device), []
-            self._own_seed = extras[1]
+            self.module, self.activations = load_custom_module(spec, weights, dtype, device), []
+            self._module_seed = weights.module_seed
             learned = [p for p in self.module.parameters() if p.requires_grad]
             matrices = [p for p in learned if p.ndim > 1]
             rest = [p for p in learned if p.ndim <= 1]
         self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
 
-        # torch keeps a linear map as (out, in), and so is a turned one in memory
-        self._turned, self.learned = (
-            [is_stored_transposed(*coef.shape) for coef in coefs],
-            matrices + rest,
-        )
+        # torch keeps a linear map as (out, in), and so is a transposed one in memory
+        self._transposed = [is_stored_transposed(*coef.shape) for coef in coefs]
+        self.learned = matrices + rest
         others = len(self.learned) - len(coefs)
-        self._transpose = [not turned for turned in self._turned] + [False] * others
+        self._transpose = [not transposed for transposed in self._transposed] + [False] * others
         stored = [
             p.detach().T if transpose else p.detach()
             for p, transpose in zip(self.learned, self._transpose, strict=True)
@@ -84,9 +85,9 @@ class Network:
         for p, transpose, value, slope in parts:
             p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
         self._gradients = [p.grad for p in self.learned]
-        n_layers, n_matrices = len(self._turned), len(self.matrix_shapes)
-        coefs = zip(values, self._turned, strict=False)
-        self.coefs = [value.T if turned else value for value, turned in coefs]
+        n_layers, n_matrices = len(self._transposed), len(self.matrix_shapes)
+        coefs = zip(values, self._transposed, strict=False)
+        self.coefs = [value.T if transposed else value for value, transposed in coefs]
         self.intercepts = values[n_matrices : n_matrices + n_layers]
 
     @property
@@ -168,16 +169,12 @@ class Network:
             return array.astype(dtype if tensor.is_floating_point() else array.dtype)
 
         if self.spec.module is not None:
-            state = {k: copied(v) for k, v in custom_module.named_tensors(self.module).items()}
-            return Weights([], [], [state, self._own_seed])
-        parts = self._parts
+            state = {name: copied(v) for name, v in named_tensors(self.module).items()}
+            return Weights([], [], state, self._module_seed)
         return Weights(
             [copied(coef) for coef in self.coefs],
             [copied(intercept) for intercept in self.intercepts],
-            [
-                {k: copied(v) for k, v in module.state_dict().items()}
-                for module in (*parts.activations, *parts.normalizations, *parts.projections)
-            ],
+            {name: copied(v) for name, v in self._layers.state().items()},
         )
 
     def is_finite(self, weights):
@@ -186,7 +183,7 @@ class Network:
         if self.spec.module is not None:
             constants = {name for name, _ in self.module.named_buffers()}
         arrays = [*weights.coefs, *weights.intercepts]
-        arrays += [a for e in weights.extras for name, a in e.items() if name not in constants]
+        arrays += [a for name, a in weights.state.items() if name not in constants]
         return all(np.isfinite(array).all() for array in arrays)
 
 
@@ -204,11 +201,11 @@ def _views(flat, shapes):
     return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
-def _of_parts(parts):
+def _in_order(layers):
     """The parameters of a stack: matrices, and the rest."""
-    matrices = [linear.weight for linear in parts.linears]
-    matrices += [weight for module in parts.projections for weight in module.parameters()]
-    rest = [linear.bias for linear in parts.linears]
-    for module in (*parts.activations, *parts.normalizations):
+    matrices = [linear.weight for linear in layers.linears]
+    matrices += [weight for module in layers.projections for weight in module.parameters()]
+    rest = [linear.bias for linear in layers.linears]
+    for module in (*layers.activations, *layers.normalizations):
         rest += [p for p in module.parameters() if p.requires_grad]
     return matrices, rest

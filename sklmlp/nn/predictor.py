@@ -2,14 +2,17 @@
 
 import torch
 
-from sklmlp.nn.builder import assemble, loaded_activations, loaded_normalizations
+from sklmlp.nn.builder import build_module, load_layers
 
 
-def make_predictor(spec, coefs, intercepts, extras, dtype, device):
-    """What computes a network's predictions, over tensors that it shares; see `assemble`."""
+def make_predictor(spec, weights, dtype, device):
+    """Build what computes a network's predictions over tensors, which it shares.
+
+    Its parameters are those of `build_module`.
+    """
     if spec.module is None and not spec.residual and spec.normalization in (None, "batch"):
-        return Predictor(spec, coefs, intercepts, extras)
-    module = assemble(spec, coefs, intercepts, extras, dtype, device)
+        return Predictor(spec, weights)
+    module = build_module(spec, weights, dtype, device)
     return ModulePredictor(spec, module, dtype, device)
 
 
@@ -19,9 +22,8 @@ class Predictor:
     Parameters
     ----------
     spec : Spec
-    coefs, intercepts : list of tensor
-        In scikit-learn's layout: coefs are (fan_in, fan_out).
-    extras : list of dict of str to ndarray
+    weights : Weights
+        With tensors as coefs and intercepts.
 
     Attributes
     ----------
@@ -35,16 +37,16 @@ class Predictor:
 
     takes_sparse = True
 
-    def __init__(self, spec, coefs, intercepts, extras):
+    def __init__(self, spec, weights):
+        coefs, layers = weights.coefs, load_layers(spec, weights)
         self.dtype, self.device = coefs[0].dtype, coefs[0].device
         self.n_outputs = coefs[-1].shape[1]
         self.widest = max(coef.shape[1] for coef in coefs)
         self.n_products = sum(coef.numel() for coef in coefs)
-        to = self.dtype, self.device
-        self.normalizations = loaded_normalizations(spec, extras, *to)
-        chosen = zip(spec.activations, loaded_activations(spec, extras, *to), strict=True)
+        self.normalizations = layers.normalizations
+        chosen = zip(spec.activations, layers.activations, strict=True)
         functions = [_in_place(choice, module) for choice, module in chosen]
-        self.layers = list(zip(intercepts, coefs, [*functions, None], strict=True))
+        self.layers = list(zip(weights.intercepts, coefs, [*functions, None], strict=True))
 
     def __call__(self, x):
         """Rows, (n, d), dense or CSR, to logits, (n, k)."""
@@ -107,7 +109,7 @@ class ModulePredictor:
         self.n_outputs = spec.n_outputs
         matrices = [p for p in module.parameters() if p.ndim > 1]
         self.n_products = sum(p.numel() for p in matrices)
-        self.widest = max([spec.n_features, spec.n_outputs, *(max(p.shape) for p in matrices)])
+        self.widest = max([spec.width_in, spec.n_outputs, *(max(p.shape) for p in matrices)])
 
     def __call__(self, x):
         """Rows, (n, d), to logits, (n, k)."""

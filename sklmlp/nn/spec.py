@@ -9,7 +9,7 @@ import torch
 from sklmlp.losses import LOSSES, Loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
-from sklmlp.nn.builder import initial_extras
+from sklmlp.nn.builder import initial_state
 from sklmlp.nn.weight_init import WeightInit
 from sklmlp.scaling import TargetScaling
 
@@ -58,11 +58,16 @@ class Spec:
     scaling: TargetScaling | None = None
 
     @property
+    def width_in(self):
+        """Units that go into the first affine map."""
+        return self.n_features
+
+    @property
     def shapes(self):
         """(fan in, fan out) of each affine map; a user's module has none."""
         if self.module is not None:
             return []
-        fan_in = (self.n_features, *self.hidden)
+        fan_in = (self.width_in, *self.hidden)
         fan_out = [c.units_in(h) for c, h in zip(self.activations, self.hidden, strict=True)]
         return list(zip(fan_in, [*fan_out, self.n_outputs], strict=True))
 
@@ -116,15 +121,18 @@ class Weights:
     ----------
     coefs : list of ndarray of shape (fan_in, fan_out)
     intercepts : list of ndarray of shape (fan_out,)
-    extras : list of dict of str to ndarray
-        The state of each hidden layer's activation: a learned slope, attention's projections;
-        behind them those of normalizations, running statistics included, and of the projections
-        of residual layers, where there are any. Of a user's module see `sklmlp.nn.custom_module`.
+    state : dict of str to ndarray, or None
+        What else is learned, by its name in `module_.state_dict()`: slopes of activations, scales
+        and running statistics of normalizations, projections of residual layers. Of a user's
+        module, all that is learned. None where coefs were set by hand: the rest is as it starts.
+    module_seed : int or None
+        Of torch's generator while a user's module is constructed.
     """
 
     coefs: list
     intercepts: list
-    extras: list
+    state: dict | None
+    module_seed: int | None = None
 
 
 def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
@@ -145,7 +153,9 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     weights : Weights
     """
     if spec.module is not None:
-        return Weights([], [], custom_module.initial_state(spec, _seed(rng), _torch_dtype(dtype)))
+        seed = _seed(rng)
+        state = custom_module.initial_state(spec, seed, _torch_dtype(dtype))
+        return Weights([], [], state, seed)
     if weight_init == "auto":
         coefs, intercepts = _by_rule(spec, rng, dtype, output_activation)
     else:
@@ -156,7 +166,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     seed = None
     if not all(choice.entry.elementwise for choice in spec.activations):
         seed = _seed(rng)
-    return Weights(coefs, intercepts, initial_extras(spec, rng, dtype, seed))
+    return Weights(coefs, intercepts, initial_state(spec, rng, dtype, seed))
 
 
 def _by_rule(spec, rng, dtype, output_activation):

@@ -64,6 +64,7 @@ def test_parameters_that_the_writer_did_not_know_have_their_defaults(state):
 
 
 NAN = np.full((5, 8), np.nan)
+SLOPE = "activation_0.weight"
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ NAN = np.full((5, 8), np.nan)
         ({"coefs_": [[1.0], [2.0], [3.0]]}, r"coefs_\[0\] is list, no array\.$"),
         (
             {"_spec": DROPPED},
-            r"it has _extras, _optimizer, coefs_, history_, intercepts_ and no _spec",
+            r"it has _optimizer, _state, coefs_, history_, intercepts_ and no _spec",
         ),
         ({"estimators_": []}, r"it has both a network and estimators_\.$"),
         ({"n_outputs_": 4}, r"n_outputs_ is 4, and its network has 3\.$"),
@@ -98,11 +99,23 @@ NAN = np.full((5, 8), np.nan)
         ({"coefs_": [NAN.astype(object)] * 3}, "dtype object"),
         ({"coefs_": [NAN.astype(str)] * 3}, "dtype <U"),
         ({"intercepts_": [np.zeros(8), np.zeros(4), np.zeros(4)]}, r"intercepts_\[2\]"),
-        ({"_extras": [{}, {}]}, r"_extras\[0\] has the shapes"),
-        ({"_extras": [{"weight": np.zeros(2)}, {}]}, r"_extras\[0\] has the shapes"),
-        ({"_extras": [{"weight": np.array([np.inf])}, {}]}, "not finite"),
-        ({"_extras": [{}]}, "_extras has 1 entries"),
-        ({"_extras": None}, "_extras is no list"),
+        ({"_state": {}}, r"_state lacks 'activation_0.weight', which its network learns\.$"),
+        (
+            {"_state": {SLOPE: np.zeros(2)}},
+            r"_state\['activation_0.weight'\] has the shape \(2,\), and its network learns \(1,",
+        ),
+        (
+            {"_state": {SLOPE: np.zeros(1), "activation_1.weight": np.zeros(1)}},
+            r"_state has 'activation_1.weight', which its network does not learn\.$",
+        ),
+        (
+            {"_state": {SLOPE: np.array([np.inf])}},
+            r"_state\['activation_0.weight'\] has values that",
+        ),
+        ({"_state": {SLOPE: 0.25}}, r"_state\['activation_0.weight'\] is float, no array\.$"),
+        ({"_state": [{}]}, "_state is no dict of arrays by name but list"),
+        ({"_state": {0: np.zeros(1)}}, "_state is no dict of arrays by name but dict"),
+        ({"_state": DROPPED}, "_state is no dict of arrays by name but NoneType"),
         ({"_spec": []}, "_spec is no dict"),
         ({"n_features_in_": 6}, "n_features_in_ is 6"),
         ({"n_features_in_": True}, "n_features_in_ is True"),
@@ -319,14 +332,14 @@ def test_attention_that_asks_for_terabytes_is_refused(state):
             n_features_in_=1,
             coefs_=[np.zeros((1, 2**20), np.float32), np.zeros((2**20, 3), np.float32)],
             intercepts_=[np.zeros(2**20, np.float32), np.zeros(3, np.float32)],
-            _extras=[{}],
+            _state={},
         )
 
 
 @pytest.mark.parametrize(
     "entry",
     [
-        *("coefs_", "intercepts_", "_extras", "_spec", "classes_", "n_outputs_", "loss_curve_"),
+        *("coefs_", "intercepts_", "_state", "_spec", "classes_", "n_outputs_", "loss_curve_"),
         *("out_activation_", "matmul_precision", "estimators_", "history_", "more_"),
     ],
 )
@@ -335,7 +348,7 @@ def test_the_checksum_covers(state, entry):
     value = {
         "coefs_": lambda: changed(state["coefs_"], 0, to=state["coefs_"][0] + 1e-9),
         "intercepts_": lambda: changed(state["intercepts_"], 1, to=-state["intercepts_"][1]),
-        "_extras": lambda: [{"weight": np.array([0.3])}, {}],
+        "_state": lambda: {SLOPE: np.array([0.3])},
         "_spec": lambda: state["_spec"] | {"activations": ["prelu", ("elu", {"alpha": 2.0})]},
         "classes_": lambda: state["classes_"][::-1],
         "n_outputs_": lambda: 4,

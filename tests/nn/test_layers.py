@@ -6,7 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch.nn import functional as F
 
-from sklmlp.nn import Network, Spec, dropout_rates, initial_weights, resolve
+from sklmlp.nn import Network, Spec, dropout_rates, initial_weights, part_state, resolve
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, Dropout
 
 CPU = torch.device("cpu")
@@ -48,18 +48,18 @@ ELEMENTWISE = {"tanh": torch.tanh, "identity": lambda z: z, "glu": F.glu}
 
 def by_hand(weights, activations, normalization, residual, x, masks=None):
     """Logits in training, from `Weights` of tensors."""
-    n = len(activations)
-    extras = weights.extras[:n], weights.extras[n : 2 * n], weights.extras[-n:]
+    state = weights.state
     for i, name in enumerate(activations):
+        within = f"residual_{i}.layer." if residual else ""
         z = x @ weights.coefs[i] + weights.intercepts[i]
-        z = normalized(normalization, z, extras[1][i] if normalization else None)
+        z = normalized(normalization, z, part_state(state, f"{within}normalization_{i}"))
         if name == "prelu":
-            h = torch.where(z > 0, z, extras[0][i]["weight"] * z)
+            h = torch.where(z > 0, z, state[f"{within}activation_{i}.weight"] * z)
         else:
             h = ELEMENTWISE[name](z)
         h = h if masks is None else h * masks[i]
         if residual:
-            skip = extras[2][i].get("weight")
+            skip = state.get(f"residual_{i}.projection.weight")
             h = h + (x if skip is None else x @ skip.T)
         x = h
     return x @ weights.coefs[-1] + weights.intercepts[-1]
@@ -75,14 +75,13 @@ def learned_tensors(network):
 
     weights.coefs = [leaf(array) for array in weights.coefs]
     weights.intercepts = [leaf(array) for array in weights.intercepts]
-    weights.extras = [{name: leaf(a) for name, a in e.items()} for e in weights.extras]
+    weights.state = {name: leaf(array) for name, array in weights.state.items()}
     return weights
 
 
 def assert_same_gradients(network, weights):
     """Gradients of a network's parameters are those of tensors, wherever they lie in `flat`."""
-    values = [*weights.coefs, *weights.intercepts]
-    values += [tensor for state in weights.extras for tensor in state.values()]
+    values = [*weights.coefs, *weights.intercepts, *weights.state.values()]
     values = [tensor for tensor in values if tensor.grad is not None]
     assert sum(tensor.numel() for tensor in values) == network.flat.numel()
     named = network.module.named_modules()
@@ -151,11 +150,12 @@ def test_projection_starts_by_glorots_rule():
     expected = initial_weights(plain, np.random.RandomState(0), np.dtype("float64"), rule)
     for got, coef in zip(weights.coefs, expected.coefs, strict=True):
         assert_array_equal(got, coef)
-    for projection, shape in zip(weights.extras[2:], [(300, 5), (5, 300)], strict=True):
+    for i, shape in enumerate([(300, 5), (5, 300)]):
         bound = np.sqrt(6 / 305)
-        assert projection["weight"].shape == shape
-        assert 0.98 * bound < np.abs(projection["weight"]).max() <= bound
-        assert abs(projection["weight"].std() - bound / np.sqrt(3)) < 0.05 * bound
+        projection = weights.state[f"residual_{i}.projection.weight"]
+        assert projection.shape == shape
+        assert 0.98 * bound < np.abs(projection).max() <= bound
+        assert abs(projection.std() - bound / np.sqrt(3)) < 0.05 * bound
 
 
 def test_one_row_is_normalized_by_running_statistics():

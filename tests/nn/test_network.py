@@ -57,7 +57,7 @@ def test_gradient_is_what_autograd_fills(name):
 
 
 def test_coefs_come_first_then_intercepts_with_the_longer_side_contiguous():
-    """`flat` begins with the coefs, turned where fan out is smaller; `n_coefs` is their end."""
+    """`flat` begins with the coefs, transposed where fan out is smaller; `n_coefs` is their end."""
     network, weights = make_network()
     flat = network.flat.detach().numpy()
     stored = [coef.T if is_stored_transposed(*coef.shape) else coef for coef in weights.coefs]

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from sklmlp.losses import LOSSES
-from sklmlp.nn import Spec, assemble, initial_weights, output_rule, resolve
+from sklmlp.nn import Spec, build_module, initial_weights, output_rule, resolve
 from tests.tables import make, make_table
 
 
@@ -84,17 +84,15 @@ def test_float32_rounds_the_same_draws(activation):
         assert_allclose(coarse, fine, rtol=1e-6)
 
 
-def test_assemble_shares_the_tensors_it_is_given():
+def test_build_module_shares_the_tensors_it_is_given():
     """The module's parameters are the coefs and intercepts themselves, transposed views."""
     spec = make_spec()
     weights = draw(spec)
-    coefs, intercepts = (
-        [torch.from_numpy(array) for array in arrays]
-        for arrays in (weights.coefs, weights.intercepts)
-    )
-    module = assemble(spec, coefs, intercepts, weights.extras)
-    coefs[0].fill_(2.0)
-    intercepts[2].fill_(3.0)
+    weights.coefs = [torch.from_numpy(array) for array in weights.coefs]
+    weights.intercepts = [torch.from_numpy(array) for array in weights.intercepts]
+    module = build_module(spec, weights)
+    weights.coefs[0].fill_(2.0)
+    weights.intercepts[2].fill_(3.0)
     assert (module.linear_0.weight == 2.0).all()
     assert (module.linear_2.bias == 3.0).all()
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from sklmlp.io.onnx.graph import NotInOnnx
 from sklmlp.kernels import SELU_ALPHA, SELU_SCALE
-from sklmlp.nn import EPSILON
+from sklmlp.nn import EPSILON, part_name, part_state
 
 
 def logits(graph, x, network):
@@ -36,17 +36,18 @@ def logits(graph, x, network):
     """
     spec = network._spec
     _refuse_what_is_unknown(spec)
-    affine, n = list(zip(network.coefs_, network.intercepts_, strict=True)), len(spec.hidden)
-    normalized = network._extras[n : 2 * n] if spec.normalization else [None] * n
-    skipped = network._extras[-n:] if spec.residual else [None] * n
-    layers = zip(spec.activations, spec.hidden, network._extras, strict=False)
-    for i, (choice, width, learned) in enumerate(layers):
+    affine, state = list(zip(network.coefs_, network.intercepts_, strict=True)), network._state
+    for i, (choice, width) in enumerate(zip(spec.activations, spec.hidden, strict=True)):
+        activation, normalization, projection = (
+            part_state(state, part_name(kind, i, spec.residual))
+            for kind in ("activation", "normalization", "projection")
+        )
         coef, intercept = affine[i]
         z = graph("Add", graph("MatMul", x, np.asarray(coef)), np.asarray(intercept))
         if spec.normalization:
-            z = NORMALIZATIONS[spec.normalization](graph, z, normalized[i])
-        h = _activation(graph, z, choice, width, learned)
-        x = _beside(graph, x, h, skipped[i]) if spec.residual else h
+            z = NORMALIZATIONS[spec.normalization](graph, z, normalization)
+        h = _activation(graph, z, choice, width, activation)
+        x = _beside(graph, x, h, projection) if spec.residual else h
     coef, intercept = affine[-1]
     return graph("Add", graph("MatMul", x, np.asarray(coef)), np.asarray(intercept))
 
