@@ -1,12 +1,45 @@
 """What the engine has to know about a network: shapes, and offsets into one flat array."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 
 from sklmlp.native.training import Rows, engine
+
+
+@cache
+def activations():
+    """Map the name of each activation to its number and its arguments' defaults."""
+    others = {"prelu": (-1, {}), "glu": (-2, {})}
+    return _table(engine().ACTIVATIONS) | others
+
+
+@cache
+def losses():
+    """Map the name of each loss to its number and its arguments' defaults."""
+    return _table(engine().LOSSES)
+
+
+def _table(entries):
+    table = {}
+    for number, (name, _, arguments) in enumerate(entries):
+        pairs = (argument.split("=") for argument in arguments.split(",") if argument)
+        table[name] = number, {key: float(value) for key, value in pairs}
+    return table
+
+
+def _values(defaults, given):
+    """Values in the order of the defaults; a sequence stands for several values."""
+    unknown = set(given) - set(defaults)
+    if unknown:
+        raise ValueError(f"unknown arguments {sorted(unknown)}; expected {list(defaults)}")
+    values = []
+    for value in (defaults | dict(given)).values():
+        values += value if isinstance(value, Sequence) else [value]
+    return values
+
 
 NORMALIZATIONS = {None: 0, "batch": 1, "layer": 2, "rms": 3}
 SKIPS = {None: 0, "identity": 1, "projection": 2}
@@ -29,10 +62,10 @@ class Layer:
         Offsets of W and b.
     is_turned : bool
         Whether W lies in memory as (units, fan_in).
-    activation : int
-        A number of `activations.hpp`, PRELU or GLU.
-    arguments : sequence of float
-        Arguments of the activation.
+    activation : str
+        A name of `activations()`.
+    arguments : mapping of str to float
+        Arguments of the activation; the others have their defaults.
     slopes, n_slopes : int
         Offset and number of PReLU's slopes.
     normalization : int
@@ -55,8 +88,8 @@ class Layer:
     coefs: int
     intercepts: int
     is_turned: bool = False
-    activation: int = 0
-    arguments: Sequence[float] = ()
+    activation: str = "identity"
+    arguments: Mapping[str, float] = field(default_factory=dict)
     slopes: int | None = None
     n_slopes: int = 0
     normalization: int = 0
@@ -69,6 +102,16 @@ class Layer:
     dropout: float = 0.0
     skip: int = 0
     projection: int | None = None
+
+    @property
+    def activation_number(self):
+        """The engine's number of the activation."""
+        return activations()[self.activation][0]
+
+    @property
+    def argument_values(self):
+        """The arguments of the activation in the engine's order."""
+        return _values(activations()[self.activation][1], self.arguments)
 
 
 @dataclass(frozen=True)
@@ -86,9 +129,11 @@ class Plan:
         Length of the flat array, and how much of it, from the start, are matrices.
     layers : sequence of Layer
         The last one is the output layer.
-    loss : int
-        A number of `losses.hpp`.
-    loss_arguments : sequence of float
+    loss : str
+        A name of `losses()`.
+    loss_arguments : mapping of str to float or sequence of float
+        Arguments of the loss; a delta of "huber" and the levels of "quantiles", which rise, are
+        sequences with one for each output.
     n_buffers : int
         Length of the array of running statistics.
     """
@@ -100,9 +145,19 @@ class Plan:
     n_parameters: int
     n_coefs: int
     layers: Sequence[Layer]
-    loss: int
-    loss_arguments: Sequence[float] = ()
+    loss: str
+    loss_arguments: Mapping[str, float] = field(default_factory=dict)
     n_buffers: int = 0
+
+    @property
+    def loss_number(self):
+        """The engine's number of the loss."""
+        return losses()[self.loss][0]
+
+    @property
+    def loss_argument_values(self):
+        """The arguments of the loss in the engine's order."""
+        return _values(losses()[self.loss][1], self.loss_arguments)
 
     @cached_property
     def compiled(self):

@@ -5,7 +5,9 @@
 #include "optimizers.hpp"
 #include "normalization.hpp"
 #include "dropout.hpp"
-#include "small_math.hpp"
+#include "vector_math.hpp"
+#include "activations.hpp"
+#include "losses.hpp"
 #include "network.hpp"
 
 // Work on rows and on parameters that is cut into shards, and the matrices to cut.

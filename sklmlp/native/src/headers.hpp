@@ -12,5 +12,7 @@
 #include <memory>
 #include <new>
 #include <vector>
+#include "includes.hpp"
+#include "ops.hpp"
 #include "plan.hpp"
 #include "team.hpp"

@@ -162,8 +162,8 @@ Layer layer_of(const Reader& from, bool is_hidden) {
     layer.coefs = {from.offset("coefs"), from.count("fan_in"), from.count("units"), from.truth("is_turned")};
     layer.intercepts = from.offset("intercepts");
     if (!is_hidden) return layer;
-    layer.activation = int(from.integer("activation"));
-    layer.arguments = from.reals("arguments");
+    layer.activation = int(from.integer("activation_number"));
+    layer.arguments = from.reals("argument_values");
     layer.slopes = from.offset("slopes"), layer.n_slopes = from.count("n_slopes");
     const long long normalization = from.integer("normalization"), skip = from.integer("skip");
     if (normalization < 0 || normalization > 3 || skip < 0 || skip > 2) throw std::invalid_argument("unknown normalization or skip");
@@ -187,7 +187,7 @@ PyObject* make_plan(PyObject*, PyObject* object) {
         plan->n_targets = from.count("n_targets");
         plan->n_parameters = from.count("n_parameters"), plan->n_coefs = from.count("n_coefs");
         plan->n_buffers = from.count("n_buffers");
-        plan->loss = int(from.integer("loss")), plan->loss_arguments = from.reals("loss_arguments");
+        plan->loss = int(from.integer("loss_number")), plan->loss_arguments = from.reals("loss_argument_values");
         Object layers(from.get("layers")), all(PySequence_Fast(layers.p, "layers is no sequence"));
         const Py_ssize_t n = PySequence_Fast_GET_SIZE(all.p);
         for (Py_ssize_t l = 0; l < n; ++l) plan->layers.push_back(layer_of({PySequence_Fast_GET_ITEM(all.p, l)}, l + 1 < n));
@@ -427,7 +427,25 @@ PyModuleDef module = {PyModuleDef_HEAD_INIT, "_engine", nullptr, -1, methods, nu
 
 }  // namespace
 
+// A table as a tuple of (name, flag, arguments).
+static bool add_table(PyObject* to, const char* name, const Op* ops, int n) {
+    PyObject* table = PyTuple_New(n);
+    for (int i = 0; table && i < n; ++i) {
+        PyObject* entry = Py_BuildValue("sOs", ops[i].name, ops[i].flag ? Py_True : Py_False, ops[i].arguments);
+        if (entry)
+            PyTuple_SET_ITEM(table, i, entry);
+        else
+            Py_CLEAR(table);
+    }
+    const bool added = table && PyModule_AddObjectRef(to, name, table) == 0;
+    Py_XDECREF(table);
+    return added;
+}
+
 PyMODINIT_FUNC PyInit__engine() {
     choose_engine("best");
-    return PyModule_Create(&module);
+    PyObject* self = PyModule_Create(&module);
+    if (self && add_table(self, "ACTIVATIONS", kActivations, kActivationCount) && add_table(self, "LOSSES", kLosses, kLossCount)) return self;
+    Py_XDECREF(self);
+    return nullptr;
 }

@@ -290,9 +290,9 @@ class Network {
             scale_and_shift(n, units, normal, flat + layer.scale, layer.shift == kNone ? nullptr : flat + layer.shift, value);
         }
         if (layer.activation == kPReLU)
-            prelu(n, width, flat + layer.slopes, layer.n_slopes > 1, value, a);
+            prelu_forward(value, flat + layer.slopes, layer.n_slopes, a, n, width);
         else if (layer.activation == kGLU)
-            glu(n, width, value, a);
+            glu_forward(value, a, n, width);
         else
             activation_forward<T>(layer.activation, m.arguments.data(), value, a, n * width);
         if (layer.dropout > 0 && in_training) {
@@ -333,9 +333,9 @@ class Network {
             for (size_t i = 0; i < n * width; ++i) g[i] *= T(kept[i]) * stretch;
         }
         if (layer.activation == kPReLU)
-            prelu_backward(n, width, flat + layer.slopes, layer.n_slopes > 1, value, g, rest(s) + (layer.slopes - plan.n_coefs));
+            prelu_backward(value, flat + layer.slopes, layer.n_slopes, g, rest(s) + (layer.slopes - plan.n_coefs), n, width);
         else if (layer.activation == kGLU)
-            glu_backward(n, width, value, g, delta);
+            glu_backward(value, g, delta, n, width);
         else
             activation_backward<T>(layer.activation, m.arguments.data(), value, a, g, n * width);
         if (layer.normalization == Normalization::none) return;
@@ -420,34 +420,6 @@ class Network {
                 else if (column >= from && column < to)
                     add_scaled(units, value, delta, base + column * units);
             });
-    }
-
-    static void prelu(size_t n, size_t width, const T* slopes, bool many, const T* z, T* a) {
-        for (size_t i = 0; i < n; ++i, z += width, a += width)
-            for (size_t j = 0; j < width; ++j) a[j] = z[j] > T(0) ? z[j] : z[j] * slopes[many ? j : 0];
-    }
-
-    static void prelu_backward(size_t n, size_t width, const T* slopes, bool many, const T* z, T* g, T* gradient) {
-        for (size_t i = 0; i < n; ++i, z += width, g += width)
-            for (size_t j = 0; j < width; ++j) {
-                if (z[j] > T(0)) continue;
-                gradient[many ? j : 0] += g[j] * z[j];
-                g[j] *= slopes[many ? j : 0];
-            }
-    }
-
-    static void glu(size_t n, size_t width, const T* z, T* a) {
-        for (size_t i = 0; i < n; ++i, z += 2 * width, a += width)
-            for (size_t j = 0; j < width; ++j) a[j] = z[j] / (T(1) + std::exp(-z[width + j]));
-    }
-
-    static void glu_backward(size_t n, size_t width, const T* z, const T* g, T* delta) {
-        for (size_t i = 0; i < n; ++i, z += 2 * width, delta += 2 * width, g += width)
-            for (size_t j = 0; j < width; ++j) {
-                const T gate = T(1) / (T(1) + std::exp(-z[width + j]));
-                delta[width + j] = g[j] * z[j] * gate * (T(1) - gate);
-                delta[j] = g[j] * gate;
-            }
     }
 
     const bool learns_, gathers_;

@@ -14,7 +14,7 @@ void scale_and_shift(size_t n, size_t width, const T* normal, const T* scale, co
 template <class T>
 void normalize_rows(size_t n, size_t width, bool centred, double epsilon, const T* z, T* normal, T* inverse) {
     for (size_t i = 0; i < n; ++i, z += width, normal += width) {
-        const T mean = centred ? sum(z, width) / T(width) : T(0);
+        const T mean = centred ? sum_of(z, width) / T(width) : T(0);
         for (size_t j = 0; j < width; ++j) normal[j] = z[j] - mean;
         inverse[i] = T(1) / std::sqrt(dot(normal, normal, width) / T(width) + T(epsilon));
         for (size_t j = 0; j < width; ++j) normal[j] *= inverse[i];
@@ -31,7 +31,7 @@ void normalize_rows_backward(size_t n, size_t width, bool centred, const T* norm
             if (shift_gradient) shift_gradient[j] += g[j];
             g[j] *= scale[j];
         }
-        const T mean = centred ? sum(g, width) / T(width) : T(0);
+        const T mean = centred ? sum_of(g, width) / T(width) : T(0);
         const T along = dot(g, normal, width) / T(width);
         for (size_t j = 0; j < width; ++j) g[j] = inverse[i] * (g[j] - mean - normal[j] * along);
     }

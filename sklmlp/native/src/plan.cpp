@@ -16,6 +16,13 @@ void require_range(size_t offset, size_t n, size_t first, size_t last, const std
                 std::to_string(last) + ")");
 }
 
+// Arguments of an entry of a table; of those losses that have one for each output, that many.
+size_t n_arguments(const Op& op) {
+    size_t n = 0;
+    for (const char* c = op.arguments; *c; ++c) n += *c == '=';
+    return n;
+}
+
 constexpr size_t kMost = size_t(1) << 31;  // units of a layer; products of two fit
 
 }  // namespace
@@ -25,6 +32,12 @@ void Plan::check() const {
     require(n_features > 0 && n_features < kMost && n_outputs > 0 && n_targets < kMost, "a network has features and outputs");
     require(n_coefs <= n_parameters, "n_coefs is greater than n_parameters");
     require(layers.back().width == n_outputs, "the last layer has not n_outputs units");
+    require(loss >= 0 && loss < kLossCount, "unknown loss");
+    const Loss kind = Loss(loss);
+    const bool by_output = kind == Loss::huber || kind == Loss::quantiles;
+    require(loss_arguments.size() == (by_output ? n_outputs : n_arguments(kLosses[loss])), "wrong number of loss_arguments");
+    const size_t targets = kLosses[loss].flag ? 0 : kind == Loss::quantiles ? 1 : kind == Loss::gaussian ? n_outputs / 2 : n_outputs;
+    require(n_targets == targets && (kind != Loss::gaussian || n_outputs % 2 == 0), "n_targets does not fit the loss");
     size_t width = n_features;
     for (size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
@@ -37,6 +50,9 @@ void Plan::check() const {
         require_range(layer.coefs.offset, layer.coefs.size(), 0, n_coefs, name + "coefs");
         require_range(layer.intercepts, units, n_coefs, n_parameters, name + "intercepts");
         if (layer.is_hidden) {
+            require(layer.activation >= kGLU && layer.activation < kActivationCount, name + "unknown activation");
+            const size_t n = layer.activation < 0 ? 0 : n_arguments(kActivations[layer.activation]);
+            require(layer.arguments.size() == n, name + "wrong number of arguments");
             if (layer.activation == kPReLU) {
                 require(layer.n_slopes == 1 || layer.n_slopes == units, name + "n_slopes is neither 1 nor the number of units");
                 require_range(layer.slopes, layer.n_slopes, n_coefs, n_parameters, name + "slopes");

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "ops.hpp"
+
 // Where code for more than one instruction set is compiled, to be chosen from at run time.
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define SKLMLP_X86

@@ -20,7 +20,7 @@ struct Simd {
 
     static Vector load(const T* from) { return *reinterpret_cast<const Unaligned*>(from); }
     static void store(T* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
-    static T sum(Vector v) {
+    static T total(Vector v) {
         T total = v[0];
         for (size_t i = 1; i < lanes; ++i) total += v[i];
         return total;
@@ -35,20 +35,20 @@ T dot(const T* a, const T* b, size_t n) {
     for (; i + 4 * S::lanes <= n; i += 4 * S::lanes)
         for (size_t v = 0; v < 4; ++v) sums[v] += S::load(a + i + v * S::lanes) * S::load(b + i + v * S::lanes);
     for (; i + S::lanes <= n; i += S::lanes) sums[0] += S::load(a + i) * S::load(b + i);
-    T total = S::sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    for (; i < n; ++i) total += a[i] * b[i];
-    return total;
+    T result = S::total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    for (; i < n; ++i) result += a[i] * b[i];
+    return result;
 }
 
 template <class T>
-T sum(const T* a, size_t n) {
+T sum_of(const T* a, size_t n) {
     using S = Simd<T>;
     typename S::Vector sums = {};
     size_t i = 0;
     for (; i + S::lanes <= n; i += S::lanes) sums += S::load(a + i);
-    T total = S::sum(sums);
-    for (; i < n; ++i) total += a[i];
-    return total;
+    T result = S::total(sums);
+    for (; i < n; ++i) result += a[i];
+    return result;
 }
 
 // y += x
