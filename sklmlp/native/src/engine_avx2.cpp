@@ -1,0 +1,12 @@
+#include "headers.hpp"
+#ifdef SKLMLP_X86
+#pragma GCC target("avx2,fma")
+namespace sklmlp {
+namespace avx2 {
+#include "engine.hpp"
+}
+const Engine avx2_engine = {{avx2::train<float>, avx2::train<double>},
+                            {avx2::forward<float>, avx2::forward<double>},
+                            {avx2::gradient<float>, avx2::gradient<double>}};
+}  // namespace sklmlp
+#endif

@@ -1,0 +1,12 @@
+#include "headers.hpp"
+#ifdef SKLMLP_X86
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
+namespace sklmlp {
+namespace avx512 {
+#include "engine.hpp"
+}
+const Engine avx512_engine = {{avx512::train<float>, avx512::train<double>},
+                            {avx512::forward<float>, avx512::forward<double>},
+                            {avx512::gradient<float>, avx512::gradient<double>}};
+}  // namespace sklmlp
+#endif
