@@ -3,11 +3,11 @@
 // Included once in the namespace of each instruction set, after includes.hpp, ops.hpp and
 // vector_math.hpp; no include guard. z is (n, k) by rows. Targets are indices of classes, int64
 // (n,), of log_loss, focal and hinge; else T, (n, k), but (n, k / 2) of gaussian and (n,) of
-// quantiles. Rows go through a buffer on the stack in blocks of about kBlock logits.
+// quantiles. Logits go through a buffer on the stack, kLanes rows or kBlock logits at a time.
 
 namespace losses {
 
-constexpr size_t kBlock = 1024;
+constexpr size_t kBlock = 1024, kLanes = 16;
 
 // Logarithms of probabilities that are clipped to [eps, 1 - eps], as scikit-learn reports.
 template <class T> struct Clip {
@@ -18,72 +18,98 @@ template <class T> struct Clip {
 
 template <class T> SKLMLP_INLINE T positive(T x) { return x <= 0 ? T(0) : x; }
 
-template <class T> SKLMLP_INLINE T sum(const T* x, size_t n) {
-    T total = 0;
-    for (size_t i = 0; i < n; ++i) total += x[i];
+// Sum and maximum of n values by kLanes independent chains; of a maximum NaN may be left out.
+template <class T> T sum(const T* x, size_t n) {
+    T part[kLanes] = {}, total = 0;
+    for (; n >= kLanes; n -= kLanes, x += kLanes)
+        SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane) part[lane] += x[lane];
+    for (size_t i = 0; i < n; ++i) part[i] += x[i];
+    SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane) total += part[lane];
     return total;
 }
 
-template <class T> SKLMLP_INLINE T largest(const T* x, size_t n) {
-    T top = x[0];
-    for (size_t i = 1; i < n; ++i) top = x[i] > top ? x[i] : top;
+template <class T> T largest(const T* x, size_t n) {
+    T part[kLanes], top = x[0];
+    SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane) part[lane] = x[0];
+    for (; n >= kLanes; n -= kLanes, x += kLanes)
+        SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane)
+            part[lane] = x[lane] > part[lane] ? x[lane] : part[lane];
+    for (size_t i = 0; i < n; ++i) part[i] = x[i] > part[i] ? x[i] : part[i];
+    SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane) top = part[lane] > top ? part[lane] : top;
     return top;
 }
 
-// log sum exp(z) of a row: the log of the sum, and the largest, that was taken out of it.
-template <class T> SKLMLP_INLINE void normalizer(const T* z, size_t k, T* top, T* log_sum) {
-    T part[kBlock], total = 0;
-    *top = largest(z, k);
+// Maxima and sums exp(z - maximum) of some rows: log p_j = z_j - top - log(total).
+template <class T> struct Normalizer { T top[kLanes], total[kLanes]; };
+
+// exp(z - top) of rows of few classes: they are turned, so that a vector goes across the rows.
+// The results stay in the buffer, one class after the other.
+template <class T>
+SKLMLP_INLINE void exponentials(const T* z, size_t rows, size_t k, T* buffer, Normalizer<T>& norm) {
+    SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) {
+        const T* row = z + (i < rows ? i : 0) * k;
+        for (size_t j = 0; j < k; ++j) buffer[j * kLanes + i] = row[j];
+    }
+    T top[kLanes], total[kLanes] = {};
+    SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) top[i] = buffer[i];
+    for (size_t j = 1; j < k; ++j)
+        SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) {
+            const T value = buffer[j * kLanes + i];
+            top[i] = value > top[i] ? value : top[i];
+        }
+    for (size_t j = 0; j < k; ++j)
+        SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) {
+            const T e = math::exp(buffer[j * kLanes + i] - top[i]);
+            buffer[j * kLanes + i] = e;
+            total[i] += e;
+        }
+    SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) norm.top[i] = top[i], norm.total[i] = total[i];
+}
+
+// exp(z - top) of a row of many classes in parts, of which each(first, part, size) is told.
+template <class T, class Each>
+SKLMLP_INLINE void exponentials_of_row(const T* z, size_t k, T top, T* buffer, Each each) {
     for (size_t from = 0; from < k; from += kBlock) {
-        const size_t n = k - from < kBlock ? k - from : kBlock;
+        const size_t size = k - from < kBlock ? k - from : kBlock;
         SKLMLP_LOOP
-        for (size_t j = 0; j < n; ++j) part[j] = math::exp(z[from + j] - *top);
-        total += sum(part, n);
-    }
-    *log_sum = total;
-}
-
-// Calls row(i, z, top, log_sum) for each row, with log p_j = z_j - top - log_sum; the functions of
-// mathematics see blocks of rows, for a row alone is short.
-template <class T, class Row> void each_softmax(const T* z, size_t n, size_t k, Row row) {
-    if (k > kBlock) {
-        for (size_t i = 0; i < n; ++i, z += k) {
-            T top, log_sum;
-            normalizer(z, k, &top, &log_sum);
-            row(i, z, top, math::log(log_sum));
-        }
-        return;
-    }
-    constexpr size_t kRows = 128;
-    const size_t step = kBlock / k < kRows ? kBlock / k : kRows;
-    T buffer[kBlock], top[kRows], log_sum[kRows];
-    for (size_t from = 0; from < n; from += step) {
-        const size_t m = n - from < step ? n - from : step;
-        const T* block = z + from * k;
-        for (size_t i = 0; i < m; ++i) {
-            top[i] = largest(block + i * k, k);
-            for (size_t j = 0; j < k; ++j) buffer[i * k + j] = block[i * k + j] - top[i];
-        }
-        SKLMLP_LOOP
-        for (size_t j = 0; j < m * k; ++j) buffer[j] = math::exp(buffer[j]);
-        for (size_t i = 0; i < m; ++i) log_sum[i] = sum(buffer + i * k, k);
-        SKLMLP_LOOP
-        for (size_t i = 0; i < m; ++i) log_sum[i] = math::log(log_sum[i]);
-        for (size_t i = 0; i < m; ++i) row(from + i, block + i * k, top[i], log_sum[i]);
+        for (size_t j = 0; j < size; ++j) buffer[j] = math::exp(z[from + j] - top);
+        each(from, buffer, size);
     }
 }
 
-// softmax(z) into p, by rows; p may be z.
-template <class T> void softmax(const T* z, size_t n, size_t k, T* p) {
-    for (size_t i = 0; i < n; ++i) {
-        const T top = largest(z + i * k, k);
-        for (size_t j = 0; j < k; ++j) p[i * k + j] = z[i * k + j] - top;
-    }
-    SKLMLP_LOOP
-    for (size_t j = 0; j < n * k; ++j) p[j] = math::exp(p[j]);
-    for (size_t i = 0; i < n; ++i) {
-        const T total = sum(p + i * k, k);
-        for (size_t j = 0; j < k; ++j) p[i * k + j] /= total;
+// Softmax of (n, k) logits into p if it is given; each(first, rows, normalizer) is called for the
+// rows of every block, after they are written. p may be z only where `each` does not read z.
+template <class T, class Each> void softmax(const T* z, size_t n, size_t k, T* p, Each each) {
+    T buffer[kBlock];
+    Normalizer<T> norm;
+    for (size_t first = 0; first < n; first += kLanes) {
+        const size_t rows = n - first < kLanes ? n - first : kLanes;
+        const T* block = z + first * k;
+        T* out = p ? p + first * k : nullptr;
+        if (k <= kBlock / kLanes) {
+            exponentials(block, rows, k, buffer, norm);
+            if (out) {
+                for (size_t j = 0; j < k; ++j)
+                    SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) buffer[j * kLanes + i] /= norm.total[i];
+                for (size_t i = 0; i < rows; ++i)
+                    for (size_t j = 0; j < k; ++j) out[i * k + j] = buffer[j * kLanes + i];
+            }
+        } else {
+            for (size_t i = 0; i < rows; ++i, block += k) {
+                const T top = largest(block, k);
+                T total = 0;
+                exponentials_of_row(block, k, top, buffer, [&](size_t from, T* e, size_t size) {
+                    total += sum(e, size);
+                    if (out)
+                        for (size_t j = 0; j < size; ++j) out[i * k + from + j] = e[j];
+                });
+                if (out)
+                    for (size_t j = 0; j < k; ++j) out[i * k + j] /= total;
+                norm.top[i] = top, norm.total[i] = total;
+            }
+            for (size_t i = rows; i < kLanes; ++i) norm.top[i] = 0, norm.total[i] = 1;
+        }
+        each(first, rows, norm);
     }
 }
 
@@ -97,6 +123,55 @@ template <class T> SKLMLP_INLINE T focal_factor(T log_p, T gamma, T high) {
     log_p = math::at_most(log_p, high);  // at p = 1 it is 0 / 0
     const T q = -math::expm1(log_p);
     return math::power(q, gamma) * (1 - gamma * math::exp(log_p) * log_p / q);
+}
+
+// Log loss and focal loss of classes that exclude each other: losses into rows and gradients into
+// delta, where they are given.
+template <class T>
+void log_loss(T smoothing, const T* z, const int64_t* y, size_t n, size_t k, T* rows, T* delta) {
+    const Clip<T> clip;
+    softmax(z, n, k, delta, [=](size_t first, size_t count, const Normalizer<T>& norm) {
+        T log_total[kLanes];
+        if (rows)
+            SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) log_total[i] = math::log(norm.total[i]);
+        for (size_t i = 0; i < count; ++i) {
+            const T* row = z + (first + i) * k;
+            const size_t own = y[first + i];
+            if (rows) {
+                const T of_class = clip(row[own] - norm.top[i] - log_total[i]);
+                T spread = 0;
+                if (smoothing != 0)
+                    for (size_t j = 0; j < k; ++j) spread += clip(row[j] - norm.top[i] - log_total[i]);
+                rows[first + i] = -(smoothing * (spread / T(k)) + (1 - smoothing) * of_class);
+            }
+            if (delta) {
+                // d/dz of -sum t log softmax(z) is softmax(z) - t: Bishop 2006, eq. 4.109
+                T* d = delta + (first + i) * k;
+                d[own] -= 1 - smoothing;
+                if (smoothing != 0)
+                    for (size_t j = 0; j < k; ++j) d[j] -= smoothing / T(k);
+            }
+        }
+    });
+}
+
+template <class T>
+void focal(T gamma, const T* z, const int64_t* y, size_t n, size_t k, T* rows, T* delta) {
+    const Clip<T> clip;
+    softmax(z, n, k, delta, [=](size_t first, size_t count, const Normalizer<T>& norm) {
+        T log_p[kLanes] = {}, factor[kLanes];
+        for (size_t i = 0; i < count; ++i) log_p[i] = z[(first + i) * k + y[first + i]] - norm.top[i];
+        SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) log_p[i] -= math::log(norm.total[i]);
+        if (rows)
+            for (size_t i = 0; i < count; ++i) rows[first + i] = focal_value(clip(log_p[i]), gamma);
+        if (!delta) return;
+        SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) factor[i] = focal_factor(log_p[i], gamma, clip.high);
+        for (size_t i = 0; i < count; ++i) {
+            T* d = delta + (first + i) * k;
+            d[y[first + i]] -= 1;
+            for (size_t j = 0; j < k; ++j) d[j] *= factor[i];
+        }
+    });
 }
 
 // Loss of a row as the sum of each(z, y, j) over its k, times `scale`.
@@ -152,27 +227,10 @@ void loss_rows(int op, const T* args, const T* z, const void* y, size_t n, size_
     const Clip<T> clip;
     const T mean = 1 / T(k);
     switch (static_cast<Loss>(op)) {
-    case Loss::log_loss: {
-        const T spread = args[0];
-        each_softmax(z, n, k, [=](size_t i, const T* z, T top, T log_sum) {
-            const T of_class = clip(z[c[i]] - top - log_sum);
-            if (spread == 0) {
-                rows[i] = -of_class;
-            } else {
-                T total = 0;
-                for (size_t j = 0; j < k; ++j) total += clip(z[j] - top - log_sum);
-                rows[i] = -(spread * (total * mean) + (1 - spread) * of_class);
-            }
-        });
-        return;
-    }
-    case Loss::focal: {
-        const T gamma = args[0];
-        each_softmax(z, n, k, [=](size_t i, const T* z, T top, T log_sum) {
-            rows[i] = focal_value(clip(z[c[i]] - top - log_sum), gamma);
-        });
-        return;
-    }
+    case Loss::log_loss:
+        return losses::log_loss<T>(args[0], z, c, n, k, rows, nullptr);
+    case Loss::focal:
+        return losses::focal<T>(args[0], z, c, n, k, rows, nullptr);
     case Loss::hinge:
         for (size_t i = 0; i < n; ++i, z += k) {
             T total = 0;
@@ -252,7 +310,8 @@ void loss_rows(int op, const T* args, const T* z, const void* y, size_t n, size_
     }
 }
 
-// The gradient of each sample's objective, which is the sum over targets: delta (n, k).
+// The gradient of each sample's objective, which is the sum over targets: delta (n, k), not z's
+// own memory.
 template <class T>
 void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, size_t k, T* delta) {
     using ::sklmlp::Loss;
@@ -261,29 +320,10 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
     const int64_t* c = static_cast<const int64_t*>(y);
     const T high = Clip<T>().high;
     switch (static_cast<Loss>(op)) {
-    case Loss::log_loss: {
-        // d/dz of -sum t log softmax(z) is softmax(z) - t: Bishop 2006, eq. 4.109
-        const T spread = args[0];
-        softmax(z, n, k, delta);
-        for (size_t i = 0; i < n; ++i) delta[i * k + c[i]] -= 1 - spread;
-        if (spread != 0)
-            for (size_t j = 0; j < n * k; ++j) delta[j] -= spread / T(k);
-        return;
-    }
-    case Loss::focal: {
-        const T gamma = args[0];
-        T* d = delta;
-        each_softmax(z, n, k, [=](size_t i, const T* z, T top, T log_sum) {
-            const T factor = focal_factor(z[c[i]] - top - log_sum, gamma, high);
-            const size_t own = c[i];
-            SKLMLP_LOOP
-            for (size_t j = 0; j < k; ++j) {
-                const T p = math::exp(z[j] - top - log_sum);
-                d[i * k + j] = (p - (j == own ? T(1) : T(0))) * factor;
-            }
-        });
-        return;
-    }
+    case Loss::log_loss:
+        return losses::log_loss<T>(args[0], z, c, n, k, nullptr, delta);
+    case Loss::focal:
+        return losses::focal<T>(args[0], z, c, n, k, nullptr, delta);
     case Loss::hinge:
         for (size_t i = 0; i < n; ++i, z += k, delta += k) {
             const T own = z[c[i]];
@@ -342,11 +382,8 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
                 if (j > 0) q += math::softplus(z[j]);
                 delta[j] = (q > t[i] ? T(1) : T(0)) - args[j];
             }
-            T above = 0;
-            for (size_t j = k; j-- > 0;) {
-                above += delta[j];
-                delta[j] = j > 0 ? above * math::sigmoid(z[j]) : above;
-            }
+            for (size_t j = k - 1; j-- > 0;) delta[j] += delta[j + 1];
+            for (size_t j = 1; j < k; ++j) delta[j] *= math::sigmoid(z[j]);
         }
         return;
     case Loss::gaussian: {
@@ -364,5 +401,55 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
         }
         return;
     }
+    }
+}
+
+// Both at once, for where they share the exponentials.
+template <class T>
+void loss_both(int op, const T* args, const T* z, const void* y, size_t n, size_t k, T* rows,
+               T* delta) {
+    const int64_t* c = static_cast<const int64_t*>(y);
+    switch (static_cast<::sklmlp::Loss>(op)) {
+    case ::sklmlp::Loss::log_loss:
+        return losses::log_loss<T>(args[0], z, c, n, k, rows, delta);
+    case ::sklmlp::Loss::focal:
+        return losses::focal<T>(args[0], z, c, n, k, rows, delta);
+    default:
+        loss_rows<T>(op, args, z, y, n, k, rows);
+        loss_gradient<T>(op, args, z, y, n, k, delta);
+    }
+}
+
+// Predictions of logits: probabilities, or what is expected of a target; (n, k), but (n, k / 2) of
+// gaussian. `out` may be z. Quantiles rise; their levels' own order is the caller's.
+template <class T>
+void link(int op, const T* z, size_t n, size_t k, T* out) {
+    switch (static_cast<::sklmlp::Loss>(op)) {
+    case ::sklmlp::Loss::log_loss:
+    case ::sklmlp::Loss::focal:
+        return losses::softmax(z, n, k, out, [](size_t, size_t, const losses::Normalizer<T>&) {});
+    case ::sklmlp::Loss::binary_log_loss:
+    case ::sklmlp::Loss::binary_focal:
+        SKLMLP_LOOP
+        for (size_t i = 0; i < n * k; ++i) out[i] = math::sigmoid(z[i]);
+        return;
+    case ::sklmlp::Loss::poisson:
+    case ::sklmlp::Loss::gamma:
+        SKLMLP_LOOP
+        for (size_t i = 0; i < n * k; ++i) out[i] = math::exp(z[i]);
+        return;
+    case ::sklmlp::Loss::quantiles:
+        for (size_t i = 0; i < n; ++i, z += k, out += k) {
+            out[0] = z[0];
+            for (size_t j = 1; j < k; ++j) out[j] = out[j - 1] + math::softplus(z[j]);
+        }
+        return;
+    case ::sklmlp::Loss::gaussian:
+        for (size_t i = 0; i < n; ++i)
+            for (size_t j = 0; j < k / 2; ++j) out[i * (k / 2) + j] = z[i * k + j];
+        return;
+    default:
+        if (out != z)
+            for (size_t i = 0; i < n * k; ++i) out[i] = z[i];
     }
 }
