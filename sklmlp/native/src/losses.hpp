@@ -46,10 +46,12 @@ template <class T> struct Normalizer { T top[kLanes], total[kLanes]; };
 // The results stay in the buffer, one class after the other.
 template <class T>
 SKLMLP_INLINE void exponentials(const T* z, size_t rows, size_t k, T* buffer, Normalizer<T>& norm) {
-    SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) {
-        const T* row = z + (i < rows ? i : 0) * k;
-        for (size_t j = 0; j < k; ++j) buffer[j * kLanes + i] = row[j];
-    }
+    if (rows == kLanes)
+        for (size_t j = 0; j < k; ++j)
+            for (size_t i = 0; i < kLanes; ++i) buffer[j * kLanes + i] = z[i * k + j];
+    else
+        for (size_t j = 0; j < k; ++j)
+            for (size_t i = 0; i < kLanes; ++i) buffer[j * kLanes + i] = z[(i < rows ? i : 0) * k + j];
     T top[kLanes], total[kLanes] = {};
     SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) top[i] = buffer[i];
     for (size_t j = 1; j < k; ++j)
@@ -91,8 +93,12 @@ template <class T, class Each> void softmax(const T* z, size_t n, size_t k, T* p
             if (out) {
                 for (size_t j = 0; j < k; ++j)
                     SKLMLP_LANES for (size_t i = 0; i < kLanes; ++i) buffer[j * kLanes + i] /= norm.total[i];
-                for (size_t i = 0; i < rows; ++i)
-                    for (size_t j = 0; j < k; ++j) out[i * k + j] = buffer[j * kLanes + i];
+                if (rows == kLanes)
+                    for (size_t j = 0; j < k; ++j)
+                        for (size_t i = 0; i < kLanes; ++i) out[i * k + j] = buffer[j * kLanes + i];
+                else
+                    for (size_t i = 0; i < rows; ++i)
+                        for (size_t j = 0; j < k; ++j) out[i * k + j] = buffer[j * kLanes + i];
             }
         } else {
             for (size_t i = 0; i < rows; ++i, block += k) {
