@@ -21,6 +21,10 @@ template <class T> SKLMLP_INLINE T positive(T x) { return x <= 0 ? T(0) : x; }
 // Sum and maximum of n values by kLanes independent chains; of a maximum NaN may be left out.
 template <class T> T sum(const T* x, size_t n) {
     T part[kLanes] = {}, total = 0;
+    if (n < kLanes) {
+        for (size_t i = 0; i < n; ++i) total += x[i];
+        return total;
+    }
     for (; n >= kLanes; n -= kLanes, x += kLanes)
         SKLMLP_LANES for (size_t lane = 0; lane < kLanes; ++lane) part[lane] += x[lane];
     for (size_t i = 0; i < n; ++i) part[i] += x[i];
@@ -180,25 +184,40 @@ void focal(T gamma, const T* z, const int64_t* y, size_t n, size_t k, T* rows, T
     });
 }
 
-// Loss of a row as the sum of each(z, y, j) over its k, times `scale`.
-template <class T, class Each>
-void sum_rows(const T* z, const T* y, size_t n, size_t k, T scale, T* rows, Each each) {
-    T buffer[kBlock];
-    for (size_t i = 0; i < n; ++i) rows[i] = 0;
-    if (k == 1) {
-        SKLMLP_LOOP
-        for (size_t i = 0; i < n; ++i) rows[i] = each(z[i], y[i], size_t(0));
+// Calls block(row, from, rows, width) for blocks of at most kBlock logits: `width` logits from the
+// logit `from` on of `rows` rows; either whole rows, or a piece of one.
+template <class Block> SKLMLP_INLINE void by_blocks(size_t n, size_t k, Block block) {
+    if (k > kBlock) {
+        for (size_t i = 0; i < n; ++i)
+            for (size_t from = 0; from < k; from += kBlock)
+                block(i, from, size_t(1), k - from < kBlock ? k - from : kBlock);
         return;
     }
-    for (size_t i = 0; i < n; ++i, z += k, y += k) {
-        for (size_t from = 0; from < k; from += kBlock) {
-            const size_t m = k - from < kBlock ? k - from : kBlock;
-            SKLMLP_LOOP
-            for (size_t j = 0; j < m; ++j) buffer[j] = each(z[from + j], y[from + j], from + j);
-            rows[i] += sum(buffer, m);
+    const size_t step = kBlock / k;
+    for (size_t i = 0; i < n; i += step) block(i, size_t(0), n - i < step ? n - i : step, k);
+}
+
+// Loss of a row: the sum over its k of last(each(z, y)), times `scale`. What is left to `last` is
+// a loop of its own: two functions with special cases are too much for one vectorized loop.
+template <class T, class Each, class Last>
+void sum_rows(const T* z, const T* y, size_t n, size_t k, T scale, T* rows, Each each, Last last) {
+    T buffer[kBlock];
+    by_blocks(n, k, [&](size_t row, size_t from, size_t count, size_t width) {
+        const T *zs = z + row * k + from, *ys = y + row * k + from;
+        SKLMLP_LOOP
+        for (size_t i = 0; i < count * width; ++i) buffer[i] = each(zs[i], ys[i]);
+        SKLMLP_LOOP
+        for (size_t i = 0; i < count * width; ++i) buffer[i] = scale * last(buffer[i]);
+        for (size_t i = 0; i < count; ++i) {
+            const T total = k == 1 ? buffer[i] : sum(buffer + i * width, width);
+            rows[row + i] = from ? rows[row + i] + total : total;
         }
-        rows[i] *= scale;
-    }
+    });
+}
+
+template <class T, class Each>
+void sum_rows(const T* z, const T* y, size_t n, size_t k, T scale, T* rows, Each each) {
+    sum_rows(z, y, n, k, scale, rows, each, [](T x) { return x; });
 }
 
 template <class T, class Each>
@@ -212,13 +231,46 @@ template <class T> SKLMLP_INLINE T pinball(T q, T y, T level) {
     return above > below ? above : below + 0 * above;
 }
 
-// Half a row's logits are means, half logarithms of variances: Nix & Weigend 1994.
 template <class T> SKLMLP_INLINE T variance_bound() {
     return std::log(std::numeric_limits<T>::max()) / 2;  // neither it nor its inverse overflows
 }
 
-template <class T> SKLMLP_INLINE T huber_bound(T delta) {
-    return math::clip(delta, std::numeric_limits<T>::min(), std::numeric_limits<T>::max());
+// f(error, delta) of each logit into out, with the delta of its output.
+template <class T, class F>
+void huber(const T* args, const T* z, const T* y, size_t n, size_t k, T* out, F f) {
+    typedef std::numeric_limits<T> Limits;
+    if (k == 1) {
+        const T delta = math::clip(args[0], Limits::min(), Limits::max());
+        SKLMLP_LOOP
+        for (size_t i = 0; i < n; ++i) out[i] = f(z[i] - y[i], delta);
+        return;
+    }
+    for (size_t i = 0; i < n * k; i += k) {
+        SKLMLP_LOOP
+        for (size_t j = 0; j < k; ++j)
+            out[i + j] = f(z[i + j] - y[i + j], math::clip(args[j], Limits::min(), Limits::max()));
+    }
+}
+
+// Nix & Weigend 1994: the first half of a row's logits are means, the rest logarithms of variances.
+// Calls f(row, target, error, log of the variance, whether that lies inside of its bounds).
+template <class T, class F> void gaussian(const T* z, const T* y, size_t n, size_t m, F f) {
+    const T bound = variance_bound<T>();
+    if (m == 1) {
+        SKLMLP_LOOP
+        for (size_t i = 0; i < n; ++i) {
+            const T log_variance = math::clip(z[2 * i + 1], -bound, bound);
+            f(i, size_t(0), z[2 * i] - y[i], log_variance, log_variance == z[2 * i + 1]);
+        }
+        return;
+    }
+    for (size_t i = 0; i < n; ++i, z += 2 * m, y += m) {
+        SKLMLP_LOOP
+        for (size_t j = 0; j < m; ++j) {
+            const T log_variance = math::clip(z[m + j], -bound, bound);
+            f(i, j, z[j] - y[j], log_variance, log_variance == z[m + j]);
+        }
+    }
 }
 
 }  // namespace losses
@@ -232,6 +284,7 @@ void loss_rows(int op, const T* args, const T* z, const void* y, size_t n, size_
     const int64_t* c = static_cast<const int64_t*>(y);
     const Clip<T> clip;
     const T mean = 1 / T(k);
+    T quantile = 0;
     switch (static_cast<Loss>(op)) {
     case Loss::log_loss:
         return losses::log_loss<T>(args[0], z, c, n, k, rows, nullptr);
@@ -246,7 +299,7 @@ void loss_rows(int op, const T* args, const T* z, const void* y, size_t n, size_
         return;
     case Loss::binary_log_loss: {
         const T spread = args[0];
-        return sum_rows(z, t, n, k, T(1), rows, [=](T z, T y, size_t) {
+        return sum_rows(z, t, n, k, T(1), rows, [=](T z, T y) {
             const T target = y * (1 - spread) + spread / 2;
             const T log_yes = math::log_sigmoid(z), log_no = math::log_sigmoid(-z);
             return -(target * clip(log_yes) + (1 - target) * clip(log_no));
@@ -254,64 +307,74 @@ void loss_rows(int op, const T* args, const T* z, const void* y, size_t n, size_
     }
     case Loss::binary_focal: {
         const T gamma = args[0];
-        return sum_rows(z, t, n, k, T(1), rows, [=](T z, T y, size_t) {
-            return focal_value(clip(math::log_sigmoid(y > 0 ? z : -z)), gamma);
-        });
+        return sum_rows(z, t, n, k, T(1), rows, [=](T z, T y) {
+            return math::log_sigmoid(y > 0 ? z : -z);
+        }, [=](T log_p) { return focal_value(clip(log_p), gamma); });
     }
     case Loss::binary_hinge:
         return sum_rows(z, t, n, k, T(1), rows,
-                        [](T z, T y, size_t) { return positive(1 - (2 * y - 1) * z); });
+                        [](T z, T y) { return positive(1 - (2 * y - 1) * z); });
     case Loss::squared_error:
         return sum_rows(z, t, n, k, mean, rows,
-                        [](T z, T y, size_t) { return T(0.5) * ((z - y) * (z - y)); });
+                        [](T z, T y) { return T(0.5) * ((z - y) * (z - y)); });
     case Loss::absolute_error:
         return sum_rows(z, t, n, k, mean, rows,
-                        [](T z, T y, size_t) { return math::abs(z - y); });
+                        [](T z, T y) { return math::abs(z - y); });
     case Loss::huber:
-        return sum_rows(z, t, n, k, mean, rows, [=](T z, T y, size_t j) {
-            const T error = math::abs(z - y);
-            const T inner = math::at_most(error, huber_bound(args[j]));
-            return inner * (error - T(0.5) * inner);
+        by_blocks(n, k, [&](size_t row, size_t from, size_t count, size_t width) {
+            T buffer[kBlock];
+            const size_t at = row * k + from;
+            losses::huber(args + from, z + at, t + at, count, width, buffer, [](T error, T delta) {
+                error = math::abs(error);
+                const T inner = math::at_most(error, delta);
+                return inner * (error - T(0.5) * inner);
+            });
+            for (size_t i = 0; i < count; ++i) {
+                const T total = sum(buffer + i * width, width) * mean;
+                rows[row + i] = from ? rows[row + i] + total : total;
+            }
         });
+        return;
     case Loss::poisson:
         // y log(y / mu) - y + mu with mu = exp(z): McCullagh & Nelder 1989, table 2.1
-        return sum_rows(z, t, n, k, T(1), rows, [](T z, T y, size_t) {
+        return sum_rows(z, t, n, k, T(1), rows, [](T z, T y) {
             const T own = y == 0 ? T(0) : y * math::log(y);
             return own - y * z - y + math::exp(z);
         });
     case Loss::gamma:
         // log(mu / y) + y / mu - 1 with mu = exp(z): McCullagh & Nelder 1989, table 2.1
-        return sum_rows(z, t, n, k, T(1), rows, [](T z, T y, size_t) {
+        return sum_rows(z, t, n, k, T(1), rows, [](T z, T y) {
             return z - math::log(y) + y * math::exp(-z) - 1;
         });
     case Loss::quantile: {
         const T level = args[0];
         return sum_rows(z, t, n, k, mean, rows,
-                        [=](T z, T y, size_t) { return pinball(z, y, level); });
+                        [=](T z, T y) { return pinball(z, y, level); });
     }
     case Loss::quantiles:
-        for (size_t i = 0; i < n; ++i, z += k) {
-            T q = z[0], total = pinball(q, t[i], args[0]);
-            for (size_t j = 1; j < k; ++j) {
-                q += math::softplus(z[j]);
-                total += pinball(q, t[i], args[j]);
+        by_blocks(n, k, [&](size_t row, size_t from, size_t count, size_t width) {
+            T soft[kBlock];
+            const T* zs = z + row * k + from;
+            SKLMLP_LOOP
+            for (size_t i = 0; i < count * width; ++i) soft[i] = math::softplus(zs[i]);
+            for (size_t i = 0; i < count; ++i) {
+                T total = from ? rows[row + i] : 0;
+                for (size_t j = 0; j < width; ++j) {
+                    quantile = from + j == 0 ? zs[i * width] : quantile + soft[i * width + j];
+                    total += pinball(quantile, t[row + i], args[from + j]) * mean;
+                }
+                rows[row + i] = total;
             }
-            rows[i] = total * mean;
-        }
+        });
         return;
     case Loss::gaussian: {
         const size_t m = k / 2;
-        const T bound = variance_bound<T>();
-        for (size_t i = 0; i < n; ++i, z += k, t += m) {
-            T total = 0;
-            for (size_t j = 0; j < m; ++j) {
-                const T log_variance = math::clip(z[m + j], -bound, bound), error = t[j] - z[j];
-                const T deviation = error * error * math::exp(-log_variance);
-                total += T(0.5) * (T(1.8378770664093454836) + log_variance + deviation);
-            }
-            rows[i] = total / T(m);
-        }
-        return;
+        for (size_t i = 0; i < n; ++i) rows[i] = 0;
+        return losses::gaussian(z, t, n, m, [=](size_t i, size_t, T error, T log_variance, bool) {
+            const T deviation = error * error * math::exp(-log_variance);
+            const T log_two_pi = T(1.8378770664093454836);
+            rows[i] += T(0.5) * (log_two_pi + log_variance + deviation) / T(m);
+        });
     }
     }
 }
@@ -363,14 +426,9 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
             return error > 0 ? T(1) : error < 0 ? T(-1) : error;
         });
     case Loss::huber:
-        for (size_t i = 0; i < n; ++i, z += k, t += k, delta += k) {
-            SKLMLP_LOOP
-            for (size_t j = 0; j < k; ++j) {
-                const T bound = huber_bound(args[j]);
-                delta[j] = math::clip(z[j] - t[j], -bound, bound);
-            }
-        }
-        return;
+        return losses::huber(args, z, t, n, k, delta, [](T error, T bound) {
+            return math::clip(error, -bound, bound);
+        });
     case Loss::poisson:
         return each_gradient(z, t, n * k, delta, [](T z, T y) { return math::exp(z) - y; });
     case Loss::gamma:
@@ -382,30 +440,34 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
     }
     case Loss::quantiles:
         // q_1 = z_1 and q_j = q_(j-1) + softplus(z_j): z_j is a part of q_j and of those above
-        for (size_t i = 0; i < n; ++i, z += k, delta += k) {
-            T q = z[0];
-            for (size_t j = 0; j < k; ++j) {
-                if (j > 0) q += math::softplus(z[j]);
-                delta[j] = (q > t[i] ? T(1) : T(0)) - args[j];
+        for (size_t done = 0; done < n; done += kLanes) {
+            const size_t count = n - done < kLanes ? n - done : kLanes;
+            const T* zs = z + done * k;
+            T *d = delta + done * k, first[kLanes];
+            SKLMLP_LOOP
+            for (size_t i = 0; i < count * k; ++i) d[i] = math::softplus(zs[i]);
+            for (size_t i = 0; i < count; ++i) {
+                T q = zs[i * k], *row = d + i * k;
+                for (size_t j = 0; j < k; ++j) {
+                    if (j > 0) q += row[j];
+                    row[j] = (q > t[done + i] ? T(1) : T(0)) - args[j];
+                }
+                for (size_t j = k - 1; j-- > 0;) row[j] += row[j + 1];
+                first[i] = row[0];
             }
-            for (size_t j = k - 1; j-- > 0;) delta[j] += delta[j + 1];
-            for (size_t j = 1; j < k; ++j) delta[j] *= math::sigmoid(z[j]);
+            SKLMLP_LOOP
+            for (size_t i = 0; i < count * k; ++i) d[i] *= math::sigmoid(zs[i]);
+            for (size_t i = 0; i < count; ++i) d[i * k] = first[i];
         }
         return;
     case Loss::gaussian: {
         const size_t m = k / 2;
-        const T bound = variance_bound<T>();
-        for (size_t i = 0; i < n; ++i, z += k, t += m, delta += k) {
-            for (size_t j = 0; j < m; ++j) {
-                const T log_variance = math::clip(z[m + j], -bound, bound), error = z[j] - t[j];
-                const T by_variance = error * math::exp(-log_variance);
-                // at a bound it is flat, however far the product overflows there
-                const bool inside = log_variance == z[m + j];
-                delta[m + j] = inside ? T(0.5) * (1 - by_variance * error) : T(0);
-                delta[j] = by_variance;
-            }
-        }
-        return;
+        return losses::gaussian(z, t, n, m, [=](size_t i, size_t j, T error, T log_variance, bool inside) {
+            const T by_variance = error * math::exp(-log_variance);
+            delta[i * 2 * m + j] = by_variance;
+            // at a bound it is flat, however far the product overflows there
+            delta[i * 2 * m + m + j] = inside ? T(0.5) * (1 - by_variance * error) : T(0);
+        });
     }
     }
 }

@@ -135,32 +135,36 @@ SKLMLP_INLINE double log1p_remainder(double z) {
 
 // x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); with s = f / (2 + f) then
 // log(1 + f) = log((1 + s) / (1 - s)) = f - f^2 / 2 + s (f^2 / 2 + s^2 R(s^2)): Tang 1990.
-template <class T> SKLMLP_INLINE T log(T x) {
+// That of a normal x > 0, less k0 ln(2).
+template <class T> SKLMLP_INLINE T log_normal(T x, T k0 = T(0)) {
     typedef Real<T> R;
-    typedef std::numeric_limits<T> Limits;
-    const bool tiny = x < Limits::min();
-    const T scaled = tiny ? x * T(0x1p54) : x;
-    const auto u = bits(scaled) + (R::one - R::root_half);
+    const auto u = bits(x) + (R::one - R::root_half);
     const auto fraction = (typename R::Bits(1) << R::mantissa) - 1;
     const T two_m = T(typename R::Bits(1) << R::mantissa);
-    const T k = from_bits<T>((u >> R::mantissa) | bits(two_m)) - R::bias - (tiny ? T(54) : T(0));
+    const T k = from_bits<T>((u >> R::mantissa) | bits(two_m)) - R::bias - k0;
     const T f = from_bits<T>((u & fraction) + R::root_half) - 1;
     const T s = f / (2 + f), z = s * s, half_square = T(0.5) * f * f;
     const T tail = s * (half_square + z * log_remainder(z)) + k * R::ln2_low;
-    T y = k * R::ln2_high - ((half_square - tail) - f);
+    return k * R::ln2_high - ((half_square - tail) - f);
+}
+
+template <class T> SKLMLP_INLINE T log(T x) {
+    typedef std::numeric_limits<T> Limits;
+    const bool tiny = x < Limits::min();
+    T y = log_normal(tiny ? x * T(0x1p54) : x, tiny ? T(54) : T(0));
     y = x == 0 ? -Limits::infinity() : y;
     y = x < 0 ? Limits::quiet_NaN() : y;
     return x <= Limits::max() ? y : x;  // infinity and NaN
 }
-
-// x^y of a positive x; the relative error grows with |y log(x)|.
-template <class T> SKLMLP_INLINE T power(T x, T y) { return exp(y * log(x)); }
 
 // log(1 + x) for 0 <= x <= 1.
 template <class T> SKLMLP_INLINE T log1p_unit(T x) {
     const T s = x / (2 + x), z = s * s;
     return 2 * s + s * z * log1p_remainder(z);
 }
+
+// x^y of a normal x > 0; the relative error grows with |y log(x)|.
+template <class T> SKLMLP_INLINE T power(T x, T y) { return exp(y * log_normal(x)); }
 
 // What rounding takes from 1 + x is added to first order.
 template <class T> SKLMLP_INLINE T log1p(T x) {
