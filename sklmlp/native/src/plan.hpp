@@ -9,7 +9,7 @@
 #include "ops.hpp"
 
 // Where code for more than one instruction set is compiled, to be chosen from at run time.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#if defined(__x86_64__) && defined(__GNUC__)
 #define SKLMLP_X86
 #endif
 

@@ -1,6 +1,5 @@
 #include "headers.hpp"
 #ifdef SKLMLP_X86
-#pragma GCC target("avx2,fma")
 namespace sklmlp {
 namespace avx2 {
 #include "engine.hpp"

@@ -1,6 +1,5 @@
 #include "headers.hpp"
 #ifdef SKLMLP_X86
-#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,prefer-vector-width=512")
 namespace sklmlp {
 namespace avx512 {
 #include "engine.hpp"
