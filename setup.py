@@ -1,3 +1,47 @@
-from setuptools import setup
+"""The compiled engine. Everything else about the package is in pyproject.toml."""
 
-setup()
+import os
+import platform
+from glob import glob
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+FLAGS = ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden"]
+FLAGS += ["-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math"]  # NaN and infinity stay
+
+# The same code for each instruction set, to be chosen from at run time. These sources are linked
+# last (setuptools sorts), so that of what the standard library puts into each the plain is taken.
+AVX2 = ["-mavx2", "-mfma"]
+AVX512 = [*AVX2, "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mprefer-vector-width=512"]
+FLAGS_OF = {"x86_avx2": AVX2, "x86_avx512": AVX512}
+
+
+class BuildEngine(build_ext):
+    def build_extension(self, extension):
+        compile_one = self.compiler._compile
+
+        def with_own_flags(obj, source, ext, cc_args, flags, pp_opts):
+            own = FLAGS_OF.get(Path(source).stem, [])
+            compile_one(obj, source, ext, cc_args, [*flags, *own], pp_opts)
+
+        if platform.machine().lower() in ("x86_64", "amd64"):
+            self.compiler._compile = with_own_flags
+        super().build_extension(extension)
+
+
+engine = Extension(
+    "sklmlp.native._engine",
+    sorted(glob("sklmlp/native/src/*.cpp")),
+    depends=sorted(glob("sklmlp/native/src/*.hpp")),
+    language="c++",
+    extra_compile_args=FLAGS,
+    extra_link_args=["-pthread"],
+    optional=True,  # without a compiler torch computes everything
+)
+
+setup(
+    ext_modules=[] if os.environ.get("SKLMLP_NO_EXTENSION") == "1" else [engine],
+    cmdclass={"build_ext": BuildEngine},
+)

@@ -1,0 +1,18 @@
+// All standard headers, in front of what is compiled for one instruction set.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <new>
+#include <vector>
+#include "includes.hpp"
+#include "ops.hpp"
+#include "plan.hpp"
+#include "team.hpp"

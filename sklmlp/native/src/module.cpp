@@ -1,0 +1,451 @@
+// The Python module: plain values and buffers in, engine out. Reads attributes of the objects that
+// sklmlp/native/*.py describe.
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <cmath>
+#include <memory>
+
+#include "plan.hpp"
+
+using namespace sklmlp;
+
+namespace {
+
+struct PythonError {};  // one that Python knows of already
+
+struct Object {
+    PyObject* p;
+    explicit Object(PyObject* p) : p(p) {
+        if (!p) throw PythonError();
+    }
+    ~Object() { Py_DECREF(p); }
+    Object(const Object&) = delete;
+    bool is_none() const { return p == Py_None; }
+};
+
+// Attributes of a Python object.
+struct Reader {
+    PyObject* of;
+
+    PyObject* get(const char* name) const { return PyObject_GetAttrString(of, name); }
+    double real(const char* name) const {
+        Object value(get(name));
+        const double x = PyFloat_AsDouble(value.p);
+        if (x == -1 && PyErr_Occurred()) throw PythonError();
+        return x;
+    }
+    long long integer(const char* name) const {
+        Object value(get(name));
+        const long long x = PyLong_AsLongLong(value.p);
+        if (x == -1 && PyErr_Occurred()) throw PythonError();
+        return x;
+    }
+    size_t count(const char* name) const {
+        const long long x = integer(name);
+        if (x < 0) throw std::invalid_argument(std::string(name) + " is negative");
+        return size_t(x);
+    }
+    size_t offset(const char* name) const {  // None: nowhere
+        return Object(get(name)).is_none() ? kNone : count(name);
+    }
+    bool truth(const char* name) const {
+        Object value(get(name));
+        const int x = PyObject_IsTrue(value.p);
+        if (x < 0) throw PythonError();
+        return x;
+    }
+    std::vector<double> reals(const char* name) const {
+        Object value(get(name)), fast(PySequence_Fast(value.p, "expected a sequence of numbers"));
+        std::vector<double> all;
+        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.p); ++i) {
+            all.push_back(PyFloat_AsDouble(PySequence_Fast_GET_ITEM(fast.p, i)));
+            if (PyErr_Occurred()) throw PythonError();
+        }
+        return all;
+    }
+    void set(const char* name, PyObject* value) const {
+        Object owned(value);
+        if (PyObject_SetAttrString(of, name, owned.p) < 0) throw PythonError();
+    }
+};
+
+// Contiguous memory of a Python object; nothing for None.
+class Buffer {
+  public:
+    // Kinds: 'f' float32, 'd' float64, 'q' int64, 'i' int32, 'B' bytes.
+    Buffer(PyObject* object, const char* name, char kind, bool writable) {
+        if (object == Py_None) return;
+        const int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+        if (PyObject_GetBuffer(object, &view_, flags) < 0) throw PythonError();
+        held_ = true;
+        const char* format = view_.format ? view_.format : "B";
+        const bool is_long = (*format == 'l' || *format == 'q') && view_.itemsize == 8;
+        const bool fits = kind == 'q' ? is_long : kind == 'i' ? (*format == 'i' || *format == 'l') && view_.itemsize == 4 : *format == kind;
+        if (!fits || format[1] != 0) {
+            const std::string got = format;
+            PyBuffer_Release(&view_);
+            throw std::invalid_argument(std::string(name) + " has format '" + got + "', expected '" + kind + "'");
+        }
+    }
+    Buffer(const Reader& from, const char* name, char kind, bool writable) : Buffer(Object(from.get(name)).p, name, kind, writable) {}
+    ~Buffer() {
+        if (held_) PyBuffer_Release(&view_);
+    }
+    Buffer(const Buffer&) = delete;
+
+    bool held() const { return held_; }
+    size_t size() const { return held_ ? size_t(view_.len / view_.itemsize) : 0; }
+    void expect(const char* name, size_t n) const {
+        if (size() != n)
+            throw std::invalid_argument(std::string(name) + " holds " + std::to_string(size()) + " values, expected " + std::to_string(n));
+    }
+    template <class T = void>
+    T* as() const {
+        return held_ ? static_cast<T*>(view_.buf) : nullptr;
+    }
+
+  private:
+    Py_buffer view_{};
+    bool held_ = false;
+};
+
+const Engine* engine = &baseline_engine;
+const char* instruction_set = "baseline";
+
+void choose_engine(const std::string& name) {
+    engine = &baseline_engine, instruction_set = "baseline";
+#ifdef SKLMLP_X86
+    __builtin_cpu_init();
+    const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (has_avx2 && name != "baseline") engine = &avx2_engine, instruction_set = "avx2";
+    if (has_avx512 && name != "baseline" && name != "avx2") engine = &avx512_engine, instruction_set = "avx512";
+#endif
+}
+
+// Run `body`, which gives a new reference, and turn what it throws into a Python error.
+template <class Body>
+PyObject* guarded(Body&& body) {
+    try {
+        return body();
+    } catch (const PythonError&) {
+    } catch (const std::invalid_argument& error) {
+        PyErr_SetString(PyExc_ValueError, error.what());
+    } catch (const std::bad_alloc&) {
+        PyErr_NoMemory();
+    } catch (const std::exception& error) {
+        PyErr_SetString(PyExc_RuntimeError, error.what());
+    }
+    return nullptr;
+}
+
+// Run `body` without the interpreter's lock; the first thing that it throws goes on after.
+template <class Body>
+void without_lock(Body&& body) {
+    std::exception_ptr thrown;
+    Py_BEGIN_ALLOW_THREADS
+    try {
+        body();
+    } catch (...) {
+        thrown = std::current_exception();
+    }
+    Py_END_ALLOW_THREADS
+    if (thrown) std::rethrow_exception(thrown);
+}
+
+Layer layer_of(const Reader& from, bool is_hidden) {
+    Layer layer;
+    layer.is_hidden = is_hidden;
+    layer.width = from.count("width");
+    layer.coefs = {from.offset("coefs"), from.count("fan_in"), from.count("units"), from.truth("is_turned")};
+    layer.intercepts = from.offset("intercepts");
+    if (!is_hidden) return layer;
+    layer.activation = int(from.integer("activation_number"));
+    layer.arguments = from.reals("argument_values");
+    layer.slopes = from.offset("slopes"), layer.n_slopes = from.count("n_slopes");
+    const long long normalization = from.integer("normalization"), skip = from.integer("skip");
+    if (normalization < 0 || normalization > 3 || skip < 0 || skip > 2) throw std::invalid_argument("unknown normalization or skip");
+    layer.normalization = Normalization(normalization), layer.skip = Skip(skip);
+    layer.epsilon = from.real("epsilon"), layer.momentum = from.real("momentum");
+    layer.scale = from.offset("scale"), layer.shift = from.offset("shift");
+    layer.mean = from.offset("mean"), layer.variance = from.offset("variance");
+    layer.dropout = from.real("dropout");
+    if (layer.skip == Skip::projection) layer.projection = {from.offset("projection"), layer.coefs.fan_in, layer.width, true};
+    return layer;
+}
+
+constexpr const char* kPlan = "sklmlp.native.plan";
+
+PyObject* make_plan(PyObject*, PyObject* object) {
+    return guarded([&] {
+        const Reader from{object};
+        auto plan = std::make_unique<Plan>();
+        plan->is_double = from.truth("is_double");
+        plan->n_features = from.count("n_features"), plan->n_outputs = from.count("n_outputs");
+        plan->n_targets = from.count("n_targets");
+        plan->n_parameters = from.count("n_parameters"), plan->n_coefs = from.count("n_coefs");
+        plan->n_buffers = from.count("n_buffers");
+        plan->loss = int(from.integer("loss_number")), plan->loss_arguments = from.reals("loss_argument_values");
+        Object layers(from.get("layers")), all(PySequence_Fast(layers.p, "layers is no sequence"));
+        const Py_ssize_t n = PySequence_Fast_GET_SIZE(all.p);
+        for (Py_ssize_t l = 0; l < n; ++l) plan->layers.push_back(layer_of({PySequence_Fast_GET_ITEM(all.p, l)}, l + 1 < n));
+        plan->check();
+        PyObject* capsule = PyCapsule_New(plan.get(), kPlan, [](PyObject* capsule) {
+            delete static_cast<Plan*>(PyCapsule_GetPointer(capsule, kPlan));
+        });
+        if (capsule) plan.release();
+        return capsule;
+    });
+}
+
+const Plan& plan_of(PyObject* capsule) {
+    const void* plan = PyCapsule_GetPointer(capsule, kPlan);
+    if (!plan) throw PythonError();
+    return *static_cast<const Plan*>(plan);
+}
+
+// Rows of a Python object with x, or values, indices and indptr; y and weight where asked for.
+struct RowsOf {
+    Rows rows;
+    Buffer x, values, indptr, indices, y, weight;
+
+    RowsOf(const Plan& plan, const Reader& from, bool with_targets)
+        : x(from, "x", plan.is_double ? 'd' : 'f', false), values(from, "values", plan.is_double ? 'd' : 'f', false),
+          indptr(from, "indptr", from.truth("has_long_indices") ? 'q' : 'i', false),
+          indices(from, "indices", from.truth("has_long_indices") ? 'q' : 'i', false),
+          y(with_targets ? Object(from.get("y")).p : Py_None, "y", plan.n_targets == 0 ? 'q' : plan.is_double ? 'd' : 'f', false),
+          weight(with_targets ? Object(from.get("weight")).p : Py_None, "weight", 'd', false) {
+        rows.n = from.count("n_rows");
+        rows.has_long_indices = from.truth("has_long_indices");
+        if (x.held()) {
+            x.expect("x", rows.n * plan.n_features);
+        } else {
+            if (!values.held() || !indices.held()) throw std::invalid_argument("rows have neither x nor values and indices");
+            indptr.expect("indptr", rows.n + 1);
+            indices.expect("indices", values.size());
+            if (plan.layers[0].skip != Skip::none) throw std::invalid_argument("sparse rows do not go into a residual layer");
+            if (rows.has_long_indices) check_indices<int64_t>(plan);
+            else check_indices<int32_t>(plan);
+            rows.indptr = indptr.as(), rows.indices = indices.as();
+        }
+        rows.dense = x.as(), rows.values = values.as(), rows.y = y.as(), rows.weight = weight.as<double>();
+        if (!with_targets) return;
+        y.expect("y", rows.n * (plan.n_targets ? plan.n_targets : 1));
+        if (weight.held()) weight.expect("weight", rows.n);
+        if (plan.n_targets == 0) {
+            const int64_t* index = y.as<int64_t>();
+            for (size_t i = 0; i < rows.n; ++i)
+                if (index[i] < 0 || size_t(index[i]) >= plan.n_outputs) throw std::invalid_argument("y has an index that is no class");
+        }
+    }
+
+    template <class I>
+    void check_indices(const Plan& plan) const {
+        const I *p = indptr.as<I>(), *column = indices.as<I>();
+        bool fits = p[0] == 0 && size_t(p[rows.n]) <= indices.size();
+        for (size_t i = 0; i < rows.n; ++i) fits = fits && p[i] <= p[i + 1];
+        for (size_t q = 0; fits && q < size_t(p[rows.n]); ++q) fits = column[q] >= 0 && size_t(column[q]) < plan.n_features;
+        if (!fits) throw std::invalid_argument("indices of sparse rows are out of range");
+    }
+};
+
+bool is_interrupted() {
+    const PyGILState_STATE state = PyGILState_Ensure();
+    const bool raised = PyErr_CheckSignals() < 0;
+    PyGILState_Release(state);
+    return raised;
+}
+
+// train(plan, state, rows, settings): see sklmlp/native/training.py.
+PyObject* train(PyObject*, PyObject* arguments) {
+    PyObject *capsule, *state_, *rows_, *settings_;
+    if (!PyArg_ParseTuple(arguments, "OOOO", &capsule, &state_, &rows_, &settings_)) return nullptr;
+    return guarded([&]() -> PyObject* {
+        const Plan& plan = plan_of(capsule);
+        const Reader state{state_}, settings{settings_};
+        const char kind = plan.is_double ? 'd' : 'f';
+        RowsOf rows(plan, {rows_}, true);
+        Training run;
+        run.plan = &plan;
+        run.rows = rows.rows;
+
+        Options& o = run.options;
+        const long long solver = settings.integer("solver");
+        if (solver < 0 || solver > 2) throw std::invalid_argument("unknown solver");
+        o.solver = Solver(solver);
+        o.beta_1 = settings.real("beta_1"), o.beta_2 = settings.real("beta_2"), o.epsilon = settings.real("epsilon");
+        o.weight_decay = settings.real("weight_decay"), o.momentum = settings.real("momentum"), o.nesterov = settings.truth("nesterov");
+        o.alpha = settings.real("alpha"), o.max_grad_norm = settings.real("max_grad_norm");
+        o.power_t = settings.real("power_t"), o.learning_rate_init = settings.real("learning_rate_init");
+
+        Buffer flat(state, "flat", kind, true), m(state, "first_moment", kind, true), v(state, "second_moment", kind, true);
+        Buffer buffers(state, "buffers", kind, true), order(state, "order", 'q', true);
+        flat.expect("flat", plan.n_parameters);
+        const bool has_m = o.solver != Solver::sgd || o.momentum != 0;
+        m.expect("first_moment", has_m ? plan.n_parameters : 0);
+        v.expect("second_moment", o.solver != Solver::sgd ? plan.n_parameters : 0);
+        if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
+        run.flat = flat.as(), run.first_moment = m.as(), run.second_moment = v.as(), run.buffers = buffers.as();
+        run.n = run.rows.n;
+        if (order.held()) {
+            run.order = order.as<int64_t>(), run.n = order.size();
+            for (size_t i = 0; i < run.n; ++i)
+                if (run.order[i] < 0 || size_t(run.order[i]) >= run.rows.n) throw std::invalid_argument("order has an index that is no row");
+        }
+        if (run.n == 0) throw std::invalid_argument("there are no rows to train on");
+
+        run.batch_size = std::min(settings.count("batch_size"), run.n);
+        run.n_shards = settings.count("n_shards"), run.n_threads = settings.count("n_threads");
+        if (!run.batch_size || !run.n_shards || run.n_shards > 1024) throw std::invalid_argument("batch_size or n_shards is out of range");
+        run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
+        run.max_epochs = settings.count("max_epochs"), run.max_seconds = settings.real("max_seconds");
+        run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
+        Object generator(settings.get("generator"));
+        if (!generator.is_none()) {
+            run.generator = static_cast<BitGenerator*>(PyCapsule_GetPointer(generator.p, "BitGenerator"));
+            if (!run.generator) throw PythonError();
+            if (!run.order) throw std::invalid_argument("a shuffle needs an order");
+        }
+        Buffer rates(settings, "rates", 'd', false), stop(settings, "stop", 'B', false);
+        const size_t n_batches = (run.n + run.batch_size - 1) / run.batch_size;
+        if (rates.held()) rates.expect("rates", run.max_epochs * n_batches);
+        if (stop.held() && stop.size() == 0) throw std::invalid_argument("stop is empty");
+        run.rates = rates.as<double>(), run.stop = stop.as<unsigned char>();
+        Buffer losses(settings, "losses", 'd', true), seconds(settings, "seconds", 'd', true), used(settings, "learning_rates", 'd', true);
+        for (const auto& each : {&losses, &seconds, &used}) each->expect("losses, seconds or learning_rates", run.max_epochs);
+        run.losses = losses.as<double>(), run.seconds = seconds.as<double>(), run.used_rates = used.as<double>();
+
+        run.t = state.integer("t"), run.learning_rate = state.real("learning_rate"), run.best_loss = state.real("best_loss");
+        run.no_improvement = state.integer("no_improvement"), run.n_rows_seen = state.integer("n_rows_seen");
+        run.is_interrupted = is_interrupted;
+        without_lock([&] { engine->train[plan.is_double](run); });
+
+        PyObject *type, *error, *traceback;  // of a signal: the state is written all the same
+        PyErr_Fetch(&type, &error, &traceback);
+        state.set("t", PyLong_FromLongLong(run.t));
+        state.set("learning_rate", PyFloat_FromDouble(run.learning_rate));
+        state.set("best_loss", PyFloat_FromDouble(run.best_loss));
+        state.set("no_improvement", PyLong_FromLongLong(run.no_improvement));
+        state.set("n_rows_seen", PyLong_FromLongLong(run.n_rows_seen));
+        state.set("n_batch_normalizations", PyLong_FromLongLong(state.integer("n_batch_normalizations") + run.n_batch_normalizations));
+        if (type) {
+            PyErr_Restore(type, error, traceback);
+            return nullptr;
+        }
+        return Py_BuildValue("ni", Py_ssize_t(run.n_epochs), int(run.reason));
+    });
+}
+
+// forward(plan, flat, buffers, rows, out, n_threads)
+PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
+    return guarded([&]() -> PyObject* {
+        if (n != 6) throw std::invalid_argument("forward takes plan, flat, buffers, rows, out and n_threads");
+        const Plan& plan = plan_of(arguments[0]);
+        const char kind = plan.is_double ? 'd' : 'f';
+        Buffer flat(arguments[1], "flat", kind, false), buffers(arguments[2], "buffers", kind, false), out(arguments[4], "out", kind, true);
+        flat.expect("flat", plan.n_parameters);
+        if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
+        const long long n_threads = PyLong_AsLongLong(arguments[5]);
+        if (n_threads == -1 && PyErr_Occurred()) throw PythonError();
+        Forward run{&plan, flat.as(), buffers.as(), {}, out.as(), size_t(n_threads < 1 ? 1 : n_threads)};
+        if (PyObject_CheckBuffer(arguments[3])) {  // dense rows: the quick way
+            Buffer x(arguments[3], "x", kind, false);
+            run.rows.n = x.size() / plan.n_features;
+            x.expect("x", run.rows.n * plan.n_features);
+            out.expect("out", run.rows.n * plan.n_outputs);
+            run.rows.dense = x.as();
+            if (double(run.rows.n) * plan.multiplications() < 1e5) engine->forward[plan.is_double](run);
+            else without_lock([&] { engine->forward[plan.is_double](run); });
+        } else {
+            RowsOf rows(plan, {arguments[3]}, false);
+            run.rows = rows.rows;
+            out.expect("out", run.rows.n * plan.n_outputs);
+            without_lock([&] { engine->forward[plan.is_double](run); });
+        }
+        Py_RETURN_NONE;
+    });
+}
+
+// gradient(plan, flat, rows, gradient, n_threads): the sum of weighted losses.
+PyObject* gradient(PyObject*, PyObject* arguments) {
+    PyObject *capsule, *flat_, *rows_, *gradient_;
+    Py_ssize_t n_threads;
+    if (!PyArg_ParseTuple(arguments, "OOOOn", &capsule, &flat_, &rows_, &gradient_, &n_threads)) return nullptr;
+    return guarded([&]() -> PyObject* {
+        const Plan& plan = plan_of(capsule);
+        if (plan.has_batch_normalization()) throw std::invalid_argument("the gradient of all rows has no batches to normalize by");
+        const char kind = plan.is_double ? 'd' : 'f';
+        Buffer flat(flat_, "flat", kind, false), gradient(gradient_, "gradient", kind, true);
+        flat.expect("flat", plan.n_parameters);
+        gradient.expect("gradient", plan.n_parameters);
+        RowsOf rows(plan, {rows_}, true);
+        Gradient run{&plan, flat.as(), rows.rows, gradient.as(), size_t(n_threads < 1 ? 1 : n_threads)};
+        without_lock([&] { engine->gradient[plan.is_double](run); });
+        return PyFloat_FromDouble(run.loss);
+    });
+}
+
+// shuffle(capsule, order): RandomState.shuffle of an int64 array.
+PyObject* shuffle_(PyObject*, PyObject* arguments) {
+    PyObject *capsule, *order_;
+    if (!PyArg_ParseTuple(arguments, "OO", &capsule, &order_)) return nullptr;
+    return guarded([&]() -> PyObject* {
+        auto* generator = static_cast<BitGenerator*>(PyCapsule_GetPointer(capsule, "BitGenerator"));
+        if (!generator) throw PythonError();
+        Buffer order(order_, "order", 'q', true);
+        shuffle(*generator, order.as<int64_t>(), order.size());
+        Py_RETURN_NONE;
+    });
+}
+
+PyObject* instruction_set_(PyObject*, PyObject*) { return PyUnicode_FromString(instruction_set); }
+
+// use_instruction_set(name): for tests; the best that is there for a name that is not known.
+PyObject* use_instruction_set(PyObject*, PyObject* name) {
+    return guarded([&]() -> PyObject* {
+        const char* text = PyUnicode_AsUTF8(name);
+        if (!text) throw PythonError();
+        choose_engine(text);
+        return PyUnicode_FromString(instruction_set);
+    });
+}
+
+PyMethodDef methods[] = {
+    {"make_plan", make_plan, METH_O, nullptr},
+    {"train", train, METH_VARARGS, nullptr},
+    {"forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL, nullptr},
+    {"gradient", gradient, METH_VARARGS, nullptr},
+    {"shuffle", shuffle_, METH_VARARGS, nullptr},
+    {"instruction_set", instruction_set_, METH_NOARGS, nullptr},
+    {"use_instruction_set", use_instruction_set, METH_O, nullptr},
+    {nullptr, nullptr, 0, nullptr},
+};
+
+PyModuleDef module = {PyModuleDef_HEAD_INIT, "_engine", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
+
+}  // namespace
+
+// A table as a tuple of (name, flag, arguments).
+static bool add_table(PyObject* to, const char* name, const Op* ops, int n) {
+    PyObject* table = PyTuple_New(n);
+    for (int i = 0; table && i < n; ++i) {
+        PyObject* entry = Py_BuildValue("sOs", ops[i].name, ops[i].flag ? Py_True : Py_False, ops[i].arguments);
+        if (entry)
+            PyTuple_SET_ITEM(table, i, entry);
+        else
+            Py_CLEAR(table);
+    }
+    const bool added = table && PyModule_AddObjectRef(to, name, table) == 0;
+    Py_XDECREF(table);
+    return added;
+}
+
+PyMODINIT_FUNC PyInit__engine() {
+    choose_engine("best");
+    PyObject* self = PyModule_Create(&module);
+    if (self && add_table(self, "ACTIVATIONS", kActivations, kActivationCount) && add_table(self, "LOSSES", kLosses, kLossCount)) return self;
+    Py_XDECREF(self);
+    return nullptr;
+}

@@ -1,0 +1,80 @@
+"""Training by autograd and torch.optim, one operation after the other."""
+
+import numpy as np
+import torch
+
+from sklmlp.losses import make_loss
+
+
+def objective(network, z, y):
+    """What is reported and what is descended, of each row, by the losses of the estimators."""
+    name = "quantile" if network.loss == "quantiles" else network.loss
+    arguments = {
+        {"quantiles": "quantile"}.get(key, key): list(value) if isinstance(value, tuple) else value
+        for key, value in network.loss_arguments.items()
+    }
+    loss = make_loss(name, arguments)
+    return loss.rows(z, y), (loss.objective or loss.rows)(z, y)
+
+
+def torch_optimizer(network, options):
+    """The optimizer of torch's that the engine is to agree with."""
+    if options.solver == "sgd":
+        nesterov = options.nesterov and options.momentum > 0
+        kind = torch.optim.SGD
+        more = {"momentum": options.momentum, "nesterov": nesterov}
+    else:
+        kind = torch.optim.AdamW if options.solver == "adamw" else torch.optim.Adam
+        betas = (options.beta_1, options.beta_2)
+        more = {"betas": betas, "eps": options.epsilon}
+        if options.solver == "adamw":
+            more["weight_decay"] = options.weight_decay
+    return kind(network.parameters, lr=options.learning_rate_init, **more)
+
+
+def train(network, x, y, options, orders, batch_size, weight=None, rates=None, masks=None):
+    """Train on the rows in given orders, one an epoch; return the loss of each epoch."""
+    optimizer = torch_optimizer(network, options)
+    group, losses, step = optimizer.param_groups[0], [], 0
+    x, y = torch.from_numpy(x), torch.from_numpy(y)
+    weight = torch.ones(len(x)) if weight is None else torch.from_numpy(weight)
+    n_coefs, n_seen = network.plan.n_coefs, 0
+    for epoch, order in enumerate(orders):
+        total = 0.0
+        if rates is not None:
+            epoch_rates = iter(rates[epoch])
+        for start in range(0, len(order), batch_size):
+            rows = torch.from_numpy(order[start : start + batch_size])
+            w = weight[rows].to(x.dtype)
+            if w.sum() == 0:
+                continue
+            if rates is not None:
+                group["lr"] = next(epoch_rates)
+            if options.solver == "adam":  # scikit-learn's epsilon
+                group["eps"] = options.epsilon / np.sqrt(1 - options.beta_2 ** (step + 1))
+            z = network.logits(x[rows], None if masks is None else masks(step, len(rows)))
+            reported, descended = objective(network, z, y[rows])
+            flat = [p for p in network.parameters]
+            coefs, seen = [], 0
+            for p in flat:
+                if seen < n_coefs:
+                    coefs.append(p)
+                seen += p.numel()
+            squares = sum((p**2).sum() for p in coefs)
+            penalty = options.alpha / 2 * squares / w.sum()
+            optimizer.zero_grad()
+            ((descended * w).sum() / w.sum() + penalty).backward()
+            if options.max_grad_norm:
+                torch.nn.utils.clip_grad_norm_(network.parameters, options.max_grad_norm)
+            total += len(rows) * float((reported * w).sum() / w.sum() + penalty)
+            optimizer.step()
+            step += 1
+        losses.append(total / len(order))
+        n_seen += len(order)
+        if options.power_t is not None:
+            rate = options.learning_rate_init / (n_seen + 1) ** options.power_t
+            for state in optimizer.state.values():  # the velocity stays
+                if state.get("momentum_buffer") is not None:
+                    state["momentum_buffer"].mul_(group["lr"] / rate)
+            group["lr"] = rate
+    return losses
