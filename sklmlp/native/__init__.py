@@ -3,7 +3,7 @@
 It needs nothing but a C++ compiler to be built. Without it everything is computed by torch.
 """
 
-from sklmlp.native.plan import Layer, Plan
+from sklmlp.native.plan import Layer, Model, Plan
 from sklmlp.native.training import Block, Limits, Optimizer, Rows, State, shards, train_epochs
 
 try:
@@ -15,6 +15,7 @@ __all__ = [
     "Block",
     "Layer",
     "Limits",
+    "Model",
     "Optimizer",
     "Plan",
     "Rows",

@@ -188,3 +188,29 @@ class Plan:
     def loss_and_gradient(self, flat, rows, gradient, n_threads=1):
         """Sum the weighted losses of all rows, and put the gradient of the sum into `gradient`."""
         return engine().gradient(self.compiled, flat, rows, gradient, n_threads)
+
+
+class Model:
+    """A plan with its learned numbers where they lie.
+
+    It holds on to the arrays, and computes with the values that they have at each call.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its offsets count the values of all arrays, one array after the other.
+    arrays : list of ndarray
+        Each contiguous, in C's or in Fortran's order; a layer's matrix or vector lies in one.
+    buffers : ndarray of shape (n_buffers,) or None
+    """
+
+    def __init__(self, plan, arrays, buffers=None):
+        self.plan, self._bound = plan, engine().bind(plan.compiled, arrays, buffers)
+        self._predict, self._dtype = engine().predict, np.dtype("d" if plan.is_double else "f")
+
+    def __call__(self, x, n_threads=1):
+        """Compute logits; see `Plan.forward`."""
+        n = x.n_rows if isinstance(x, Rows) else len(x)
+        out = np.empty((n, self.plan.n_outputs), self._dtype)
+        self._predict(self._bound, x, out, n_threads)
+        return out
