@@ -3,42 +3,36 @@
 It needs nothing but a C++ compiler to be built. Without it everything is computed by torch.
 """
 
-from sklmlp.native.plan import Layer, Plan
+from sklmlp.native.extension import instruction_set, is_available, why_not
+from sklmlp.native.plan import (
+    NORMALIZATIONS,
+    SKIPS,
+    Layer,
+    Model,
+    Plan,
+    activations,
+    losses,
+    losses_of_indices,
+)
 from sklmlp.native.training import Block, Limits, Optimizer, Rows, State, shards, train_epochs
 
-try:
-    from sklmlp.native import _engine
-except ImportError as error:
-    _engine, _WHY_NOT = None, str(error)
-
 __all__ = [
+    "NORMALIZATIONS",
+    "SKIPS",
     "Block",
     "Layer",
     "Limits",
+    "Model",
     "Optimizer",
     "Plan",
     "Rows",
     "State",
+    "activations",
     "instruction_set",
     "is_available",
+    "losses",
+    "losses_of_indices",
     "shards",
     "train_epochs",
     "why_not",
 ]
-
-
-def is_available():
-    """Tell whether the compiled engine is there."""
-    return _engine is not None
-
-
-def why_not():
-    """Say why the compiled engine is not there; None where it is."""
-    if is_available():
-        return None
-    return f"not built ({_WHY_NOT}); install from source with a C++ compiler for faster training"
-
-
-def instruction_set():
-    """Name the instructions that the engine computes with: avx512, avx2 or baseline."""
-    return _engine.instruction_set() if is_available() else None

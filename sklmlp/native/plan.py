@@ -6,7 +6,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from sklmlp.native.training import Rows, engine
+from sklmlp.native.extension import engine
+from sklmlp.native.training import Rows
 
 
 @cache
@@ -20,6 +21,12 @@ def activations():
 def losses():
     """Map the name of each loss to its number and its arguments' defaults."""
     return _table(engine().LOSSES)
+
+
+@cache
+def losses_of_indices():
+    """List the names of losses whose targets are indices of classes."""
+    return {name for name, is_index, _ in engine().LOSSES if is_index}
 
 
 def _table(entries):
@@ -161,7 +168,7 @@ class Plan:
 
     @cached_property
     def compiled(self):
-        """The engine's own form, checked; raises ValueError for shapes or offsets that are wrong."""
+        """The engine's own form; raises ValueError for shapes or offsets that are wrong."""
         return engine().make_plan(self)
 
     def forward(self, flat, x, buffers=None, n_threads=1, out=None):
@@ -188,3 +195,29 @@ class Plan:
     def loss_and_gradient(self, flat, rows, gradient, n_threads=1):
         """Sum the weighted losses of all rows, and put the gradient of the sum into `gradient`."""
         return engine().gradient(self.compiled, flat, rows, gradient, n_threads)
+
+
+class Model:
+    """A plan with its learned numbers where they lie.
+
+    It holds on to the arrays, and computes with the values that they have at each call.
+
+    Parameters
+    ----------
+    plan : Plan
+        Its offsets count the values of all arrays, one array after the other.
+    arrays : list of ndarray
+        Each contiguous, in C's or in Fortran's order; a layer's matrix or vector lies in one.
+    buffers : ndarray of shape (n_buffers,) or None
+    """
+
+    def __init__(self, plan, arrays, buffers=None):
+        self.plan, self._bound = plan, engine().bind(plan.compiled, arrays, buffers)
+        self._predict, self._dtype = engine().predict, np.dtype("d" if plan.is_double else "f")
+
+    def __call__(self, x, n_threads=1):
+        """Compute logits; see `Plan.forward`."""
+        n = x.n_rows if isinstance(x, Rows) else len(x)
+        out = np.empty((n, self.plan.n_outputs), self._dtype)
+        self._predict(self._bound, x, out, n_threads)
+        return out

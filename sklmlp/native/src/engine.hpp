@@ -63,8 +63,8 @@ class Trainer {
     explicit Trainer(Training& run)
         : run_(run), plan_(*run.plan), flat_(static_cast<T*>(run.flat)), m_(static_cast<T*>(run.first_moment)),
           v_(static_cast<T*>(run.second_moment)), pieces_(pieces_of(plan_)),
-          network_(plan_, flat_, static_cast<T*>(run.buffers), run.batch_size, true,
-                   run.order != nullptr && !run.rows.is_sparse(), run.n_shards),
+          gathers_(!run.rows.is_sparse() && (run.order || !run.rows.is_contiguous(plan_.n_features))),
+          network_(plan_, flat_, nullptr, static_cast<T*>(run.buffers), run.batch_size, true, gathers_, run.n_shards),
           gradient_(plan_.n_parameters), losses_(run.n_shards), squares_(run.n_shards), norms_(run.n_shards),
           team_(std::min(run.n_threads, run.n_shards)) {
         network_.in_training = true;
@@ -134,13 +134,8 @@ class Trainer {
         network_.scale = T(1 / weight_sum);
         network_.has_row_scales = run_.rows.weight != nullptr;
         network_.begin_batch(n);
-        if (!run_.order) {
-            network_.x = static_cast<const T*>(run_.rows.dense) + begin * plan_.n_features;
-            network_.y = static_cast<const char*>(run_.rows.y) + begin * size_of_target();
-        } else {
-            network_.x = network_.gathered;
-            network_.y = network_.gathered_y;
-        }
+        network_.x = gathers_ ? network_.gathered : static_cast<const T*>(run_.rows.dense) + begin * plan_.n_features;
+        network_.y = run_.order ? network_.gathered_y : static_cast<const char*>(run_.rows.y) + begin * size_of_target();
         const double loss = propagate<T>(network_, team_, losses_, [&](size_t s) { gather(s, weight_sum); });
         if (n > 1 && plan_.has_batch_normalization()) ++run_.n_batch_normalizations;
 
@@ -210,14 +205,12 @@ class Trainer {
         if (run_.rows.weight)
             for (size_t i = begin; i < end; ++i)
                 network_.row_scales[i] = T(run_.rows.weight[network_.row_of(i)] / weight_sum);
-        if (!run_.order) return;
         const size_t d = plan_.n_features, size = size_of_target();
-        const T* x = static_cast<const T*>(run_.rows.dense);
         const char* y = static_cast<const char*>(run_.rows.y);
         for (size_t i = begin; i < end; ++i) {
             const size_t row = network_.row_of(i);
-            if (x) std::copy(x + row * d, x + (row + 1) * d, network_.gathered + i * d);
-            std::memcpy(static_cast<char*>(network_.gathered_y) + i * size, y + row * size, size);
+            if (gathers_) run_.rows.copy(row, d, network_.gathered + i * d);
+            if (run_.order) std::memcpy(static_cast<char*>(network_.gathered_y) + i * size, y + row * size, size);
         }
     }
 
@@ -254,6 +247,7 @@ class Trainer {
     const Plan& plan_;
     T *flat_, *m_, *v_;
     std::vector<Piece> pieces_;
+    bool gathers_;  // whether rows are copied side by side
     Network<T> network_;
     std::vector<T> gradient_;
     std::vector<double> losses_, squares_, norms_;
@@ -285,11 +279,15 @@ void forward(const Forward& run) {
     team.each(n_threads, [&](size_t) {
         size_t chunk = next.fetch_add(1);
         if (chunk >= n_chunks) return;
-        Network<T> network(plan, static_cast<const T*>(run.flat), static_cast<T*>(const_cast<void*>(run.buffers)), size, false, false, 1);
+        Network<T> network(plan, static_cast<const T*>(run.flat), run.segments, static_cast<T*>(const_cast<void*>(run.buffers)), size,
+                           false, false, 1);
+        const bool gathers = !run.rows.is_sparse() && !run.rows.is_contiguous(plan.n_features);
+        std::vector<T> gathered(gathers ? size * plan.n_features : 0);
         if (run.rows.is_sparse()) network.sparse = &run.rows;
         for (; chunk < n_chunks; chunk = next.fetch_add(1)) {
             const size_t begin = chunk * size, more = std::min(size, n - begin);
-            network.x = static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
+            network.x = gathers ? gathered.data() : static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
+            for (size_t i = 0; gathers && i < more; ++i) run.rows.copy(begin + i, plan.n_features, &gathered[i * plan.n_features]);
             network.first = begin;
             network.begin_batch(more);
             network.memory.back().z = static_cast<T*>(run.out) + begin * plan.n_outputs;
@@ -307,7 +305,8 @@ void gradient(Gradient& run) {
     T* gradient = static_cast<T*>(run.gradient);
     std::fill(gradient, gradient + plan.n_parameters, T(0));
     run.loss = 0;
-    Network<T> network(plan, static_cast<const T*>(run.flat), nullptr, size, true, false, n_shards);
+    const bool gathers = !run.rows.is_sparse() && !run.rows.is_contiguous(plan.n_features);
+    Network<T> network(plan, static_cast<const T*>(run.flat), nullptr, nullptr, size, true, gathers, n_shards);
     Team team(n_shards);
     std::vector<double> losses(n_shards);
     const std::vector<Piece> pieces = pieces_of(plan);
@@ -315,12 +314,14 @@ void gradient(Gradient& run) {
     network.has_row_scales = run.rows.weight != nullptr;
     for (size_t begin = 0; begin < n; begin += size) {
         network.first = begin;
-        network.x = static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
+        network.x = gathers ? network.gathered : static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
         network.y = static_cast<const char*>(run.rows.y) + begin * (plan.n_targets ? plan.n_targets * sizeof(T) : 8);
         network.begin_batch(std::min(size, n - begin));
         run.loss += propagate<T>(network, team, losses, [&](size_t s) {
-            if (run.rows.weight)
-                for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i) network.row_scales[i] = T(run.rows.weight[begin + i]);
+            for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i) {
+                if (run.rows.weight) network.row_scales[i] = T(run.rows.weight[begin + i]);
+                if (gathers) run.rows.copy(begin + i, plan.n_features, network.gathered + i * plan.n_features);
+            }
         });
         team.each(n_shards, [&](size_t s) {
             for (const Piece& piece : pieces) {

@@ -74,9 +74,9 @@ struct Reader {
 class Buffer {
   public:
     // Kinds: 'f' float32, 'd' float64, 'q' int64, 'i' int32, 'B' bytes.
-    Buffer(PyObject* object, const char* name, char kind, bool writable) {
+    Buffer(PyObject* object, const char* name, char kind, bool writable, int layout = PyBUF_C_CONTIGUOUS) {
         if (object == Py_None) return;
-        const int flags = PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | (writable ? PyBUF_WRITABLE : 0);
+        const int flags = PyBUF_FORMAT | layout | (writable ? PyBUF_WRITABLE : 0);
         if (PyObject_GetBuffer(object, &view_, flags) < 0) throw PythonError();
         held_ = true;
         const char* format = view_.format ? view_.format : "B";
@@ -88,7 +88,8 @@ class Buffer {
             throw std::invalid_argument(std::string(name) + " has format '" + got + "', expected '" + kind + "'");
         }
     }
-    Buffer(const Reader& from, const char* name, char kind, bool writable) : Buffer(Object(from.get(name)).p, name, kind, writable) {}
+    Buffer(const Reader& from, const char* name, char kind, bool writable, int layout = PyBUF_C_CONTIGUOUS)
+        : Buffer(Object(from.get(name)).p, name, kind, writable, layout) {}
     ~Buffer() {
         if (held_) PyBuffer_Release(&view_);
     }
@@ -99,6 +100,15 @@ class Buffer {
     void expect(const char* name, size_t n) const {
         if (size() != n)
             throw std::invalid_argument(std::string(name) + " holds " + std::to_string(size()) + " values, expected " + std::to_string(n));
+    }
+    // Take the array for dense rows; its strides may be any multiples of an item.
+    void set_strides(Rows& rows, size_t width) const {
+        if (view_.ndim != 2 || size_t(view_.shape[0]) != rows.n || size_t(view_.shape[1]) != width)
+            throw std::invalid_argument("x is not of shape (n_rows, n_features)");
+        const Py_ssize_t row = view_.strides[0], column = view_.strides[1];
+        if (row < 0 || column < 0 || row % view_.itemsize || column % view_.itemsize)
+            throw std::invalid_argument("x has strides that are negative or no multiples of an item");
+        rows.row_stride = size_t(row / view_.itemsize), rows.column_stride = size_t(column / view_.itemsize);
     }
     template <class T = void>
     T* as() const {
@@ -212,7 +222,7 @@ struct RowsOf {
     Buffer x, values, indptr, indices, y, weight;
 
     RowsOf(const Plan& plan, const Reader& from, bool with_targets)
-        : x(from, "x", plan.is_double ? 'd' : 'f', false), values(from, "values", plan.is_double ? 'd' : 'f', false),
+        : x(from, "x", plan.is_double ? 'd' : 'f', false, PyBUF_STRIDES), values(from, "values", plan.is_double ? 'd' : 'f', false),
           indptr(from, "indptr", from.truth("has_long_indices") ? 'q' : 'i', false),
           indices(from, "indices", from.truth("has_long_indices") ? 'q' : 'i', false),
           y(with_targets ? Object(from.get("y")).p : Py_None, "y", plan.n_targets == 0 ? 'q' : plan.is_double ? 'd' : 'f', false),
@@ -220,7 +230,7 @@ struct RowsOf {
         rows.n = from.count("n_rows");
         rows.has_long_indices = from.truth("has_long_indices");
         if (x.held()) {
-            x.expect("x", rows.n * plan.n_features);
+            x.set_strides(rows, plan.n_features);
         } else {
             if (!values.held() || !indices.held()) throw std::invalid_argument("rows have neither x nor values and indices");
             indptr.expect("indptr", rows.n + 1);
@@ -338,32 +348,104 @@ PyObject* train(PyObject*, PyObject* arguments) {
     });
 }
 
+// A plan with its learned numbers where they lie, in arrays that it holds on to.
+struct Model {
+    PyObject* plan;  // the capsule
+    std::vector<std::unique_ptr<Buffer>> arrays;
+    std::unique_ptr<Buffer> buffers;
+    Segments segments;
+    explicit Model(PyObject* plan) : plan(plan) { Py_INCREF(plan); }
+    ~Model() { Py_DECREF(plan); }
+};
+
+constexpr const char* kModel = "sklmlp.native.model";
+
+// bind(plan, arrays, buffers): a model for `forward`; the arrays follow each other as in the flat
+// array, each contiguous.
+PyObject* bind(PyObject*, PyObject* arguments) {
+    PyObject *capsule, *arrays_, *buffers;
+    if (!PyArg_ParseTuple(arguments, "OOO", &capsule, &arrays_, &buffers)) return nullptr;
+    return guarded([&]() -> PyObject* {
+        const Plan& plan = plan_of(capsule);
+        const char kind = plan.is_double ? 'd' : 'f';
+        auto model = std::make_unique<Model>(capsule);
+        model->buffers = std::make_unique<Buffer>(buffers, "buffers", kind, false);
+        if (plan.n_buffers) model->buffers->expect("buffers", plan.n_buffers);
+        Object all(PySequence_Fast(arrays_, "arrays is no sequence"));
+        size_t n = 0;
+        for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(all.p); ++k) {
+            model->arrays.push_back(std::make_unique<Buffer>(PySequence_Fast_GET_ITEM(all.p, k), "an array", kind, false, PyBUF_ANY_CONTIGUOUS));
+            model->segments.begins.push_back(n);
+            model->segments.data.push_back(model->arrays.back()->as());
+            n += model->arrays.back()->size();
+        }
+        if (n != plan.n_parameters) throw std::invalid_argument("arrays hold " + std::to_string(n) + " values, expected " + std::to_string(plan.n_parameters));
+        const auto lies_whole = [&](size_t offset, size_t size) {
+            const auto& begins = model->segments.begins;
+            const auto found = std::upper_bound(begins.begin(), begins.end(), offset);
+            return offset == kNone || offset + size <= (found == begins.end() ? n : *found);
+        };
+        for (const Layer& layer : plan.layers) {
+            const size_t units = layer.units();
+            if (!lies_whole(layer.coefs.offset, layer.coefs.size()) || !lies_whole(layer.projection.offset, layer.projection.size()) ||
+                !lies_whole(layer.intercepts, units) || !lies_whole(layer.slopes, layer.n_slopes) || !lies_whole(layer.scale, units) ||
+                !lies_whole(layer.shift, units))
+                throw std::invalid_argument("a layer's numbers lie in more than one array");
+        }
+        PyObject* bound = PyCapsule_New(model.get(), kModel, [](PyObject* capsule) {
+            delete static_cast<Model*>(PyCapsule_GetPointer(capsule, kModel));
+        });
+        if (bound) model.release();
+        return bound;
+    });
+}
+
+void run_forward(const Plan& plan, Forward& run, PyObject* rows, PyObject* out_, PyObject* n_threads_) {
+    const char kind = plan.is_double ? 'd' : 'f';
+    const long long n_threads = PyLong_AsLongLong(n_threads_);
+    if (n_threads == -1 && PyErr_Occurred()) throw PythonError();
+    run.n_threads = size_t(n_threads < 1 ? 1 : n_threads);
+    Buffer out(out_, "out", kind, true);
+    run.out = out.as();
+    if (!PyObject_CheckBuffer(rows)) {
+        RowsOf all(plan, {rows}, false);
+        run.rows = all.rows;
+        out.expect("out", run.rows.n * plan.n_outputs);
+        return without_lock([&] { engine->forward[plan.is_double](run); });
+    }
+    Buffer x(rows, "x", kind, false, PyBUF_STRIDES);  // dense rows: the quick way
+    run.rows.n = x.size() / std::max<size_t>(1, plan.n_features);
+    x.set_strides(run.rows, plan.n_features);
+    out.expect("out", run.rows.n * plan.n_outputs);
+    run.rows.dense = x.as();
+    if (double(run.rows.n) * plan.multiplications() < 1e5) engine->forward[plan.is_double](run);
+    else without_lock([&] { engine->forward[plan.is_double](run); });
+}
+
 // forward(plan, flat, buffers, rows, out, n_threads)
 PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
     return guarded([&]() -> PyObject* {
         if (n != 6) throw std::invalid_argument("forward takes plan, flat, buffers, rows, out and n_threads");
         const Plan& plan = plan_of(arguments[0]);
         const char kind = plan.is_double ? 'd' : 'f';
-        Buffer flat(arguments[1], "flat", kind, false), buffers(arguments[2], "buffers", kind, false), out(arguments[4], "out", kind, true);
+        Buffer flat(arguments[1], "flat", kind, false), buffers(arguments[2], "buffers", kind, false);
         flat.expect("flat", plan.n_parameters);
         if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
-        const long long n_threads = PyLong_AsLongLong(arguments[5]);
-        if (n_threads == -1 && PyErr_Occurred()) throw PythonError();
-        Forward run{&plan, flat.as(), buffers.as(), {}, out.as(), size_t(n_threads < 1 ? 1 : n_threads)};
-        if (PyObject_CheckBuffer(arguments[3])) {  // dense rows: the quick way
-            Buffer x(arguments[3], "x", kind, false);
-            run.rows.n = x.size() / plan.n_features;
-            x.expect("x", run.rows.n * plan.n_features);
-            out.expect("out", run.rows.n * plan.n_outputs);
-            run.rows.dense = x.as();
-            if (double(run.rows.n) * plan.multiplications() < 1e5) engine->forward[plan.is_double](run);
-            else without_lock([&] { engine->forward[plan.is_double](run); });
-        } else {
-            RowsOf rows(plan, {arguments[3]}, false);
-            run.rows = rows.rows;
-            out.expect("out", run.rows.n * plan.n_outputs);
-            without_lock([&] { engine->forward[plan.is_double](run); });
-        }
+        Forward run{&plan, flat.as(), buffers.as()};
+        run_forward(plan, run, arguments[3], arguments[4], arguments[5]);
+        Py_RETURN_NONE;
+    });
+}
+
+// predict(model, rows, out, n_threads)
+PyObject* predict(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
+    return guarded([&]() -> PyObject* {
+        if (n != 4) throw std::invalid_argument("predict takes model, rows, out and n_threads");
+        const auto* model = static_cast<const Model*>(PyCapsule_GetPointer(arguments[0], kModel));
+        if (!model) throw PythonError();
+        const Plan& plan = plan_of(model->plan);
+        Forward run{&plan, nullptr, model->buffers->as(), &model->segments};
+        run_forward(plan, run, arguments[1], arguments[2], arguments[3]);
         Py_RETURN_NONE;
     });
 }
@@ -416,6 +498,8 @@ PyMethodDef methods[] = {
     {"make_plan", make_plan, METH_O, nullptr},
     {"train", train, METH_VARARGS, nullptr},
     {"forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL, nullptr},
+    {"bind", bind, METH_VARARGS, nullptr},
+    {"predict", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(predict)), METH_FASTCALL, nullptr},
     {"gradient", gradient, METH_VARARGS, nullptr},
     {"shuffle", shuffle_, METH_VARARGS, nullptr},
     {"instruction_set", instruction_set_, METH_NOARGS, nullptr},

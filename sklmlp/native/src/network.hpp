@@ -40,8 +40,9 @@ template <class T>
 class Network {
   public:
     // Room for `capacity` rows; for gradients where `learns`, by shards.
-    Network(const Plan& plan, const T* flat, T* buffers, size_t capacity, bool learns, bool gathers, size_t n_shards)
-        : plan(plan), flat(flat), buffers(buffers), memory(plan.layers.size()), learns_(learns), gathers_(gathers), n_shards_(n_shards) {
+    Network(const Plan& plan, const T* flat, const Segments* segments, T* buffers, size_t capacity, bool learns, bool gathers,
+            size_t n_shards)
+        : plan(plan), flat(flat), segments(segments), buffers(buffers), memory(plan.layers.size()), learns_(learns), gathers_(gathers), n_shards_(n_shards) {
         for (size_t l = 0; l < memory.size(); ++l) {
             const auto& arguments = plan.layers[l].arguments;
             memory[l].arguments.assign(arguments.begin(), arguments.end());
@@ -58,6 +59,7 @@ class Network {
 
     const Plan& plan;
     const T* flat;
+    const Segments* segments;
     T* buffers;
     std::vector<LayerMemory<T>> memory;
     std::vector<T> loss_arguments;
@@ -86,9 +88,9 @@ class Network {
     size_t row_of(size_t i) const { return order ? size_t(order[i]) : first + i; }
     const T* input(size_t l) const { return l == 0 ? x : memory[l - 1].out; }
 
-    Matrix<T> weights(const Weights& w) const { return weights_in(w, flat); }
-    static Matrix<T> weights_in(const Weights& w, const T* base) {  // (fan_in, fan_out)
-        return w.is_turned ? Matrix<T>{base + w.offset, 1, w.fan_in} : Matrix<T>{base + w.offset, w.fan_out, 1};
+    const T* at(size_t offset) const { return segments ? segments->at<T>(offset) : flat + offset; }
+    Matrix<T> weights(const Weights& w) const {  // (fan_in, fan_out)
+        return w.is_turned ? Matrix<T>{at(w.offset), 1, w.fan_in} : Matrix<T>{at(w.offset), w.fan_out, 1};
     }
 
     bool normalizes_by_batch(size_t l) const { return in_training && n_rows > 1 && memory[l].is_batch_normalized; }
@@ -266,7 +268,7 @@ class Network {
     void affine(size_t s, size_t l, size_t begin, size_t end) {
         const Layer& layer = plan.layers[l];
         const size_t units = layer.units(), fan_in = layer.coefs.fan_in;
-        const T* bias = flat + layer.intercepts;
+        const T* bias = at(layer.intercepts);
         T* z = memory[l].z + begin * units;
         if (l == 0 && sparse) return sparse_affine(layer.coefs, begin, end, bias, z);
         product(end - begin, units, fan_in, {input(l) + begin * fan_in, fan_in, 1}, weights(layer.coefs), z, units, false, panel(s), bias);
@@ -286,10 +288,10 @@ class Network {
                 const bool centred = layer.normalization == Normalization::layer;
                 normalize_rows(n, units, centred, layer.epsilon, z, normal, m.inverse + begin);
             }
-            scale_and_shift(n, units, normal, flat + layer.scale, layer.shift == kNone ? nullptr : flat + layer.shift, value);
+            scale_and_shift(n, units, normal, at(layer.scale), layer.shift == kNone ? nullptr : at(layer.shift), value);
         }
         if (layer.activation == kPReLU)
-            prelu_forward(value, flat + layer.slopes, layer.n_slopes, a, n, width);
+            prelu_forward(value, at(layer.slopes), layer.n_slopes, a, n, width);
         else if (layer.activation == kGLU)
             glu_forward(value, a, n, width);
         else
@@ -332,13 +334,13 @@ class Network {
             for (size_t i = 0; i < n * width; ++i) g[i] *= T(kept[i]) * stretch;
         }
         if (layer.activation == kPReLU)
-            prelu_backward(value, flat + layer.slopes, layer.n_slopes, g, rest(s) + (layer.slopes - plan.n_coefs), n, width);
+            prelu_backward(value, at(layer.slopes), layer.n_slopes, g, rest(s) + (layer.slopes - plan.n_coefs), n, width);
         else if (layer.activation == kGLU)
             glu_backward(value, g, delta, n, width);
         else
             activation_backward<T>(layer.activation, m.arguments.data(), value, a, g, n * width);
         if (layer.normalization == Normalization::none) return;
-        const T *normal = m.normal + begin * units, *scale = flat + layer.scale;
+        const T *normal = m.normal + begin * units, *scale = at(layer.scale);
         T* scale_gradient = rest(s) + (layer.scale - plan.n_coefs);
         T* shift_gradient = layer.shift == kNone ? nullptr : rest(s) + (layer.shift - plan.n_coefs);
         if (!m.is_batch_normalized) {
@@ -356,7 +358,7 @@ class Network {
         const Layer& layer = plan.layers[l];
         LayerMemory<T>& m = memory[l];
         const size_t units = layer.units();
-        const T *scale = flat + layer.scale, *along = sums_, *mean = sums_ + moments_stride_;
+        const T *scale = at(layer.scale), *along = sums_, *mean = sums_ + moments_stride_;
         const T share = T(1) / T(n_rows);
         for (size_t i = begin; i < end; ++i) {
             T* delta = m.delta + i * units;
@@ -399,7 +401,7 @@ class Network {
     }
 
     void sparse_affine(const Weights& w, size_t begin, size_t end, const T* bias, T* z) const {
-        const T* base = flat + w.offset;
+        const T* base = at(w.offset);
         const size_t units = w.fan_out;
         for (size_t i = begin; i < end; ++i, z += units) {
             std::copy(bias, bias + units, z);

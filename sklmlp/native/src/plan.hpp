@@ -1,5 +1,6 @@
 // What a network is: shapes, and where its numbers lie in one flat array. Immutable.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
@@ -79,12 +80,22 @@ struct Options {
 struct Rows {
     size_t n = 0;
     const void* dense = nullptr;
+    size_t row_stride = 0, column_stride = 1;  // of dense rows, in values
     const void* values = nullptr;
     const void *indptr = nullptr, *indices = nullptr;
     bool has_long_indices = false;
     const void* y = nullptr;
     const double* weight = nullptr;
     bool is_sparse() const { return indptr != nullptr; }
+    bool is_contiguous(size_t width) const { return row_stride == width && (column_stride == 1 || width <= 1); }
+
+    // Copy a dense row to where its values lie side by side.
+    template <class T>
+    void copy(size_t row, size_t width, T* to) const {
+        const T* from = static_cast<const T*>(dense) + row * row_stride;
+        if (column_stride == 1) std::copy(from, from + width, to);
+        else for (size_t j = 0; j < width; ++j) to[j] = from[j * column_stride];
+    }
 };
 
 // NumPy's interface to a bit generator (numpy/random/bitgen.h).
@@ -125,9 +136,22 @@ struct Training {
     Reason reason = Reason::epochs;
 };
 
+// The learned numbers of a plan in several places: from `begins[k]` on they lie at `data[k]`.
+struct Segments {
+    std::vector<size_t> begins;
+    std::vector<const void*> data;
+
+    template <class T>
+    const T* at(size_t offset) const {
+        const size_t k = size_t(std::upper_bound(begins.begin(), begins.end(), offset) - begins.begin()) - 1;
+        return static_cast<const T*>(data[k]) + (offset - begins[k]);
+    }
+};
+
 struct Forward {
     const Plan* plan;
     const void *flat, *buffers = nullptr;
+    const Segments* segments = nullptr;  // in place of `flat`
     Rows rows;
     void* out;
     size_t n_threads = 1;

@@ -1,0 +1,30 @@
+"""The compiled extension module, if it is there."""
+
+try:
+    from sklmlp.native import _engine
+except ImportError as error:
+    _engine, _WHY_NOT = None, str(error)
+
+
+def engine():
+    """Return the extension module; raise ImportError where it is not built."""
+    if _engine is None:
+        raise ImportError(why_not())
+    return _engine
+
+
+def is_available():
+    """Tell whether the compiled engine is there."""
+    return _engine is not None
+
+
+def why_not():
+    """Say why the compiled engine is not there; None where it is."""
+    if is_available():
+        return None
+    return f"not built ({_WHY_NOT}); install from source with a C++ compiler for faster training"
+
+
+def instruction_set():
+    """Name the instructions that the engine computes with: avx512, avx2 or baseline."""
+    return engine().instruction_set() if is_available() else None
