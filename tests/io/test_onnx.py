@@ -45,7 +45,8 @@ from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
 from sklmlp.io import register_onnx_converter, to_onnx
 from sklmlp.io.onnx import layers as onnx_layers
-from sklmlp.io.onnx.predictions import LINKS, PROBABILITIES
+from sklmlp.io.onnx.predictions import BY_LINK, LINKS, PROBABILITIES
+from sklmlp.losses import LINKS as NAMED_LINKS
 from sklmlp.losses import LOSSES
 from tests.io.test_state import Power, cube
 from tests.tables import KINDS, make, make_table
@@ -196,6 +197,7 @@ def test_every_activation_and_output(kind, activation):
 def test_the_table_has_every_activation_and_loss():
     """Nothing that the other tables have is without a line here."""
     assert set(LINKS) | set(PROBABILITIES) == set(LOSSES)
+    assert set(BY_LINK) == set(NAMED_LINKS)
     assert set(onnx_layers.ACTIVATIONS) == set(ACTIVATIONS)
 
 

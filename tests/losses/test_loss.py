@@ -184,6 +184,22 @@ def test_onnx_has_the_named_links(params):
     assert_allclose(got.ravel(), model.predict(X), rtol=1e-4)
 
 
+def test_onnx_does_not_guess_a_link_of_ones_own():
+    """A function as the link is refused, also under the name of another."""
+
+    def exp(z):
+        return 2 * z
+
+    X, y = make_table("regression")
+    pytest.importorskip("onnx")
+    with pytest.raises(ValueError) as caught:
+        to_onnx(make("regression", loss=Loss("mine", squared, link=exp)).fit(X, y))
+    assert str(caught.value) == (
+        "to_onnx has no operators for the link 'exp' of the loss 'mine'. It has for exp, identity, "
+        "logistic, softmax."
+    )
+
+
 @pytest.mark.parametrize(
     "takes, y, message",
     [
