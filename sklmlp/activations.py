@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -162,6 +162,9 @@ def register(activation):
         _SPELLINGS[_spelling(name)] = activation.name
 
 
+TORCH_ALONE = ("rrelu", "softmax", "softmin", "log_softmax", "multihead_attention")
+"""The entries below that the compiled engine does not know."""
+
 for _entry in [
     # scikit-learn's four, with scikit-learn's initial weights
     Activation("identity", nn.Identity, "z", aliases=("linear",), kernel=kernels.identity),
@@ -265,7 +268,7 @@ for _entry in [
         elementwise=False,
     ),
 ]:
-    register(_entry)
+    register(_entry if _entry.name in TORCH_ALONE else replace(_entry, compiled=_entry.name))
 
 
 def suggestions(name):

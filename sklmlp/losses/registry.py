@@ -39,8 +39,8 @@ class LossEntry:
     spellings : str
         What other libraries call it, in small letters alone; the user is told our name.
     compiled : str or None
-        The name of the compiled operator that computes it; its arguments are `parameters`, in
-        their order. Where there is none, torch computes it.
+        The name of the compiled operator that computes it; its arguments are `parameters`. That of
+        yes or no is 'binary_<name>'. Where there is none, torch computes it.
     """
 
     name: str
@@ -91,7 +91,8 @@ def register_loss(entry):
     """
     LOSSES[entry.name] = entry
     if entry.make_binary is not None:
-        LOSSES[f"binary_{entry.name}"] = replace(entry, make=entry.make_binary)
+        compiled = entry.compiled and f"binary_{entry.compiled}"
+        LOSSES[f"binary_{entry.name}"] = replace(entry, make=entry.make_binary, compiled=compiled)
     NAMES[entry.estimator].add(entry.name)
     SPELLINGS[entry.estimator][entry.name] = entry.spellings
 
@@ -120,6 +121,7 @@ for _entry in [
         spellings="crossentropy categoricalcrossentropy sparsecategoricalcrossentropy ce softmax "
         "nll binarycrossentropy bce bcewithlogits binary logistic log deviance sigmoid auto "
         "logloss",
+        compiled="log_loss",
     ),
     LossEntry(
         "focal",
@@ -128,6 +130,7 @@ for _entry in [
         classification.binary_focal,
         parameters={"focal_gamma": [Interval(Real, 0, None, closed="left")]},
         spellings="focal sigmoidfocal binaryfocalcrossentropy categoricalfocalcrossentropy",
+        compiled="focal",
     ),
     LossEntry(
         "hinge",
@@ -135,18 +138,21 @@ for _entry in [
         "classifier",
         classification.binary_hinge,
         spellings="hinge svm margin multimargin multilabelmargin squaredhinge categoricalhinge",
+        compiled="hinge",
     ),
     LossEntry(
         "squared_error",
         regression.squared_error,
         "regressor",
         spellings="mse l2 ls rmse meansquared meansquarederror squared squarederror",
+        compiled="squared_error",
     ),
     LossEntry(
         "absolute_error",
         regression.absolute_error,
         "regressor",
         spellings="mae l1 lad meanabsolute meanabsoluteerror absolute absoluteerror",
+        compiled="absolute_error",
     ),
     LossEntry(
         "huber",
@@ -155,14 +161,22 @@ for _entry in [
         parameters={"huber_delta": [Interval(Real, 0, None, closed="neither")]},
         in_units_of_y=("huber_delta",),
         spellings="huber smoothl1 pseudohuber",
+        compiled="huber",
     ),
     LossEntry(
         "poisson",
         regression.poisson,
         "regressor",
         spellings="poisson poissonnll poissondeviance",
+        compiled="poisson",
     ),
-    LossEntry("gamma", regression.gamma, "regressor", spellings="gamma gammadeviance"),
+    LossEntry(
+        "gamma",
+        regression.gamma,
+        "regressor",
+        spellings="gamma gammadeviance",
+        compiled="gamma",
+    ),
     LossEntry(
         "quantile",
         regression.quantile,
@@ -170,12 +184,14 @@ for _entry in [
         parameters={"quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"]},
         plain=_plain_quantile,
         spellings="pinball meanpinball quantile",
+        compiled="quantile",
     ),
     LossEntry(
         "gaussian",
         regression.gaussian,
         "regressor",
         spellings="gaussiannll nll normal gaussian",
+        compiled="gaussian",
     ),
 ]:
     register_loss(_entry)
@@ -222,16 +238,41 @@ def make_loss(loss, parameters=None, scaling=None):
 
 
 def _made(name, parameters, scaling):
-    parameters = dict(parameters)
+    parameters = _in_training(name, parameters, scaling)
     function = parameters.pop("function", None)
-    entry = LOSSES[name]
-    for each in () if scaling is None else {*entry.in_units_of_y} & {*parameters}:
-        parameters[each] = [parameters[each] / scale for scale in scaling.scale]
-    loss = entry.make(**parameters)
+    loss = LOSSES[name].make(**parameters)
     if function is None:
         return loss
     loss = replace(loss, name="custom", constant=None)
     return differentiated(loss, function, getattr(function, "__qualname__", repr(function)))
+
+
+def _in_training(name, parameters, scaling):
+    """The parameters of a loss of targets that are scaled."""
+    parameters = dict(parameters)
+    for each in () if scaling is None else {*LOSSES[name].in_units_of_y} & {*parameters}:
+        parameters[each] = [parameters[each] / scale for scale in scaling.scale]
+    return parameters
+
+
+def compiled_loss(loss, parameters, scaling=None):
+    """Return the compiled operator that computes a loss, and its arguments.
+
+    Parameters
+    ----------
+    loss, parameters, scaling
+        As `make_loss` takes them.
+
+    Returns
+    -------
+    name : str or None
+        None for a loss that torch computes.
+    arguments : dict
+        With those that are not given at their defaults.
+    """
+    if isinstance(loss, Loss) or "function" in parameters or LOSSES[loss].compiled is None:
+        return None, {}
+    return LOSSES[loss].compiled, LOSSES[loss].defaults | _in_training(loss, parameters, scaling)
 
 
 def describe_loss(loss, default):

@@ -16,6 +16,7 @@ from sklmlp.nn.builder import (
     part_state,
 )
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
+from sklmlp.nn.compiled import can_compile, make_model, make_plan, running_statistics
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
 from sklmlp.nn.network import Network, is_stored_transposed
@@ -31,6 +32,7 @@ __all__ = [
     "Spec",
     "Weights",
     "build_module",
+    "can_compile",
     "check_module_class",
     "check_same_layers",
     "check_trainable",
@@ -41,11 +43,14 @@ __all__ = [
     "initial_weights",
     "is_stored_transposed",
     "learned_shapes",
+    "make_model",
+    "make_plan",
     "make_predictor",
     "output_rule",
     "part_name",
     "part_state",
     "resolve",
     "resolve_one",
+    "running_statistics",
     "with_layers",
 ]

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from sklmlp.losses import LOSSES, Loss, make_loss
+from sklmlp.losses import LOSSES, Loss, compiled_loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_state
@@ -75,6 +75,11 @@ class Spec:
     def loss_function(self):
         """The `sklmlp.losses.Loss` that is trained with and answered by."""
         return make_loss(self.loss, self.loss_params, self.scaling)
+
+    @cached_property
+    def compiled_loss(self):
+        """The compiled operator of the loss, and its arguments; see `sklmlp.losses`."""
+        return compiled_loss(self.loss, self.loss_params, self.scaling)
 
     @property
     def is_plain(self):

@@ -1,0 +1,193 @@
+"""Networks as plans of the compiled engine."""
+
+from itertools import accumulate
+
+import numpy as np
+
+from sklmlp import native
+from sklmlp.nn.builder import part_name
+from sklmlp.nn.layers import EPSILON
+
+WITHOUT_EFFECT = {"inplace", "init", "num_parameters", "approximate"}
+"""Arguments of torch's activations that the engine need not know, or that name another operator."""
+
+
+def can_compile(spec):
+    """Return whether the compiled engine is there and knows all parts of a network.
+
+    Parameters
+    ----------
+    spec : Spec
+    """
+    return (
+        native.is_available()
+        and spec.module is None
+        and _loss(spec)[0] is not None
+        and all(_activation(choice) is not None for choice in spec.activations)
+    )
+
+
+def _activation(choice):
+    """The name of the engine's operator of an activation, and its arguments; or None."""
+    if choice.own is not None or choice.entry.compiled is None:
+        return None
+    arguments, name = choice.entry.filled(choice.arguments), choice.entry.compiled
+    if arguments.get("approximate") == "tanh":
+        name = f"{name}_tanh"
+    known = native.activations()[name][1]
+    others = {key: value for key, value in arguments.items() if key not in known}
+    if any(key not in WITHOUT_EFFECT and value not in (None, -1) for key, value in others.items()):
+        return None  # another axis than the last, -1
+    return name, {key: arguments[key] for key in known}
+
+
+def _loss(spec):
+    """The name of the engine's operator of the loss, None without one, and its arguments."""
+    name, arguments = spec.compiled_loss
+    if name == "huber" and not isinstance(arguments["huber_delta"], list):
+        arguments = {"huber_delta": [arguments["huber_delta"]] * spec.n_outputs}
+    if name == "quantile" and isinstance(arguments["quantile"], list):
+        return "quantiles", {"quantile": sorted(arguments["quantile"])}
+    return name, arguments
+
+
+def learned_sizes(spec):
+    """List what a network learns by name, in the order of `Network.flat`, and how many numbers.
+
+    Parameters
+    ----------
+    spec : Spec
+
+    Returns
+    -------
+    sizes : dict of str to int
+        `coefs_i`, projections, `intercepts_i`, slopes, and what normalizations learn.
+    n_coefs : int
+        How many of the numbers, from the start, are in matrices.
+    """
+    shapes, hidden = spec.shapes, range(len(spec.hidden))
+    sizes = {f"coefs_{i}": fan_in * fan_out for i, (fan_in, fan_out) in enumerate(shapes)}
+    for i in hidden:
+        if spec.residual and shapes[i][0] != spec.hidden[i]:
+            sizes[_name(spec, "projection", i, "weight")] = shapes[i][0] * spec.hidden[i]
+    n_coefs = sum(sizes.values())
+    sizes |= {f"intercepts_{i}": fan_out for i, (_, fan_out) in enumerate(shapes)}
+    for i in hidden:
+        choice = spec.activations[i]
+        if choice.entry.compiled == "prelu":
+            n = choice.entry.filled(choice.arguments)["num_parameters"]
+            sizes[_name(spec, "activation", i, "weight")] = n
+    for i in hidden if spec.normalization else ():
+        for key in ("weight",) if spec.normalization == "rms" else ("weight", "bias"):
+            sizes[_name(spec, "normalization", i, key)] = shapes[i][1]
+    return sizes, n_coefs
+
+
+def _name(spec, kind, i, key):
+    return f"{part_name(kind, i, spec.residual)}.{key}"
+
+
+def make_plan(spec, is_double, transposed):
+    """Make the plan of a network; see `can_compile`.
+
+    Parameters
+    ----------
+    spec : Spec
+    is_double : bool
+        Whether it computes in float64.
+    transposed : list of bool
+        For each affine map whether its coefs lie in memory as (fan_out, fan_in).
+
+    Returns
+    -------
+    plan : sklmlp.native.Plan
+    """
+    sizes, n_coefs = learned_sizes(spec)
+    ends = accumulate(sizes.values())
+    at = {name: end - n for (name, n), end in zip(sizes.items(), ends, strict=True)}
+    statistics = running_statistics(spec)
+    buffers = {name: sum(list(statistics.values())[:k]) for k, name in enumerate(statistics)}
+    layers = []
+    for i, (fan_in, units) in enumerate(spec.shapes):
+        layer = {"fan_in": fan_in, "units": units, "width": units, "is_turned": transposed[i]}
+        layer |= {"coefs": at[f"coefs_{i}"], "intercepts": at[f"intercepts_{i}"]}
+        if i < len(spec.hidden):
+            layer |= _hidden_layer(spec, i, at, sizes, buffers)
+        layers.append(native.Layer(**layer))
+    loss, arguments = _loss(spec)
+    is_index = native.losses_of_indices()
+    n_targets = 0 if loss in is_index else spec.n_outputs // spec.loss_function.n_units
+    return native.Plan(
+        is_double=is_double,
+        n_features=spec.width_in,
+        n_outputs=spec.n_outputs,
+        n_targets=n_targets,
+        n_parameters=sum(sizes.values()),
+        n_coefs=n_coefs,
+        layers=layers,
+        loss=loss,
+        loss_arguments=arguments,
+        n_buffers=sum(statistics.values()),
+    )
+
+
+def running_statistics(spec):
+    """List the running statistics of batch normalization by name, and how many numbers."""
+    if spec.normalization != "batch":
+        return {}
+    return {
+        _name(spec, "normalization", i, key): spec.shapes[i][1]
+        for i in range(len(spec.hidden))
+        for key in ("running_mean", "running_var")
+    }
+
+
+def _hidden_layer(spec, i, at, sizes, buffers):
+    """What a hidden layer has beside its affine map."""
+    name, arguments = _activation(spec.activations[i])
+    slopes = _name(spec, "activation", i, "weight")
+    layer = {
+        "width": spec.hidden[i],
+        "activation": name,
+        "arguments": arguments,
+        "slopes": at.get(slopes),
+        "n_slopes": sizes.get(slopes, 0),
+        "dropout": spec.dropout[i] if spec.dropout else 0.0,
+        "normalization": native.NORMALIZATIONS[spec.normalization],
+        "epsilon": EPSILON,
+        "scale": at.get(_name(spec, "normalization", i, "weight")),
+        "shift": at.get(_name(spec, "normalization", i, "bias")),
+        "mean": buffers.get(_name(spec, "normalization", i, "running_mean")),
+        "variance": buffers.get(_name(spec, "normalization", i, "running_var")),
+    }
+    if spec.residual:
+        projection = at.get(_name(spec, "projection", i, "weight"))
+        kind = "identity" if projection is None else "projection"
+        layer |= {"skip": native.SKIPS[kind], "projection": projection}
+    return layer
+
+
+def make_model(spec, weights):
+    """Make what computes predictions over arrays of weights, which it shares.
+
+    Parameters
+    ----------
+    spec : Spec
+        One that `can_compile`.
+    weights : Weights
+        Contiguous in C's or Fortran's order, of float32 or float64.
+
+    Returns
+    -------
+    model : sklmlp.native.Model
+        Rows to logits.
+    """
+    sizes, _ = learned_sizes(spec)
+    arrays = {f"coefs_{i}": coef for i, coef in enumerate(weights.coefs)}
+    arrays |= {f"intercepts_{i}": each for i, each in enumerate(weights.intercepts)}
+    arrays |= weights.state or {}
+    transposed = [not coef.flags.c_contiguous for coef in weights.coefs]
+    plan = make_plan(spec, weights.coefs[0].dtype == np.float64, transposed)
+    statistics = [arrays[name] for name in running_statistics(spec)]
+    buffers = np.concatenate(statistics) if statistics else None
+    return native.Model(plan, [arrays[name] for name in sizes], buffers)
