@@ -378,8 +378,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def _validate(self, X, y, anew, incremental, names=("X", "y")):
-        X, y = self._validate_X_y(X, y, anew, names)
+    def _validate(self, X, y, reset, incremental, names=("X", "y")):
+        X, y = self._validate_X_y(X, y, reset, names)
         y = check_numbers(self, y, names[1])
         if self.loss in POSITIVE and (y.min() < 0 or (self.loss == "gamma" and y.min() == 0)):
             sign = ">=" if self.loss == "poisson" else ">"
@@ -413,8 +413,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _stratification(self, y):
         return None
 
-    def _target_scaling(self, y, weight, anew):
-        if anew:
+    def _target_scaling(self, y, weight, reset):
+        if reset:
             positive = self.loss in POSITIVE
             learn = TargetScaling.learn
             return learn(self._encode(y), weight, positive) if self.normalize_y else None

@@ -14,13 +14,13 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp.config import TrainingConfig
 from sklmlp.parameters import (
     CLASSIFICATION_LOSSES,
     DEPENDENCES,
     OTHER_NAMES,
     OTHER_PARAMETERS,
     REGRESSION_LOSSES,
-    plain_parameters,
 )
 from tests.tables import make, make_table
 
@@ -352,7 +352,7 @@ def test_defaults_have_no_need_of_anything(dependence):
         parameter = inspect.signature(cls).parameters.get(dependence.name)
         if parameter is not None:
             assert parameter.default == dependence.default
-            dependence.check(plain_parameters(cls()))
+            dependence.check(TrainingConfig.from_estimator(cls()))
 
 
 def test_what_scikit_learn_shares_between_solvers_is_no_error():

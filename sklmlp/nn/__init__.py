@@ -12,7 +12,7 @@ from sklmlp.nn.builder import assemble, learned_shapes
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
-from sklmlp.nn.network import Network, is_stored_transposed
+from sklmlp.nn.network import Network, build_network, is_stored_transposed
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
 
@@ -25,6 +25,7 @@ __all__ = [
     "Spec",
     "Weights",
     "assemble",
+    "build_network",
     "check_module_class",
     "check_same_layers",
     "check_trainable",

@@ -170,14 +170,14 @@ class Meeting:
         """Train a group of jobs in the thread of one of them."""
         others = [job for job in leader.leads if job is not leader]
         leader.leads = None  # a circle would keep the tables until the garbage is collected
-        for fit in leader.fits:
-            fit.began += time.monotonic() - leader.came  # `max_time` is not for waiting
+        for run in leader.runs:
+            run.state.started_at += time.monotonic() - leader.came  # `max_time` is not for waiting
         try:
             with attending(None):  # fits within training, a callback's, have nobody to wait for
                 leader.train([leader, *others], self.interrupted)
         except Exception as error:
             for job in others:
-                job.fits[0].error = error
+                job.runs[0].outcome.error = error
             raise
         finally:
             with self._lock:
@@ -275,8 +275,8 @@ class Meeting:
         for job in self.jobs:
             if job.pool in pools:
                 job.is_cancelled = True
-                for fit in job.fits:
-                    fit.is_cancelled = True  # training leaves it out from the next epoch on
+                for run in job.runs:
+                    run.cancelled.set()  # training leaves it out from the next epoch on
                 if not job.go.is_set():
                     self.held -= 0 if job in self.resuming else job.held
                     self.n_running += 1
