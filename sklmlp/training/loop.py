@@ -50,9 +50,9 @@ def _train_epochs(runs, step, interrupted, checkpoints):
     while True:
         for run in runs:
             _isolated(run, run.callback.begin_epoch)
-        for losses, seconds in step.train_epochs(_limits(runs, checkpoints), interrupted):
-            for run, loss in zip(runs, losses, strict=True):
-                _isolated(run, run.end_epoch, loss, seconds)
+        for epoch in step.train_epochs(_limits(runs, checkpoints), interrupted):
+            for run, loss, rate in zip(runs, epoch.losses, epoch.rates, strict=True):
+                _isolated(run, run.end_epoch, loss, rate, epoch.seconds)
             going = [k for k in everybody if _goes_on(runs[k])]
         if checkpoints is not None:
             checkpoints.after_epoch(runs, step.orders, going)
@@ -65,7 +65,7 @@ def _limits(runs, checkpoints):
     if checkpoints is not None or any(run.is_one_epoch or run.is_watched for run in runs):
         return EpochLimits(1, SECONDS_AT_A_TIME)
     left = min(run.config.max_iter - run.state.stopping.n_iter for run in runs)
-    return EpochLimits(left, SECONDS_AT_A_TIME)
+    return EpochLimits(max(1, left), SECONDS_AT_A_TIME)
 
 
 def _goes_on(run):

@@ -126,9 +126,13 @@ class TrainingRun:
 
     @property
     def is_watched(self):
-        """Whether anybody looks at it after every epoch, so that several cannot be one call."""
+        """Whether anything happens after each epoch, so that several cannot be one call."""
+        moves_rate = self.state.optimizer.solver == "sgd" and (
+            self.config.learning_rate == "invscaling"
+        )
         return (
-            self.validation is not None
+            moves_rate
+            or self.validation is not None
             or bool(self.config.verbose)
             or self.config.max_time is not None
             or type(self.callback) is not TrainingCallback
@@ -191,9 +195,9 @@ class TrainingRun:
         if not self.outcome.was_resumed:
             stopping.start(self.validation is not None, self.network)
 
-    def end_epoch(self, loss, seconds):
-        """Record an epoch that took so many seconds, and score the validation rows after it."""
-        stopping, config, lr = self.state.stopping, self.config, self.state.optimizer.lr
+    def end_epoch(self, loss, lr, seconds):
+        """Record an epoch and its learning rate, and score the validation rows after it."""
+        stopping, config = self.state.stopping, self.config
         started = time.perf_counter()
         stopping.add_epoch(loss, len(self.dataset))
         self.outcome.final_loss = loss

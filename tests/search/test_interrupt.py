@@ -39,9 +39,9 @@ def ctrl_c(monkeypatch):
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
-    def ended(self, loss, seconds):
+    def ended(self, loss, *args):
         losses.append(loss)
-        end_epoch(self, loss, seconds)
+        end_epoch(self, loss, *args)
 
     def led(self, leader):
         if not timers:

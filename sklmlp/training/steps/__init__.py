@@ -1,8 +1,17 @@
 """Training steps: epochs of batches in, weights moved."""
 
 from sklmlp.training.steps.autograd import AutogradStep
-from sklmlp.training.steps.base import BatchStep, EpochLimits, Step
+from sklmlp.training.steps.base import BatchStep, EpochLimits, EpochResult, Step
 from sklmlp.training.steps.choice import STEPS, choose_step
 from sklmlp.training.steps.dense import DenseStep
 
-__all__ = ["STEPS", "AutogradStep", "BatchStep", "DenseStep", "EpochLimits", "Step", "choose_step"]
+__all__ = [
+    "STEPS",
+    "AutogradStep",
+    "BatchStep",
+    "DenseStep",
+    "EpochLimits",
+    "EpochResult",
+    "Step",
+    "choose_step",
+]

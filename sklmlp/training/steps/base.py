@@ -24,6 +24,24 @@ class EpochLimits:
     seconds: float
 
 
+@dataclass(frozen=True)
+class EpochResult:
+    """What a step tells of an epoch.
+
+    Parameters
+    ----------
+    losses : list of float
+        The penalised training loss of each network, as scikit-learn averages it.
+    rates : list of float
+        The learning rate of each network in its last step.
+    seconds : float
+    """
+
+    losses: list
+    rates: list
+    seconds: float
+
+
 class Step(ABC):
     """A way to train the networks of some runs, which share a spec and a plan of batches.
 
@@ -31,7 +49,7 @@ class Step(ABC):
 
     1. `can_run(spec, device)` of each class in `STEPS`; the first that can is made of the runs.
     2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
-       and the random states, and returns the loss of each epoch. After it the loop writes losses
+       and the random states, and returns what came of each epoch. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
     3. `select(indices)` when a network has ended. The others go on; each network that leaves owns
@@ -71,9 +89,7 @@ class Step(ABC):
 
         Returns
         -------
-        epochs : list of (list of float, float)
-            For each epoch the penalised training loss of each network, as scikit-learn averages
-            it, and the seconds that it took.
+        epochs : list of EpochResult
         """
 
     @abstractmethod
@@ -149,7 +165,8 @@ class BatchStep(Step):
                 for callback in listening:
                     callback.end_batch(batch)
             self.meter.add(group)
-        return [(self.meter.losses(), time.perf_counter() - started)]
+        rates = [run.state.optimizer.lr for run in self.runs]
+        return [EpochResult(self.meter.losses(), rates, time.perf_counter() - started)]
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
