@@ -167,7 +167,7 @@ class PreparationMixin:
         if data.held_out is not None:
             return data.rows, data.held_out
         y = data.rows.y
-        parts = split_rows(len(y), config.validation_fraction, self._stratification(y), rng)
+        parts = split_rows(y.shape[0], config.validation_fraction, self._stratification(y), rng)
         training, held_out = map(data.rows.take, parts)
         check_split(training.dataset.weights(), held_out.dataset.weights())
         return training, held_out

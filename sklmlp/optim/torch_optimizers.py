@@ -58,7 +58,7 @@ def check_solver(params):
 
     Parameters
     ----------
-    params : namespace
+    params : TrainingConfig
         The estimator's parameters.
 
     Raises
