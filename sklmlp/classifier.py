@@ -376,8 +376,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def _validate(self, X, y, anew, incremental, names=("X", "y")):
-        X, y = self._validate_X_y(X, y, anew, names)
+    def _validate(self, X, y, reset, incremental, names=("X", "y")):
+        X, y = self._validate_X_y(X, y, reset, names)
         if incremental or (self.warm_start and hasattr(self, "classes_")):
             self._check_labels(y, incremental, names[1])
         else:

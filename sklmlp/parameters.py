@@ -1,151 +1,92 @@
-"""Read an estimator's parameters: as plain Python, without contradictions, in the user's words."""
+"""Checks of an estimator's parameters: contradictions, and the words of other libraries."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Real
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils._param_validation import Interval, InvalidParameterError
+from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from sklmlp.caller import warn
+from sklmlp.config import check_kinds
 from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class
 from sklmlp.optim import SCHEDULES, check_solver, lookup_solver
 
-# Values
+NESTED = ("module", "solver")
+"""Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
 
 
-def plain_parameters(estimator):
-    """Return the parameters with NumPy scalars replaced by Python's, wherever they stand.
+class ParametersMixin:
+    """Parameters whose arguments are a dict can be set one by one, and are told apart from typos.
 
-    Parameters
-    ----------
-    estimator : MLPClassifier or MLPRegressor
-
-    Returns
-    -------
-    params : SimpleNamespace
-        Parameters that take real numbers are floats.
-
-    Raises
-    ------
-    ValueError
-        If a number is too large for a float, or a number stands in an array without dimensions.
+    `module_params` and `solver_params` have entries `module__<argument>` and `solver__<argument>`.
     """
-    constraints, params = estimator._parameter_constraints, {}
-    for name in constraints:  # a subclass may have fewer parameters, and has all attributes
-        value = _plain(getattr(estimator, name), name)
-        if isinstance(value, Real) and Real in _numbers(constraints[name]):
-            value = _as_float(value, name)
-        params[name] = value
-    return SimpleNamespace(**params)
 
+    @classmethod
+    @functools.cache  # a search asks for each fit of its clones several times
+    def _get_param_names(cls):
+        return super()._get_param_names()
 
-def _plain(value, name):
-    if isinstance(value, np.ndarray) and value.ndim == 0:
-        raise ValueError(
-            f"{name} is an array without dimensions, {value!r}; give the value itself, "
-            f"{value.item()!r}."
-        )
-    if isinstance(value, np.bool_):
-        return bool(value)
-    if isinstance(value, np.integer):
-        return int(value)
-    if isinstance(value, np.floating):
-        return float(value)
-    if isinstance(value, np.str_):
-        return str(value)
-    if type(value) in (list, tuple):
-        return type(value)(_plain(each, f"{name}[{i}]") for i, each in enumerate(value))
-    if isinstance(value, dict) and name != "class_weight":  # its keys are labels
-        return {_plain(key, name): _plain(each, f"{name}[{key!r}]") for key, each in value.items()}
-    return value
+    def get_params(self, deep=True):
+        """Get the parameters.
 
+        Parameters
+        ----------
+        deep : bool, default=True
+            Whether to list the entries of `module_params` and `solver_params` too, as
+            `module__name` and `solver__name`.
 
-def _as_float(value, name):
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is too large for a float: {len(str(value))} digits.") from None
+        Returns
+        -------
+        params : dict
+            The value of each parameter by its name.
+        """
+        params = super().get_params(deep=deep)
+        for name in NESTED if deep else ():
+            entries = params.get(f"{name}_params")
+            if isinstance(entries, dict):
+                params |= {f"{name}__{entry}": value for entry, value in entries.items()}
+        return params
 
+    def set_params(self, **params):
+        """Set parameters.
 
-def _numbers(constraints):
-    """The kinds of numbers, Real or Integral, that a parameter takes."""
-    if not isinstance(constraints, list):
-        return []
-    return [each.type for each in constraints if isinstance(each, Interval)]
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name. `module__name` sets one entry of `module_params`, and
+            `solver__name` one of `solver_params`, so that a grid can go over them.
 
+        Returns
+        -------
+        self : object
+            The estimator.
+        """
+        nested = {
+            key: value
+            for key, value in params.items()
+            if key.startswith(tuple(f"{name}__" for name in NESTED))
+        }
+        check_names(self, params)
+        super().set_params(**{key: params[key] for key in params if key not in nested})
+        for key, value in nested.items():
+            name, entry = key.split("__", 1)
+            entries = getattr(self, f"{name}_params")  # the user's own: not to be written into
+            setattr(self, f"{name}_params", {**(entries or {}), entry: value})
+        return self
 
-def check_kinds(estimator):
-    """Raise where a bool or an array without dimensions stands for a number.
-
-    Raises
-    ------
-    InvalidParameterError
-        A ValueError and TypeError of scikit-learn's that names the parameter.
-    """
-    for name, constraints in estimator._parameter_constraints.items():
-        value = getattr(estimator, name)
-        is_number = _numbers(constraints) or name == "random_state"
-        if isinstance(value, bool | np.bool_) and is_number:
-            raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} takes a number, got "
-                f"{value!r}."
-            )
-        if isinstance(value, np.ndarray) and value.ndim == 0:
-            _raise_as_invalid(_plain, value, name)
-
-
-def _raise_as_invalid(function, *args):
-    try:
-        function(*args)
-    except ValueError as error:
-        raise InvalidParameterError(str(error)) from None
-
-
-IN_TENSORS = (
-    "alpha",
-    "learning_rate_init",
-    "focal_gamma",
-    "epsilon",
-    "max_grad_norm",
-    "huber_delta",
-)
-NOT_TO_VANISH = ("epsilon", "max_grad_norm", "huber_delta")
-"""Parameters that a fit computes with in its dtype, and those that must not round to 0 there."""
-
-
-def check_range(params, dtype, weight=None):
-    """Raise where a parameter has no counterpart in the dtype that a fit computes in.
-
-    Parameters
-    ----------
-    params : SimpleNamespace
-    dtype : torch.dtype
-    weight : ndarray of shape (n_samples,), default=None
-        Sample weights; `alpha` is divided by their sum in a batch.
-    """
-    limits, name_of_dtype = torch.finfo(dtype), str(dtype).removeprefix("torch.")
-    for name in IN_TENSORS:
-        value = getattr(params, name, None)
-        if value is None or np.isinf(value):
-            continue
-        if value > limits.max or (name in NOT_TO_VANISH and value < limits.tiny):
-            raise ValueError(
-                f"{name}={value!r} is out of the range of {name_of_dtype}, in which this fit "
-                f"computes: {limits.tiny:.1e} to {limits.max:.1e}."
-            )
-    if weight is not None and params.alpha / weight[weight > 0].min() > limits.max:
-        raise ValueError(
-            f"alpha={params.alpha!r} divided by the least sample weight, "
-            f"{weight[weight > 0].min():g}, is out of the range of {name_of_dtype}, in which this "
-            f"fit computes. Lower alpha, or scale the weights."
-        )
+    def _validate_params(self):
+        check_kinds(self)
+        try:
+            super()._validate_params()
+        except InvalidParameterError as error:
+            raise InvalidParameterError(" ".join([str(error), *hints(self)])) from None
 
 
 # Contradictions
@@ -181,11 +122,9 @@ class Dependence:
     only: tuple = ()
     is_error: bool = True
 
-    def check(self, params):
+    def check(self, config):
         """Raise or warn where the parameter is given and has no effect."""
-        if not (hasattr(params, self.name) and hasattr(params, self.other)):
-            return
-        value, other = getattr(params, self.name), getattr(params, self.other)
+        value, other = getattr(config, self.name), getattr(config, self.other)
         given = value in self.only if self.only else not _equals(value, self.default)
         if not given or self.has_effect(other):
             return
@@ -264,21 +203,43 @@ def loss_dependences():
     ]
 
 
-def check_parameters(params):
+def check_parameters(config, incremental=False, has_callbacks=False):
     """Raise or warn where parameters contradict each other.
 
     Parameters
     ----------
-    params : SimpleNamespace
-        As `plain_parameters` gives them.
+    config : TrainingConfig
+    incremental : bool, default=False
+        Whether they are of a call of `partial_fit`.
+    has_callbacks : bool, default=False
+        Whether scikit-learn's callbacks are set.
     """
-    check_solver(params)
-    check_module_class(params.module)
-    _check_loss(params.loss)
-    for callback in params.callbacks or []:
+    check_solver(config)
+    check_module_class(config.module)
+    _check_loss(config.loss)
+    for callback in config.callbacks or []:
         _check_callback(callback)
     for dependence in [*loss_dependences(), *DEPENDENCES]:
-        dependence.check(params)
+        dependence.check(config)
+    if config.early_stopping and incremental:
+        raise ValueError("partial_fit does not support early_stopping=True")
+    if config.early_stopping and config.solver == "lbfgs":
+        warn("early_stopping=True is ignored by solver='lbfgs', which holds no rows out.")
+    if config.checkpoint is not None and not incremental:
+        _check_checkpoint(config, has_callbacks)
+
+
+def _check_checkpoint(config, has_callbacks):
+    """Raise for a checkpoint of what cannot be resumed."""
+    reasons = {
+        f"solver={config.solver!r}, whose course is SciPy's": config.solver == "lbfgs",
+        "callbacks, which have courses of their own": config.callbacks or has_callbacks,
+        f"module={config.module!r}, which may draw numbers of its own": config.module is not None,
+        "random_state=None, which is another fit every time": config.random_state is None,
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            raise ValueError(f"checkpoint={config.checkpoint!r} does not go with {reason}.")
 
 
 def _check_loss(loss):

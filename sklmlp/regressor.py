@@ -368,8 +368,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
 
-    def _validate(self, X, y, anew, incremental, names=("X", "y")):
-        X, y = self._validate_X_y(X, y, anew, names)
+    def _validate(self, X, y, reset, incremental, names=("X", "y")):
+        X, y = self._validate_X_y(X, y, reset, names)
         y = check_numbers(self, y, names[1])
         loss = self._chosen_loss()
         if not loss.target_range.contains(y):
@@ -395,8 +395,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     def _stratification(self, y):
         return None
 
-    def _target_scaling(self, y, weight, anew):
-        if anew:
+    def _target_scaling(self, y, weight, reset):
+        if reset:
             return self._learned_scaling(y, weight) if self.normalize_y else None
         spec, scaling = vars(self._networks[0]).get("_spec"), self.target_scaling_
         if (scaling is not None) != bool(self.normalize_y):

@@ -34,11 +34,14 @@ MAY_IMPORT = {
     "training": {"caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"},
     "io": {"_version", "caller", "kernels", "losses", "nn", "scaling"},  # prediction pickles by it
     "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
-    "validation_set": {"caller", "data", "spelling", "training"},
-    "parameters": {"caller", "losses", "nn", "optim"},
+    "config": set(),
+    "parameters": {"caller", "config", "losses", "nn", "optim"},
+    "ensemble": {"prediction"},
+    "learned": {"failures", "nn", "optim", "prediction", "training"},
+    "preparation": {"callbacks", "config", "data", "nn", "runtime", "training"},
     "base": {
-        *("callbacks", "caller", "data", "failures", "io", "losses", "nn", "optim"),
-        *("parameters", "prediction", "runtime", "training", "validation_set"),
+        *("callbacks", "config", "ensemble", "failures", "io", "learned", "losses", "optim"),
+        *("parameters", "prediction", "preparation", "runtime", "training"),
     },
     "classifier": {"base", "data", "losses"},
     "regressor": {"base", "data", "losses", "prediction", "scaling"},

@@ -14,6 +14,7 @@ from skorch.callbacks import Callback
 from torch import nn
 
 from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp.config import TrainingConfig
 from sklmlp.parameters import (
     CLASSIFICATION_LOSSES,
     DEPENDENCES,
@@ -21,7 +22,6 @@ from sklmlp.parameters import (
     OTHER_PARAMETERS,
     REGRESSION_LOSSES,
     loss_dependences,
-    plain_parameters,
 )
 from tests.tables import make, make_table
 
@@ -355,7 +355,7 @@ def test_defaults_have_no_need_of_anything(dependence):
         parameter = inspect.signature(cls).parameters.get(dependence.name)
         if parameter is not None:
             assert parameter.default == dependence.default
-            dependence.check(plain_parameters(cls()))
+            dependence.check(TrainingConfig.from_estimator(cls()))
 
 
 def test_what_scikit_learn_shares_between_solvers_is_no_error():

@@ -2,7 +2,7 @@
 
 import math
 import threading
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ class Checkpoints:
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         All of them.
     every : int
         Epochs from one checkpoint to the next.
@@ -23,9 +23,9 @@ class Checkpoints:
         What to read from and write to.
     """
 
-    def __init__(self, fits, every, file):
-        self.fits, self.every, self.file = fits, every, file
-        self._latest, self._lock = [None] * len(fits), threading.Lock()
+    def __init__(self, runs, every, file):
+        self.runs, self.every, self.file = runs, every, file
+        self._latest, self._lock = [None] * len(runs), threading.Lock()
 
     def resume(self):
         """Take up what was taken down, if there is something.
@@ -39,12 +39,12 @@ class Checkpoints:
         if snapshots is None:
             return
         try:
-            pairs = list(zip(self.fits, snapshots, strict=True))
-            pairs = [(fit, snapshot) for fit, snapshot in pairs if snapshot is not None]
-            for fit, snapshot in pairs:
-                check(fit, snapshot)
-            for fit, snapshot in pairs:
-                resume(fit, snapshot)
+            pairs = list(zip(self.runs, snapshots, strict=True))
+            pairs = [(run, snapshot) for run, snapshot in pairs if snapshot is not None]
+            for run, snapshot in pairs:
+                check(run, snapshot)
+            for run, snapshot in pairs:
+                resume(run, snapshot)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"checkpoint={self.file.path!r} does not describe this fit: {error}"
@@ -55,11 +55,11 @@ class Checkpoints:
         """The checkpoints of networks that are trained side by side."""
         return StackCheckpoints(self)
 
-    def keep(self, snapshots):
+    def save(self, snapshots):
         """Write the file, with new snapshots of some networks and the earlier ones of others."""
         with self._lock:
-            for fit, snapshot in snapshots:
-                self._latest[next(k for k, f in enumerate(self.fits) if f is fit)] = snapshot
+            for run, snapshot in snapshots:
+                self._latest[next(k for k, f in enumerate(self.runs) if f is run)] = snapshot
             self.file.write(self._latest)
 
 
@@ -73,23 +73,23 @@ class StackCheckpoints:
     def __init__(self, checkpoints):
         self.checkpoints, self.ended = checkpoints, []
 
-    def after_epoch(self, fits, orders, going):
+    def after_epoch(self, runs, orders, going):
         """Take down the fits of a stack, of which those at the positions `going` go on."""
-        for k in sorted(set(range(len(fits))) - set(going)):
-            self.ended.append((fits[k], snapshot(fits[k], orders[k], ended=True)))
-        if going and fits[0].progress.n_iter % self.checkpoints.every:
+        for k in sorted(set(range(len(runs))) - set(going)):
+            self.ended.append((runs[k], snapshot(runs[k], orders[k], ended=True)))
+        if going and runs[0].state.stopping.n_iter % self.checkpoints.every:
             return
-        running = [(fits[k], snapshot(fits[k], orders[k], ended=False)) for k in going]
-        self.checkpoints.keep(self.ended + running)
+        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in going]
+        self.checkpoints.save(self.ended + running)
         self.ended = []
 
 
-def snapshot(fit, order, ended):
+def snapshot(run, order, ended):
     """All that a fit has to know to go on: plain values and arrays, copied.
 
     Parameters
     ----------
-    fit : TrainingRun
+    run : TrainingRun
         Between two epochs.
     order : ndarray of int or None
         The rows in the order of the last epoch.
@@ -98,34 +98,35 @@ def snapshot(fit, order, ended):
     """
     return {
         "ended": ended,
-        "ran_out_at": fit.params.max_iter if ended and fit.ran_out else None,
-        "reached": fit.reached,
-        "flat": _plain(fit.network.flat),
-        "buffers": {name: _plain(b) for name, b in fit.network.module.named_buffers()},
-        "optimizer": asdict(OptimizerState.of(fit.optimizer)),
-        "progress": {name: _plain(value) for name, value in vars(fit.progress).items()},
+        "ran_out_at": run.config.max_iter if ended and run.outcome.ran_out else None,
+        "reached": run.outcome.final_loss,
+        "flat": _plain(run.network.flat),
+        "buffers": {name: _plain(b) for name, b in run.network.module.named_buffers()},
+        "optimizer": asdict(OptimizerState.of(run.state.optimizer)),
+        "progress": {name: _plain(value) for name, value in vars(run.state.stopping).items()},
         "order": None if order is None else order.copy(),
-        "rng": fit.rng.get_state(legacy=False),
-        "generator": [_plain(g.get_state()) for g in _generators(fit.network)],
+        "rng": run.state.rng.get_state(legacy=False),
+        "generator": [_plain(g.get_state()) for g in _generators(run.network)],
     }
 
 
-def check(fit, snapshot):
-    """Raise unless a snapshot is one of this fit, before anything is taken over from it."""
+def check(run, snapshot):
+    """Raise unless a snapshot is one of this run, before anything is taken over from it."""
     _require(isinstance(snapshot, dict) and set(snapshot) == set(ENTRIES), "it has other entries")
     ended, ran_out_at = snapshot["ended"], snapshot["ran_out_at"]
     _require(isinstance(ended, bool), f"ended is {ended!r:.80}")
     _require(ran_out_at is None or (ended and _is_count(ran_out_at)),
             f"ran_out_at is {ran_out_at!r:.80}")  # fmt: skip
     _require(isinstance(snapshot["reached"], float), f"reached is {snapshot['reached']!r:.80}")
-    _check_like("flat", snapshot["flat"], _plain(fit.network.flat), may_overflow=ended)
-    buffers = {name: _plain(buffer) for name, buffer in fit.network.module.named_buffers()}
+    _check_like("flat", snapshot["flat"], _plain(run.network.flat), may_overflow=ended)
+    buffers = {name: _plain(buffer) for name, buffer in run.network.module.named_buffers()}
     _check_like("buffers", snapshot["buffers"], buffers, may_overflow=ended)
-    _check_progress(fit, snapshot["progress"])
-    _check_optimizer(fit, snapshot["optimizer"], may_overflow=ended)
+    _check_progress(run, snapshot["progress"])
+    _check_optimizer(run, snapshot["optimizer"], may_overflow=ended)
     order = snapshot["order"]
     if order is not None:
-        rows = np.arange(len(fit.table)) if fit.table.index is None else fit.table.index
+        rows = run.dataset.index
+        rows = np.arange(len(run.dataset)) if rows is None else rows
         _require(
             isinstance(order, np.ndarray)
             and order.dtype.kind == "i"
@@ -136,7 +137,7 @@ def check(fit, snapshot):
     _check_like(
         "generator",
         snapshot["generator"],
-        [_plain(g.get_state()) for g in _generators(fit.network)],
+        [_plain(g.get_state()) for g in _generators(run.network)],
     )
 
 
@@ -146,8 +147,8 @@ ENTRIES = (
 )
 
 
-def _check_progress(fit, progress):
-    names = {each.name for each in fields(fit.progress)}
+def _check_progress(run, progress):
+    names = {each.name for each in fields(run.state.stopping)}
     _require(
         isinstance(progress, dict) and set(progress) == names, "its progress has other entries"
     )
@@ -155,10 +156,10 @@ def _check_progress(fit, progress):
     for name in ("n_iter", "n_rows_seen", "no_improvement"):
         _require(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
     _require(
-        n_iter <= fit.params.max_iter,
-        f"it has done {n_iter} epochs, more than max_iter={fit.params.max_iter}",
+        n_iter <= run.config.max_iter,
+        f"it has done {n_iter} epochs, more than max_iter={run.config.max_iter}",
     )
-    scored = fit.validation is not None
+    scored = run.validation is not None
     columns = {name: progress[name] for name in ("loss_curve", "history")}
     if scored:
         columns["validation_scores"] = progress["validation_scores"]
@@ -171,7 +172,7 @@ def _check_progress(fit, progress):
             isinstance(record, dict) and all(isinstance(v, int | float) for v in record.values()),
             f"history has {record!r:.80}",
         )
-    n_epochs = len(fit.progress.loss_curve) + n_iter  # with those that a warm start continues
+    n_epochs = len(run.state.stopping.loss_curve) + n_iter  # with those that a warm start continues
     _require(
         len(columns["loss_curve"]) == n_epochs,
         f"loss_curve has {len(columns['loss_curve'])} entries after {n_epochs} epochs",
@@ -181,12 +182,12 @@ def _check_progress(fit, progress):
         _require(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
     missing = "best_validation_score" if scored else "best_loss"
     _require(progress[missing] is not None, f"{missing} is None")
-    best = [_plain(part) for part in fit.network.snapshot()] if scored else None
+    best = [_plain(part) for part in run.network.snapshot()] if scored else None
     _check_like("best", progress["best"], best)
 
 
-def _check_optimizer(fit, state, may_overflow):
-    own = OptimizerState.of(fit.optimizer)
+def _check_optimizer(run, state, may_overflow):
+    own = OptimizerState.of(run.state.optimizer)
     names = {each.name for each in fields(own)}
     _require(isinstance(state, dict) and set(state) == names, "its optimizer has other entries")
     _require(state["solver"] == own.solver, f"its solver is {state['solver']!r:.80}")
@@ -194,7 +195,7 @@ def _check_optimizer(fit, state, may_overflow):
     _check_options("options", state["options"], own.options)
     moments = state["moments"]
     _require(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
-    if fit.optimizer.has_initial_moments:
+    if run.state.optimizer.has_initial_moments:
         _check_like("moments", moments, own.moments, may_overflow)
         return
     # torch makes its moments in the first step
@@ -282,27 +283,26 @@ def _require(condition, message):
         raise ValueError(message)
 
 
-def resume(fit, snapshot):
+def resume(run, snapshot):
     """Take a fit that has not begun to where another one was, whose `snapshot` this is.
 
     One that had come to its `max_iter` goes on where that has been raised.
     """
     order = snapshot["order"]
-    fit.network.flat.detach().copy_(torch.from_numpy(snapshot["flat"]))
-    for name, buffer in fit.network.module.named_buffers():
+    run.network.flat.detach().copy_(torch.from_numpy(snapshot["flat"]))
+    for name, buffer in run.network.module.named_buffers():
         buffer.copy_(torch.from_numpy(snapshot["buffers"][name]))
-    OptimizerState(**snapshot["optimizer"]).restore(fit.optimizer)
-    if order is not None:
-        fit.table = replace(fit.table, index=order)
-    fit.progress = type(fit.progress)(**snapshot["progress"])
-    fit.progress.best = _on_device(fit.progress.best, fit.network.flat)
-    for generator, state in zip(_generators(fit.network), snapshot["generator"], strict=True):
+    OptimizerState(**snapshot["optimizer"]).restore(run.state.optimizer)
+    state = run.state
+    state.order, state.stopping = order, type(state.stopping)(**snapshot["progress"])
+    state.stopping.best = _on_device(state.stopping.best, run.network.flat)
+    for generator, state in zip(_generators(run.network), snapshot["generator"], strict=True):
         generator.set_state(torch.from_numpy(state))
     limit = snapshot["ran_out_at"]
-    goes_on = limit is not None and fit.params.max_iter > limit
-    fit.has_finished = snapshot["ended"] and not goes_on
-    fit.reached, fit.is_resumed = snapshot["reached"], True
-    fit.rng.set_state(snapshot["rng"])
+    goes_on = limit is not None and run.config.max_iter > limit
+    run.outcome.was_finished = snapshot["ended"] and not goes_on
+    run.outcome.final_loss, run.outcome.was_resumed = snapshot["reached"], True
+    run.state.rng.set_state(snapshot["rng"])
 
 
 def _generators(network):

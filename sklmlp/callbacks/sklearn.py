@@ -1,10 +1,12 @@
 """scikit-learn's callbacks in our loop: the tasks of a fit, of which each epoch is one."""
 
 import threading
+from dataclasses import replace
 
 import torch
+from sklearn.utils import _safe_indexing
 
-from sklmlp.callbacks.base import TrainingCallback
+from sklmlp.callbacks.base import CallbackList, TrainingCallback
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -27,40 +29,59 @@ class SklearnCallbackSession:
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        It has callbacks.
-    n_networks, n_epochs : int
-        As many as there may be.
-    rows : dict
-        `X`, `y` and `metadata` of the fit.
+        It has callbacks, which are given it.
+    raw : tuple of X and y
+        As the user gave them.
+    dataset : Dataset
+        All rows of the fit.
+    runs : list of TrainingRun
     """
 
-    def __init__(self, estimator, n_networks, n_epochs, rows):
-        self.estimator, self.n_networks, self.n_epochs = estimator, n_networks, n_epochs
+    def __init__(self, estimator, raw, dataset, runs):
+        self.estimator, self.raw, self.n_networks = estimator, raw, len(runs)
+        self.n_epochs = 1 if runs[0].is_one_epoch else runs[0].config.max_iter
         self.lock = threading.Lock()  # networks of an ensemble may train on several threads
-        several = n_networks > 1
+        several = len(runs) > 1
         self.context = estimator._init_callback_context(
-            max_subtasks=n_networks if several else n_epochs, sequential_subtasks=not several
+            max_subtasks=len(runs) if several else self.n_epochs, sequential_subtasks=not several
         )
-        self.rows = rows
-        self.context.call_on_fit_task_begin(estimator=estimator, **rows)
+        self.rows = self._rows_of(dataset)
+        self.context.call_on_fit_task_begin(estimator=estimator, **self.rows)
 
-    def events_of(self, number, rows, fitted):
-        """The events of one network's training.
+    def follow(self, number, run, attributes):
+        """Let callbacks follow one network's training.
 
         Parameters
         ----------
         number : int
             Which network it is.
-        rows : dict
-            `X`, `y` and `metadata` that it trains on, or functions that give them.
-        fitted : callable
+        run : TrainingRun
+        attributes : callable
             Gives the attributes that make the estimator one of the weights of the moment.
+
+        Returns
+        -------
+        run : TrainingRun
+            The same with one more listener.
         """
-        kwargs = {"estimator": self.estimator, **rows, "reconstruction_attributes": fitted}
+        kwargs = {"estimator": self.estimator, **self._rows_of(run.dataset)}
+        kwargs["reconstruction_attributes"] = attributes
         if self.n_networks == 1:
-            return SklearnCallback(self.context, None, self.lock, kwargs)
-        task = self.context.subcontext("network", task_id=number, max_subtasks=self.n_epochs)
-        return SklearnCallback(task, task, self.lock, kwargs)
+            callback = SklearnCallback(self.context, None, self.lock, kwargs)
+        else:
+            task = self.context.subcontext("network", task_id=number, max_subtasks=self.n_epochs)
+            callback = SklearnCallback(task, task, self.lock, kwargs)
+        if run.has_batch_callbacks:
+            callback = CallbackList([run.callback, callback])
+        return replace(run, callback=callback)
+
+    def _rows_of(self, dataset):
+        """`X`, `y` and `metadata` of the rows of a dataset, as the user gave them."""
+        index, weight = dataset.index, dataset.weights()
+        X, y = self.raw
+        if index is not None:
+            X, y = (_safe_indexing(each, index) for each in self.raw)
+        return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
     def end(self):
         """Tell of the end; the estimator is fitted."""

@@ -1,7 +1,5 @@
 """skorch's callbacks in our loop: a `skorch.NeuralNet` that shows them a fit of ours."""
 
-from functools import partial
-
 import skorch
 import torch
 from skorch.dataset import Dataset
@@ -115,35 +113,42 @@ class SkorchCallback(TrainingCallback):
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    config : TrainingConfig
         Its `callbacks` are as `skorch.NeuralNet` takes them.
-    fit : TrainingRun
+    network : Network
+    state : TrainingState
+        With the optimizer and the history of the run.
+    decode : callable
+        `decode(method, logits)` to what `predict` or `predict_proba` returns.
+    classes : ndarray or None
+        The labels of a classifier.
     training, held_out : tuple of X and y
         As the user gave them, checked; `held_out` is None without early stopping.
     """
 
     follows_batches, is_within_epoch = True, False
 
-    def __init__(self, estimator, fit, training, held_out):
+    def __init__(self, config, network, state, decode, classes, training, held_out):
+        loss = network.spec.loss_function
         self.net = Net(
-            fit.network.module,
-            _Criterion(fit.loss),
-            lr=estimator.learning_rate_init,
-            max_epochs=estimator.max_iter,
+            network.module,
+            _Criterion(loss),
+            lr=config.learning_rate_init,
+            max_epochs=config.max_iter,
             train_split=None,
-            callbacks=estimator.callbacks,
-            verbose=int(estimator.verbose),
-            device=str(fit.network.flat.device),
+            callbacks=config.callbacks,
+            verbose=int(config.verbose),
+            device=str(network.flat.device),
             use_caching=False,
-            predict_nonlinearity=fit.loss.link,
-            answer=partial(estimator._decode_logits, loss=fit.loss),
-            classes=getattr(estimator, "classes_", None),
-            our_optimizer=lambda: _as_torch(fit.optimizer, fit.network),
+            predict_nonlinearity=loss.link,
+            answer=decode,
+            classes=classes,
+            our_optimizer=lambda: _as_torch(state.optimizer, network),
         ).initialize()
-        self.optimizer, self.network = self.net.optimizer_, fit.network
-        self.constants = [p for p in fit.network.module.parameters() if not p.requires_grad]
+        self.optimizer, self.network = self.net.optimizer_, network
+        self.constants = [p for p in network.module.parameters() if not p.requires_grad]
         self.data = {"train": training, "valid": held_out}
-        history = fit.progress.history
+        history = state.stopping.history
         for record in history:
             self.net.history.new_epoch()
             self._record(record)

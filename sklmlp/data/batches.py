@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from sklmlp.data.merged import MergedDatasets
+from sklmlp.data.rows import as_tensor, rows_of
 
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
 """Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
@@ -35,6 +36,26 @@ class Dataset:
     weight: np.ndarray | None = None
     index: np.ndarray | None = None
     scaling: object = None
+
+    @classmethod
+    def of(cls, X, target, weight, dtype, device, scaling=None):
+        """Put checked rows and encoded targets on a device.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n, n_features)
+        target : ndarray of shape (n,) or (n, k)
+        weight : ndarray of shape (n,) or None
+        dtype : torch.dtype
+            Of rows and of targets that are no class indices.
+        device : torch.device
+        scaling : TargetScaling, default=None
+            For the targets.
+        """
+        target = as_tensor(target if scaling is None else scaling.encode(target))
+        is_index = target.dtype == torch.int64 and target.ndim == 1
+        target = target.to(device, None if is_index else dtype)
+        return cls(rows_of(X, dtype, device), target, weight, scaling=scaling)
 
     def __len__(self):
         return self.rows.shape[0] if self.index is None else len(self.index)
@@ -221,14 +242,14 @@ class Batches:
             self.x = None if self.sparse else torch.empty(k * n * d, **to)
             self.y = self.table.y.new_empty((k * n, *self.table.y.shape[1:]))
 
-    def keep(self, which):
+    def select(self, indices):
         """Go on with some of the networks."""
-        self.order = [self.order[k] for k in which]
-        self.counts = [self.counts[k] for k in which]
-        self.rngs = self.rngs and [self.rngs[k] for k in which]
-        self.weight = self.weight and [self.weight[k] for k in which]
-        if which:
-            self.joint.keep(which)
+        self.order = [self.order[k] for k in indices]
+        self.counts = [self.counts[k] for k in indices]
+        self.rngs = self.rngs and [self.rngs[k] for k in indices]
+        self.weight = self.weight and [self.weight[k] for k in indices]
+        if indices:
+            self.joint.select(indices)
             self._lay_out()
 
     def epoch(self):

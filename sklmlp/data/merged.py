@@ -47,13 +47,13 @@ class MergedDatasets:
         rows = order if self.first_row is None else order + self.first_row
         return rows, order if self.first_y is None else order + self.first_y
 
-    def keep(self, which):
+    def select(self, indices):
         """Go on with some of the networks."""
         if len(self.sources) > 1:
-            self.tables = [self.tables[k] for k in which]
+            self.tables = [self.tables[k] for k in indices]
             self.sources = list(_neighbours([table.rows for table in self.tables]))
         self.first_row, self.first_y = (
-            None if first is None else first[which] for first in (self.first_row, self.first_y)
+            None if first is None else first[indices] for first in (self.first_row, self.first_y)
         )
 
 

@@ -36,19 +36,19 @@ class ConstantPrediction:
     margin: float
 
     @classmethod
-    def of(cls, fit, rows):
+    def of(cls, run, rows):
         """For training or validation rows; None where all targets are the same or weigh nothing."""
-        train, sample = (replace(t, index=some_samples(t)) for t in (fit.table, rows))
+        train, sample = (replace(t, index=some_samples(t)) for t in (run.dataset, rows))
         y, weight = targets_of(train)
         if (y == y[:1]).all() or not weight.sum() > 0:
             return None
-        z = _best_constant(fit.loss, y, weight / weight.sum(), fit.network.spec.n_outputs)
+        z = _best_constant(run.loss, y, weight / weight.sum(), run.network.spec.n_outputs)
         y, weight = targets_of(sample)
         if not weight.sum() > 0:
             return None
-        loss = float(weight / weight.sum() @ fit.loss.value(z.expand(len(y), len(z)), y))
+        loss = float(weight / weight.sum() @ run.loss.value(z.expand(len(y), len(z)), y))
         # a log likelihood has no zero to be near to
-        return cls(sample, loss, MARGIN * (1.0 if fit.loss.variance is not None else abs(loss)))
+        return cls(sample, loss, MARGIN * (1.0 if run.loss.variance is not None else abs(loss)))
 
 
 def targets_of(table):

@@ -31,20 +31,20 @@ class Observation:
     largest: np.ndarray
 
 
-def mean_loss(fit, sample):
+def mean_loss(run, sample):
     """The mean loss of some rows; that of the last epoch is of weights that it then moved."""
     total = weight_sum = 0.0
-    for x, y, weight in sample.slices(fit.network.takes_sparse):
-        rows = fit.loss.value(fit.network.logits(x), y)
+    for x, y, weight in sample.slices(run.network.takes_sparse):
+        rows = run.loss.value(run.network.logits(x), y)
         total += float((rows if weight is None else rows * weight).sum())
         weight_sum += float(len(y) if weight is None else weight.sum())
     return total / weight_sum
 
 
-def observe(fit, sample):
+def observe(run, sample):
     """Look at some samples and at what the hidden layers make of them."""
-    with _outputs_of(fit.network) as layers:
-        loss = mean_loss(fit, sample)
+    with _outputs_of(run.network) as layers:
+        loss = mean_loss(run, sample)
     return Observation(
         loss,
         [layer.dead for layer in layers],

@@ -29,21 +29,21 @@ MOST_DEAD = 0.8
 """A layer that has a larger share of dead units than this is taken for the reason of a failure."""
 
 
-def warn_of_failed_learning(fits, feature_names=None):
+def warn_of_failed_learning(runs, feature_names=None):
     """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         When they have ended.
     feature_names : array-like of str, default=None
     """
-    _warn_of_each_once(reason for fit in fits for reason in _reasons(fit, feature_names))
+    _warn_of_each_once(reason for run in runs for reason in _reasons(run, feature_names))
 
 
-def warn_of_divergence(fits):
+def warn_of_divergence(runs):
     """Warn where a loss is not finite: all that is asked of a single pass."""
-    _warn_of_each_once(reason for fit in fits for reason in _divergence(fit))
+    _warn_of_each_once(reason for run in runs for reason in _divergence(run))
 
 
 def _warn_of_each_once(found):
@@ -56,40 +56,40 @@ def _warn_of_each_once(found):
         warn(reason)
 
 
-def learning_rate_hint(params):
+def learning_rate_hint(config):
     """What to try after a divergence."""
-    if params.solver == "lbfgs":
+    if config.solver == "lbfgs":
         return "Scale the features."
     return (
         "Scale the features, or lower the rate: try learning_rate_init="
-        f"{params.learning_rate_init / 10:g}."
+        f"{config.learning_rate_init / 10:g}."
     )
 
 
-def _reasons(fit, feature_names):
+def _reasons(run, feature_names):
     """Instances of the warnings that apply to a fit."""
-    progress = fit.progress
-    unscaled = list(unscaled_targets(fit, replace(fit.table, index=some_samples(fit.table))))
+    progress = run.state.stopping
+    unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
     yield from unscaled
-    if progress.n_iter == 0 or not fit.network.flat.isfinite().all():
+    if progress.n_iter == 0 or not run.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
-    diverged = list(_divergence(fit))
+    diverged = list(_divergence(run))
     yield from diverged
     # a plain reason is enough, a callback knows why, and what was said before is not repeated
-    if unscaled or fit.is_stopped or fit.has_finished:
+    if unscaled or run.is_stopped or run.outcome.was_finished:
         return
-    kept, rows = _reached(fit), fit.table if fit.validation is None else fit.validation.table
-    constant = ConstantPrediction.of(fit, rows)
+    kept, rows = _reached(run), run.dataset if run.validation is None else run.validation.dataset
+    constant = ConstantPrediction.of(run, rows)
     if constant is None:
         return
-    too_early = _stopped_too_early(fit, kept, constant.loss)
+    too_early = _stopped_too_early(run, kept, constant.loss)
     if too_early is not None:
         yield too_early
         return
-    if mean_loss(fit, constant.sample) < constant.loss - constant.margin:
+    if mean_loss(run, constant.sample) < constant.loss - constant.margin:
         return
-    seen = observe(fit, constant.sample)
-    case = Case(fit, seen, constant, feature_names)
+    seen = observe(run, constant.sample)
+    case = Case(run, seen, constant, feature_names)
     found = [reason for reason in (find(case) for find in REASONS) if reason is not None]
     if diverged:  # what is said of the learning rate is said
         yield from (reason for reason in found if not isinstance(reason, LearningRateWarning))
@@ -97,31 +97,31 @@ def _reasons(fit, feature_names):
         yield from found or [_no_reason(case)]
 
 
-def _reached(fit):
+def _reached(run):
     """The loss of the weights that were kept: that of the validation rows where there are any."""
-    if fit.validation is None:
-        return fit.reached
-    n = fit.progress.n_iter
-    scores = np.array(fit.progress.validation_scores[-n:], dtype=float)
+    if run.validation is None:
+        return run.outcome.final_loss
+    n = run.state.stopping.n_iter
+    scores = np.array(run.state.stopping.validation_scores[-n:], dtype=float)
     if np.isnan(scores).all():
         return np.nan
-    return fit.progress.history[-n:][int(np.nanargmax(scores))]["valid_loss"]
+    return run.state.stopping.history[-n:][int(np.nanargmax(scores))]["valid_loss"]
 
 
-def _stopped_too_early(fit, kept, constant):
+def _stopped_too_early(run, kept, constant):
     """The warning of a score that stood still while the validation loss fell; None otherwise.
 
     It is given where stopping by the loss would have gone on, the loss has fallen by 5% or more
     since the weights that are kept, and theirs is at least a tenth of a constant prediction's.
     Without the last two it would be given to fits that have little to gain.
     """
-    params, n = fit.params, fit.progress.n_iter
-    stood_still = fit.progress.no_improvement > params.n_iter_no_change
-    if fit.validation is None or fit.validation.is_loss or not stood_still:
+    config, n = run.config, run.state.stopping.n_iter
+    stood_still = run.state.stopping.no_improvement > config.n_iter_no_change
+    if run.validation is None or run.validation.is_loss or not stood_still:
         return None
-    losses = [epoch["valid_loss"] for epoch in fit.progress.history[-n:]]
-    improved = np.flatnonzero(losses <= np.minimum.accumulate([np.inf, *losses])[:-1] - params.tol)
-    would_stop = n - 1 - improved[-1] > params.n_iter_no_change if len(improved) else True
+    losses = [epoch["valid_loss"] for epoch in run.state.stopping.history[-n:]]
+    improved = np.flatnonzero(losses <= np.minimum.accumulate([np.inf, *losses])[:-1] - config.tol)
+    would_stop = n - 1 - improved[-1] > config.n_iter_no_change if len(improved) else True
     if would_stop or kept - losses[-1] < 0.05 * abs(kept) or kept < 0.1 * abs(constant):
         return None
     return StoppedTooEarlyWarning(
@@ -137,13 +137,13 @@ class Case:
 
     Parameters
     ----------
-    fit : TrainingRun
+    run : TrainingRun
     seen : Observation
     constant : ConstantPrediction
     feature_names : array-like of str or None
     """
 
-    fit: object
+    run: object
     seen: Observation
     constant: ConstantPrediction
     feature_names: object
@@ -151,7 +151,7 @@ class Case:
     @property
     def fact(self):
         """That it failed, in one sentence."""
-        rows = "training" if self.fit.validation is None else "validation"
+        rows = "training" if self.run.validation is None else "validation"
         return (
             f"The model is no better than a constant prediction: its {rows} loss is "
             f"{self.seen.loss:.4g}, that of a constant {self.constant.loss:.4g}."
@@ -160,13 +160,13 @@ class Case:
     @property
     def curve(self):
         """The training loss of each epoch of this fit."""
-        n = self.fit.progress.n_iter
-        return np.array([epoch["train_loss"] for epoch in self.fit.progress.history[-n:]])
+        n = self.run.state.stopping.n_iter
+        return np.array([epoch["train_loss"] for epoch in self.run.state.stopping.history[-n:]])
 
     @property
     def growth(self):
         """The scale of each layer's weights over that of Glorot's initial ones."""
-        network = self.fit.network
+        network = self.run.network
         parts = network.flat.split(
             [shape.numel() for shape in network.matrix_shapes]
             + [network.flat.numel() - network.n_coefs]
@@ -188,7 +188,7 @@ def _diverged(case):
     if len(curve) > 1 and math.isfinite(curve[-1]) and curve[-1] > 1.5 * abs(curve[0]):
         return DivergenceWarning(
             f"Training diverged: the training loss rose from {curve[0]:g} to {curve[-1]:g} in "
-            f"{len(curve)} epochs. {learning_rate_hint(case.fit.params)}"
+            f"{len(curve)} epochs. {learning_rate_hint(case.run.config)}"
         )
 
 
@@ -208,7 +208,7 @@ def _dead_units(case):
             return DeadUnitsWarning(
                 f"{what} of hidden layer {number} are zero for all rows, so that "
                 f"{'nothing' if share == 1 else 'little'} passes it. {case.fact} Scale the "
-                f"features, lower learning_rate_init={case.fit.params.learning_rate_init:g}, or "
+                f"features, lower learning_rate_init={case.run.config.learning_rate_init:g}, or "
                 "choose an activation that is not flat, such as 'leaky_relu' or 'gelu'."
             )
 
@@ -225,21 +225,21 @@ def _unscaled_features(case):
         )
 
 
-def _divergence(fit):
+def _divergence(run):
     """The warning of a loss or a score that is not finite; weights that are not are an error."""
-    if not fit.network.flat.isfinite().all():
+    if not run.network.flat.isfinite().all():
         return
-    advice = f"{learning_rate_hint(fit.params)}{hint_of_targets(fit)}"
-    scores = fit.progress.validation_scores if fit.validation is not None else None
+    advice = f"{learning_rate_hint(run.config)}{hint_of_targets(run)}"
+    loss, n_iter = run.outcome.final_loss, run.state.stopping.n_iter
+    scores = run.state.stopping.validation_scores if run.validation is not None else None
     if scores and math.isnan(scores[-1]):
         yield DivergenceWarning(
-            f"Training diverged: the validation score became NaN in epoch {fit.progress.n_iter}. "
+            f"Training diverged: the validation score became NaN in epoch {n_iter}. "
             f"The weights of the best validation score are kept. {advice}"
         )
-    elif not math.isfinite(fit.reached):
+    elif not math.isfinite(loss):
         yield DivergenceWarning(
-            f"Training diverged: the training loss is {fit.reached} after {fit.progress.n_iter} "
-            f"epochs. {advice}"
+            f"Training diverged: the training loss is {loss} after {n_iter} epochs. {advice}"
         )
 
 
@@ -258,41 +258,41 @@ def _vanishing(case):
 
 
 def _rate_too_high(case):
-    params, curve = case.fit.params, case.curve
-    if params.solver == "lbfgs" or case.is_unscaled or _diverged(case):
+    config, curve = case.run.config, case.curve
+    if config.solver == "lbfgs" or case.is_unscaled or _diverged(case):
         return None
     rose = len(curve) > 1 and np.nanmax(curve[1:]) > 1.5 * abs(curve[0])
     if rose or (len(case.growth) and case.growth.max() > 8):
         return LearningRateWarning(
-            f"learning_rate_init={params.learning_rate_init:g} is too high: "
+            f"learning_rate_init={config.learning_rate_init:g} is too high: "
             + (
                 "the training loss rose on its way. "
                 if rose
                 else f"weights became {case.growth.max():.2g} times as large as usual. "
             )
-            + f"{case.fact} Try learning_rate_init={params.learning_rate_init / 10:g}."
+            + f"{case.fact} Try learning_rate_init={config.learning_rate_init / 10:g}."
         )
 
 
 def _rate_too_low(case):
     """The loss fell evenly from the first epoch to the last: it had hardly begun."""
-    params, curve, n = case.fit.params, case.curve, case.fit.progress.n_iter
-    if params.solver == "lbfgs" or n < 4 or n >= params.max_iter:
+    config, curve, n = case.run.config, case.curve, case.run.state.stopping.n_iter
+    if config.solver == "lbfgs" or n < 4 or n >= config.max_iter:
         return None
     half = n // 2
     first, second = curve[0] - curve[half], curve[half] - curve[-1]
     is_even = first > 0 and second > 0.3 * first and first + second < 0.1 * abs(curve[0])
     if is_even and not case.is_unscaled:
-        better = max(10 * params.learning_rate_init, min(1e-3, 1e4 * params.learning_rate_init))
+        better = max(10 * config.learning_rate_init, min(1e-3, 1e4 * config.learning_rate_init))
         return LearningRateWarning(
-            f"learning_rate_init={params.learning_rate_init:g} is too low: the training loss fell "
+            f"learning_rate_init={config.learning_rate_init:g} is too low: the training loss fell "
             f"evenly, but only from {curve[0]:.6g} to {curve[-1]:.6g} in {n} epochs. {case.fact} "
             f"Try learning_rate_init={better:g}."
         )
 
 
 def _strong_penalty(case):
-    growth, alpha = case.growth, case.fit.params.alpha
+    growth, alpha = case.growth, case.run.config.alpha
     if alpha >= 0.01 and len(growth) and growth.min() < 0.1:
         return NothingLearntWarning(
             f"alpha={alpha:g} has shrunk the weights to almost nothing. {case.fact} Try "
@@ -323,24 +323,24 @@ def _no_reason(case):
 
 def _too_few_epochs(case):
     """Something ended a fit whose training loss still fell."""
-    fit, curve = case.fit, case.curve
+    run, curve = case.run, case.curve
     if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.constant.margin:
         return None
-    params = fit.params
-    if fit.progress.n_iter >= params.max_iter:
-        end, advice = f"max_iter={params.max_iter}", "max_iter"
-    elif fit.is_out_of_time:
-        end, advice = f"max_time={params.max_time:g}", "max_time"
-    elif fit.validation is not None:
-        end, advice = "Early stopping", f"n_iter_no_change={params.n_iter_no_change}"
-    elif params.solver != "lbfgs":
-        end, advice = f"tol={params.tol:g}", f"n_iter_no_change={params.n_iter_no_change}"
+    config, n_iter = run.config, run.state.stopping.n_iter
+    if n_iter >= config.max_iter:
+        end, advice = f"max_iter={config.max_iter}", "max_iter"
+    elif run.is_out_of_time:
+        end, advice = f"max_time={config.max_time:g}", "max_time"
+    elif run.validation is not None:
+        end, advice = "Early stopping", f"n_iter_no_change={config.n_iter_no_change}"
+    elif config.solver != "lbfgs":
+        end, advice = f"tol={config.tol:g}", f"n_iter_no_change={config.n_iter_no_change}"
     else:
         return None
-    if params.solver != "lbfgs":
-        advice += f", or learning_rate_init={params.learning_rate_init:g}"
+    if config.solver != "lbfgs":
+        advice += f", or learning_rate_init={config.learning_rate_init:g}"
     return StoppedTooEarlyWarning(
-        f"{end} ended the fit after {fit.progress.n_iter} epochs, before it had learnt anything. "
+        f"{end} ended the fit after {n_iter} epochs, before it had learnt anything. "
         f"{case.fact} Raise {advice}."
     )
 

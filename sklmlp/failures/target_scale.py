@@ -32,7 +32,7 @@ class Target:
     facts: str
 
 
-def unscaled_targets(fit, sample):
+def unscaled_targets(run, sample):
     """The warning of a regression that has not reached the scale of its targets, or nothing.
 
     Where targets are far from unit scale it takes the output layer most of the fit, or more, to
@@ -41,15 +41,15 @@ def unscaled_targets(fit, sample):
 
     Parameters
     ----------
-    fit : TrainingRun
+    run : TrainingRun
         When it has ended.
     sample : Dataset
         Some of its rows.
     """
-    unscaled = _unscaled(fit, sample)
-    if not unscaled or not fit.network.flat.isfinite().all():
+    unscaled = _unscaled(run, sample)
+    if not unscaled or not run.network.flat.isfinite().all():
         return
-    left = _left_to_shift_and_stretch(fit, sample)
+    left = _left_to_shift_and_stretch(run, sample)
     n_targets = sample.y.shape[1]
     for target in unscaled:
         share = left[target.column :: n_targets].max()  # of variances too, where they are learnt
@@ -62,24 +62,24 @@ def unscaled_targets(fit, sample):
             return
 
 
-def hint_of_targets(fit):
+def hint_of_targets(run):
     """What to try after a divergence where targets are not scaled: a sentence, or nothing."""
-    unscaled = _unscaled(fit, fit.table)
+    unscaled = _unscaled(run, run.dataset)
     if not unscaled:
         return ""
     return f" The targets are not scaled ({unscaled[0].facts}): use normalize_y=True."
 
 
-def _unscaled(fit, table):
+def _unscaled(run, table):
     """The columns of y that are far from unit scale and that normalize_y=True would scale."""
-    if getattr(fit.params, "normalize_y", True):  # classifiers have no such parameter
+    if run.config.normalize_y is not False:  # None for classifiers
         return []
     y, weight = _targets(table), _shares(table)
     mean = weight @ y
     spread = np.sqrt(weight @ np.square(y - mean))
     # where predictions are exponentials it is the logarithm of the mean that has to be reached
-    size = mean if fit.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
-    small = size if fit.loss.out_activation == "exp" else spread
+    size = mean if run.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
+    small = size if run.loss.out_activation == "exp" else spread
     far = ((size > LARGEST) | (small < SMALLEST)) & (y != y[:1]).any(axis=0)
     return [
         Target(
@@ -105,33 +105,33 @@ def _shares(table):
     return weight / weight.sum() if weight.sum() > 0 else np.full(len(table), 1 / len(table))
 
 
-def _left_to_shift_and_stretch(fit, sample):
+def _left_to_shift_and_stretch(run, sample):
     """For each logit z the share of its gradient that a + b z explains, in (n_outputs,)."""
     logits, gradients = [], []
     for x, y, _ in sample.slices():
-        z = fit.network.logits(x)
+        z = run.network.logits(x)
         logits.append(z.cpu().double().numpy())
-        gradients.append(fit.loss.gradient(z, y).cpu().double().numpy())
+        gradients.append(run.loss.gradient(z, y).cpu().double().numpy())
     z, gradient, weight = np.concatenate(logits), np.concatenate(gradients), _shares(sample)
     shift = weight @ gradient
     centred = z - weight @ z
     stretch = weight @ (gradient * centred)
     # what the penalty holds back is not left over
-    stretch = np.where(stretch < 0, np.minimum(stretch + _penalty(fit), 0), stretch)
+    stretch = np.where(stretch < 0, np.minimum(stretch + _penalty(run), 0), stretch)
     spread = weight @ np.square(centred)
     explained = np.square(shift) + _divided(np.square(stretch), spread)
     return _divided(explained, weight @ np.square(gradient))
 
 
-def _penalty(fit):
+def _penalty(run):
     """What the slope of the penalty is along a stretch of each logit."""
-    if fit.network.spec.module is not None:
+    if run.network.spec.module is not None:
         return 0.0
-    n, weight = len(fit.table), fit.table.weights()
-    rows = n if fit.optimizer is None else rows_of_a_batch(fit.params.batch_size, n)
+    n, weight = len(run.dataset), run.dataset.weights()
+    rows = n if run.state.optimizer is None else rows_of_a_batch(run.config.batch_size, n)
     weight_sum = rows * (1.0 if weight is None else weight.mean())  # of a step, on average
-    squares = fit.network.coefs[-1].detach().square().sum(0).cpu().double().numpy()
-    return fit.params.alpha / weight_sum * squares
+    squares = run.network.coefs[-1].detach().square().sum(0).cpu().double().numpy()
+    return run.config.alpha / weight_sum * squares
 
 
 def _divided(values, by):

@@ -79,7 +79,7 @@ class GradientFlowDisplay:
         display : GradientFlowDisplay
         """
         estimator = one_network(estimator)
-        start = gradient_norms(estimator, X, y, initial_module(estimator, X, y))
+        start = gradient_norms(estimator, X, y, initial_module(estimator))
         end = gradient_norms(estimator, X, y)
         layers = [f"hidden {i}" for i in range(len(end) - 1)] + ["output"]
         return cls(layers=layers, start=start, end=end, name=name).plot(ax)

@@ -29,12 +29,15 @@ So does `max_iter`, unless a schedule of the learning rate is laid out over it.
 """
 
 
-def fit_fingerprint(estimator, data, networks, lays_out_schedule=False):
+def fit_fingerprint(estimator, params, data, networks, lays_out_schedule=False):
     """What makes a fit the same one when it is started again, each in a few words.
 
     Parameters
     ----------
-    estimator : MLPClassifier or MLPRegressor
+    estimator : str
+        The name of its class.
+    params : dict
+        Its parameters.
     data : dict of str to array
         What it is fitted to; sparse matrices and None included.
     networks : list of (Spec, tensor)
@@ -46,8 +49,8 @@ def fit_fingerprint(estimator, data, networks, lays_out_schedule=False):
     -------
     identity : dict of str to str
     """
-    facts = {"estimator": type(estimator).__name__}
-    for name, value in estimator.get_params(deep=False).items():
+    facts = {"estimator": estimator}
+    for name, value in params.items():
         if name not in _UNRELATED and (name != "max_iter" or lays_out_schedule):
             plain = repr(portable_parameter(value))
             facts[name] = re.sub(r" at 0x[0-9a-fA-F]+", "", plain)

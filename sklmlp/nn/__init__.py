@@ -19,7 +19,7 @@ from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.compiled import can_compile, make_model, make_plan, running_statistics
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
-from sklmlp.nn.network import Network, is_stored_transposed
+from sklmlp.nn.network import Network, build_network, is_stored_transposed
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
 
@@ -32,6 +32,7 @@ __all__ = [
     "Spec",
     "Weights",
     "build_module",
+    "build_network",
     "can_compile",
     "check_module_class",
     "check_same_layers",

@@ -15,7 +15,7 @@ def check_trainable(network, params, rows):
     Parameters
     ----------
     network : Network
-    params : namespace
+    params : TrainingConfig
         The estimator's parameters.
     rows : TensorRows or ConvertedRows
         The first of them are tried.

@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from sklmlp.nn.activation_spec import output_rule
 from sklmlp.nn.builder import build_layers
 from sklmlp.nn.custom_module import load_custom_module, named_tensors
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.rng import ModuleRNG
-from sklmlp.nn.spec import Weights
+from sklmlp.nn.spec import Weights, initial_weights
 
 
 class Network:
@@ -209,3 +210,30 @@ def _in_order(layers):
     for module in (*layers.activations, *layers.normalizations):
         rest += [p for p in module.parameters() if p.requires_grad]
     return matrices, rest
+
+
+def build_network(spec, config, rng, weights_dtype, dtype, device, weights=None):
+    """Build the network that a fit begins with.
+
+    Parameters
+    ----------
+    spec : Spec
+    config : TrainingConfig
+        Says by which rules initial weights are drawn.
+    rng : numpy.random.RandomState
+    weights_dtype : numpy.dtype
+        In which weights are drawn, and will be kept.
+    dtype : torch.dtype
+        In which the network computes.
+    device : torch.device
+    weights : Weights, default=None
+        Those of an earlier fit; None draws new ones.
+
+    Returns
+    -------
+    network : Network
+    """
+    if weights is None:
+        rule = output_rule(config.activation)
+        weights = initial_weights(spec, rng, weights_dtype, rule, config.weight_init)
+    return Network(spec, weights, dtype, device)

@@ -101,22 +101,22 @@ class ScheduledUpdate:
     Parameters
     ----------
     update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         Those with a schedule.
     """
 
-    def __init__(self, update, fits):
-        self.update, self.fits = update, fits
+    def __init__(self, update, runs):
+        self.update, self.runs = update, runs
 
     def begin_epoch(self):
         """Lay out the rates of an epoch."""
         self.update.begin_epoch()
-        keys = [(f.optimizer.schedule, f.epoch, f.epoch_shape.n_batches) for f in self.fits]
+        keys = [(f.state.optimizer.schedule, f.epoch, f.batch_plan.n_batches) for f in self.runs]
         rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
         self.rates = zip(*(rates[key] for key in keys), strict=True)
 
     def step(self):
         """One step of every network at its rate."""
-        for fit, rate in zip(self.fits, next(self.rates), strict=True):
-            fit.optimizer.set_rate(rate)
+        for run, rate in zip(self.runs, next(self.rates), strict=True):
+            run.state.optimizer.set_rate(rate)
         self.update.step()

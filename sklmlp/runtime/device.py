@@ -85,11 +85,11 @@ def resolve_dtype(dtype, X_dtype, device):
     return np.dtype(np.float64)
 
 
-def computing_dtype(dtype, params, device):
+def computing_dtype(dtype, config, device):
     """The torch dtype that a fit computes in, for weights of a NumPy dtype.
 
     L-BFGS computes in float64 where the device has it: its line search needs the digits.
     """
-    if params.solver == "lbfgs" and device.type != "mps":
+    if config.solver == "lbfgs" and device.type != "mps":
         return torch.float64
     return torch.float32 if dtype == np.float32 else torch.float64

@@ -40,40 +40,36 @@ def in_chunks(compute, n, size):
 
 
 @contextmanager
-def explain_oom(params):
-    """Let a fit that runs out of a card's memory say what needed how much, and what to lower.
+def explain_oom(config, dataset, n_outputs):
+    """Let a fit that runs out of GPU memory say what needed how much, and what to lower.
 
     Parameters
     ----------
-    params : namespace
-        The estimator's parameters.
-
-    Yields
-    ------
-    sizes : dict
-        To be filled once they are known: `n_rows`, `layers` (units, from features to outputs) and
-        `itemsize` (bytes of a number).
+    config : TrainingConfig
+    dataset : Dataset
+        What is trained on.
+    n_outputs : int
+        Of the network.
     """
-    sizes = {}
     try:
-        yield sizes
+        yield
     except torch.OutOfMemoryError as error:
-        if not sizes:
-            raise
-        n_rows, layers, itemsize = sizes["n_rows"], sizes["layers"], sizes["itemsize"]
+        n_rows, n_features = dataset.rows.shape
+        layers = n_features, *config.hidden_layer_sizes, n_outputs
+        itemsize = dataset.dtype.itemsize
         weights = sum((i + 1) * o for i, o in pairwise(layers))
-        batch = min(n_rows, 200 if params.batch_size == "auto" else params.batch_size)
+        batch = min(n_rows, 200 if config.batch_size == "auto" else config.batch_size)
         needs = {
             "the rows of X": n_rows * layers[0],
-            "weights, gradients and moments": 4 * weights * params.n_estimators,
-            "a step on one batch": 3 * batch * sum(layers) * params.n_estimators,
+            "weights, gradients and moments": 4 * weights * config.n_estimators,
+            "a step on one batch": 3 * batch * sum(layers) * config.n_estimators,
         }
         told = ", ".join(f"{what} {_mebibytes(n * itemsize)}" for what, n in needs.items())
         raise torch.OutOfMemoryError(
-            f"device={params.device!r} ran out of memory in fit. Needed are about: {told}. Lower "
-            f"batch_size={params.batch_size!r}, "
-            f"hidden_layer_sizes={params.hidden_layer_sizes!r} or "
-            f"n_estimators={params.n_estimators}, choose dtype='float32', or fit on device='cpu'. "
+            f"device={config.device!r} ran out of memory in fit. Needed are about: {told}. Lower "
+            f"batch_size={config.batch_size!r}, "
+            f"hidden_layer_sizes={config.hidden_layer_sizes!r} or "
+            f"n_estimators={config.n_estimators}, choose dtype='float32', or fit on device='cpu'. "
             f"({error})"
         ) from error
 

@@ -175,14 +175,14 @@ class Meeting:
         jobs = [leader, *(job for job in leader.leads if job is not leader)]
         others, began = jobs[1:], time.monotonic()
         leader.leads = None  # a circle would keep the tables until the garbage is collected
-        for fit in leader.fits:
-            fit.began += began - leader.came  # `max_time` is not for waiting
+        for run in leader.runs:
+            run.state.started_at += began - leader.came  # `max_time` is not for waiting
         try:
             with attending(None):  # fits within training, a callback's, have nobody to wait for
                 leader.train(jobs, self.interrupted)
         except Exception as error:
             for job in jobs:
-                job.fits[0].error = error
+                job.runs[0].outcome.error = error
         finally:
             _share(time.monotonic() - began, jobs)
             with self._lock:
@@ -284,8 +284,8 @@ class Meeting:
         for job in self.jobs:
             if job.pool in pools:
                 job.is_cancelled = True
-                for fit in job.fits:
-                    fit.is_cancelled = True  # training leaves it out from the next epoch on
+                for run in job.runs:
+                    run.cancelled.set()  # training leaves it out from the next epoch on
                 if not job.go.is_set():
                     self.held -= 0 if job in self.resuming else job.held
                     self.n_running += 1
@@ -303,7 +303,7 @@ def count_as_waiting(seconds):
 
 def _share(seconds, jobs):
     """Divide the seconds of a training among its jobs, by their epochs."""
-    epochs = [sum(len(fit.progress.history) for fit in job.fits) or 1 for job in jobs]
+    epochs = [sum(len(run.state.stopping.history) for run in job.runs) or 1 for job in jobs]
     for job, number in zip(jobs, epochs, strict=True):
         job.seconds = seconds * number / sum(epochs)
 

@@ -31,7 +31,7 @@ class TrainingJob:
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
     train : callable
         `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is a
         threading.Event that ends all of them.
@@ -39,28 +39,28 @@ class TrainingJob:
         Jobs of equal keys can be trained together; None is trained alone.
     """
 
-    fits: list
+    runs: list
     train: Callable
     key: Hashable = None
 
     @property
     def nbytes(self):
         """Memory of the rows that wait with it."""
-        rows = {id(fit.table.rows): fit.table.rows for fit in self.fits}
+        rows = {id(run.dataset.rows): run.dataset.rows for run in self.runs}
         return sum(each.nbytes for each in rows.values())
 
     def conclude(self):
         """Give warnings, each kind once, and raise what went wrong: in the estimator's thread."""
         kinds = {}
-        for fit in self.fits:
-            for warning in fit.warnings:
+        for run in self.runs:
+            for warning in run.outcome.warnings:
                 kinds.setdefault(kind_of(*warning), warning)
-            fit.warnings.clear()
+            run.outcome.warnings.clear()
         for message, category in kinds.values():
             warn(message, category)
-        for fit in self.fits:
-            if fit.error is not None:
-                raise fit.error
+        for run in self.runs:
+            if run.outcome.error is not None:
+                raise run.outcome.error
 
 
 def run_or_enqueue(job):
@@ -85,7 +85,7 @@ def run_or_enqueue(job):
         if interrupted.is_set():
             if is_one_of_many():
                 raise KeyboardInterrupt
-            job.fits[0].warnings.append(("Training interrupted by user.", UserWarning))
+            job.runs[0].outcome.warnings.append(("Training interrupted by user.", UserWarning))
     job.conclude()
     return not interrupted.is_set()
 

@@ -13,16 +13,15 @@ from sklmlp import runtime
 from sklmlp.data import ROWS_AT_A_TIME
 from sklmlp.failures import hint_of_targets
 from sklmlp.training.jobs import TrainingJob, run_or_enqueue
-from sklmlp.training.run import number_networks
-from sklmlp.training.steps.autograd import AutogradStep
+from sklmlp.training.steps.autograd import add_gradient, add_penalty
 
 
-def train_lbfgs(fits):
+def train_lbfgs(runs):
     """Minimise the penalised loss of all rows at once, for one network after the other.
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         Their networks are in float64 where the device has it: line searches need the digits.
 
     Returns
@@ -30,15 +29,14 @@ def train_lbfgs(fits):
     ended : bool
         Whether they ended by themselves.
     """
-    number_networks(fits)
-    return run_or_enqueue(TrainingJob(fits, _train_jobs))
+    return run_or_enqueue(TrainingJob(runs, _train_jobs))
 
 
 def _train_jobs(jobs, interrupted):
     """Train the networks of jobs; see `TrainingJob`."""
-    for fit in (fit for job in jobs for fit in job.fits):
+    for run in (run for job in jobs for run in job.runs):
         if not interrupted.is_set():
-            _minimise(fit, interrupted)
+            _minimise(run, interrupted)
 
 
 def _why_not_converged(result, n_iter, max_iter):
@@ -55,19 +53,18 @@ def _why_not_converged(result, n_iter, max_iter):
     )
 
 
-def _minimise(fit, interrupted):
-    network, table, params = fit.network, fit.table, fit.params
-    progress, events = fit.progress, fit.events
-    step = AutogradStep([fit])
-    total = float(len(table) if table.weight is None else table.weight.sum())
+def _minimise(run, interrupted):
+    network, dataset, config = run.network, run.dataset, run.config
+    stopping, callback = run.state.stopping, run.callback
+    total = float(len(dataset) if dataset.weight is None else dataset.weight.sum())
     network.module.eval()  # a line search needs the same function twice
     best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
 
-    products = network.n_coefs * min(len(table), ROWS_AT_A_TIME)
+    products = network.n_coefs * min(len(dataset), ROWS_AT_A_TIME)
     is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
 
     def loss_and_gradient(flat):
-        return runtime.compute(lambda: evaluate(flat), params.matmul_precision, is_small)
+        return runtime.compute(lambda: evaluate(flat), config.matmul_precision, is_small)
 
     def evaluate(values):
         point = best.copy()
@@ -75,14 +72,14 @@ def _minimise(fit, interrupted):
         network.flat.detach().copy_(torch.from_numpy(point))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
-        for x, y, weight in table.slices():
+        for x, y, weight in dataset.slices():
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
-            step.backward(x, y, scale, z)
-            rows = fit.loss.value(z, y)
+            add_gradient(run, x, y, scale, z)
+            rows = run.loss.value(z, y)
             loss += float((rows if weight is None else rows * weight).sum()) / total
-        step.penalise(total, squared_coefs)
-        loss += 0.5 * params.alpha / total * float(squared_coefs)
+        add_penalty(run, total, squared_coefs)
+        loss += 0.5 * config.alpha / total * float(squared_coefs)
         return loss, network.gradient.cpu().double().numpy()[moves]
 
     def look():
@@ -102,26 +99,26 @@ def _minimise(fit, interrupted):
         now = time.perf_counter()
         best[moves] = intermediate_result.x
         network.flat.detach().copy_(torch.from_numpy(best))  # not what the line search tried last
-        progress.n_iter += 1
+        stopping.n_iter += 1
         loss_reached = float(intermediate_result.fun)
-        progress.history.append(
+        stopping.history.append(
             {
-                "epoch": len(progress.history) + 1,
+                "epoch": len(stopping.history) + 1,
                 "train_loss": loss_reached,
                 "seconds": now - started,
             }
         )
         started = now
         if not begun:  # SciPy tells of an iteration when it is over
-            events.begin_epoch()
-        events.end_epoch(progress.history[-1])
+            callback.begin_epoch()
+        callback.end_epoch(stopping.history[-1])
         begun = False
-        if params.verbose:
-            print(f"Iteration {progress.n_iter}, loss = {loss_reached:.8f}{fit.pace}")
-        if fit.is_stopped or fit.is_out_of_time:
+        if config.verbose:
+            print(f"Iteration {stopping.n_iter}, loss = {loss_reached:.8f}{run.pace}")
+        if run.is_stopped or run.is_out_of_time:
             halted = True
             raise StopIteration
-        if fit.has_batch_callbacks and progress.n_iter < params.max_iter:
+        if run.has_batch_callbacks and stopping.n_iter < config.max_iter:
             begin()
             flat, now_moves = look()
             if not (np.array_equal(flat, best) and np.array_equal(moves, now_moves)):
@@ -130,16 +127,16 @@ def _minimise(fit, interrupted):
 
     def begin():
         nonlocal begun
-        events.begin_epoch()
+        callback.begin_epoch()
         begun = True
 
-    progress.n_iter, halted, begun, changed = 0, False, False, True
-    events.begin_training()
+    stopping.n_iter, halted, begun, changed = 0, False, False, True
+    callback.begin_training()
     try:
-        if fit.has_batch_callbacks:
+        if run.has_batch_callbacks:
             begin()
         while changed:  # a callback has frozen or set weights: begin with another function
-            (best, moves), changed, done = look(), False, progress.n_iter
+            (best, moves), changed, done = look(), False, stopping.n_iter
             result = scipy.optimize.minimize(
                 loss_and_gradient,
                 best[moves],
@@ -147,33 +144,33 @@ def _minimise(fit, interrupted):
                 jac=True,
                 callback=record,
                 options={
-                    "maxfun": params.max_fun,
-                    "maxiter": params.max_iter - done,
-                    "gtol": params.tol,
+                    "maxfun": config.max_fun,
+                    "maxiter": config.max_iter - done,
+                    "gtol": config.tol,
                 },
             )
         best[moves] = result.x
         loss_reached = float(result.fun)
         if not math.isfinite(loss_reached):
             raise ValueError(
-                f"Solver produced a non-finite loss ({loss_reached}) after {progress.n_iter} "
+                f"Solver produced a non-finite loss ({loss_reached}) after {stopping.n_iter} "
                 "iteration(s). The input data may contain large values and need to be "
-                f"preprocessed. Scale the features, or lower alpha={params.alpha:g}."
-                f"{hint_of_targets(fit)}"
+                f"preprocessed. Scale the features, or lower alpha={config.alpha:g}."
+                f"{hint_of_targets(run)}"
             )
-        if halted and not fit.is_stopped:
+        if halted and not run.is_stopped:
             message = (
-                f"lbfgs failed to converge after {progress.n_iter} iteration(s): Maximum time "
-                f"(max_time={params.max_time} seconds) reached."
+                f"lbfgs failed to converge after {stopping.n_iter} iteration(s): Maximum time "
+                f"(max_time={config.max_time} seconds) reached."
             )
-            fit.warnings.append((message, ConvergenceWarning))
+            run.outcome.warnings.append((message, ConvergenceWarning))
         elif not halted:
-            progress.n_iter = min(done + result.nit, params.max_iter)
+            stopping.n_iter = min(done + result.nit, config.max_iter)
             if result.status != 0:
-                message = _why_not_converged(result, progress.n_iter, params.max_iter)
-                fit.warnings.append((message, ConvergenceWarning))
+                message = _why_not_converged(result, stopping.n_iter, config.max_iter)
+                run.outcome.warnings.append((message, ConvergenceWarning))
     except KeyboardInterrupt:
         interrupted.set()
     network.flat.detach().copy_(torch.from_numpy(best))
-    events.end_training()
-    fit.reached = loss_reached
+    callback.end_training()
+    run.outcome.final_loss = loss_reached

@@ -8,16 +8,16 @@ class LossMeter:
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         K networks; one does without the axis of K.
     """
 
-    def __init__(self, fits):
-        flat = fits[0].network.flat.detach()
-        stack = () if len(fits) == 1 else (len(fits),)
-        self.loss = fits[0].loss
-        self.per_row = flat.new_tensor([1 / len(fit.table) for fit in fits]).view(stack)
-        self.half_alpha = flat.new_tensor([fit.params.alpha / 2 for fit in fits]).view(stack)
+    def __init__(self, runs):
+        flat = runs[0].network.flat.detach()
+        stack = () if len(runs) == 1 else (len(runs),)
+        self.loss = runs[0].loss
+        self.per_row = flat.new_tensor([1 / len(run.dataset) for run in runs]).view(stack)
+        self.half_alpha = flat.new_tensor([run.config.alpha / 2 for run in runs]).view(stack)
         self.total = flat.new_zeros(stack)
 
     def add(self, run):

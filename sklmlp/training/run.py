@@ -1,240 +1,267 @@
-"""One network's training: what it is given, how far it has come, and when it ends."""
+"""One network's training: what it is given, how far it has come, and what came of it."""
 
 import math
+import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
-import torch
 
 from sklmlp.callbacks import TrainingCallback
 from sklmlp.data import BatchPlan, Dataset, rows_of_a_batch
+from sklmlp.training.early_stopping import Validation
 from sklmlp.training.stopping import StoppingState
 
 
-class Validation:
-    """Rows that are scored after each epoch.
+@dataclass
+class TrainingState:
+    """What changes from epoch to epoch beside the network's numbers; a checkpoint stores it.
+
+    Written by the training loop, and by a checkpoint that is resumed.
 
     Parameters
     ----------
-    table : Dataset
-    score : callable
-        `score(logits, loss, network)`: logits in the table's order, their loss, and the network
-        that they are of, to a score; greater is better.
-    is_loss : bool, default=False
-        Whether the score is minus the loss.
+    rng : numpy.random.RandomState
+        Shuffles the rows.
+    stopping : StoppingState
+    optimizer : Adam, SGD, TorchOptimizerAdapter or None
+        None for L-BFGS, which is SciPy's.
+    order : ndarray of int or None
+        The rows in the order of the last epoch; None for that of the dataset.
+    started_at : float
+        When the clock of `max_time` began to run, in seconds. The only entry that is not stored.
     """
 
-    def __init__(self, table, score, is_loss=False):
-        self.table, self.score, self.is_loss = table, score, is_loss
-
-    def evaluate(self, network, loss):
-        """(loss, score) of the network as it is; a score of NaN where an answer is not finite."""
-        logits, total, weight_sum = [], 0.0, 0.0
-        for x, y, weight in self.table.slices(network.takes_sparse):
-            z = network.logits(x)
-            rows = loss.value(z, y)
-            total += float((rows if weight is None else rows * weight).sum())
-            weight_sum += float(len(x) if weight is None else weight.sum())
-            logits.append(z.cpu().numpy())
-        logits = np.concatenate(logits)
-        mean = total / weight_sum if weight_sum else np.nan
-        if not np.isfinite(logits).all():
-            return mean, np.nan
-        with torch.inference_mode(False):  # a user's scorer may do as it likes
-            return mean, float(self.score(logits, mean, network))
+    rng: np.random.RandomState
+    stopping: StoppingState
+    optimizer: object = None
+    order: np.ndarray | None = None
+    started_at: float = field(default_factory=lambda: time.monotonic())
 
 
 @dataclass
-class TrainingRun:
-    """A network on its way from initial to trained weights.
+class TrainingOutcome:
+    """What came of a run. Written by the training loop.
 
     Parameters
     ----------
-    network : Network
-    table : Dataset
-    validation : Validation or None
-        With early stopping, which the rows kept from training decide on.
-    params : namespace
-        The estimator's parameters.
-    optimizer : Adam, SGD or TorchOptimizerAdapter
-    progress : StoppingState
-    rng : numpy.random.RandomState
-    events : TrainingCallback
-        Told of the begin and end of everything.
-    epoch_offset : int
-        Of earlier fits that schedules count as this one's.
-    training_sample : Validation or None
-        With early stopping, some of the rows that are trained on.
+    final_loss : float
+        The training loss of the last epoch, or what L-BFGS reached.
+    ran_out : bool
+        Whether `max_iter` or `max_time` ended it, rather than the rules of stopping.
+    was_resumed : bool
+        Whether it went on from a checkpoint.
+    was_finished : bool
+        Whether that checkpoint was taken after its last epoch.
+    warnings : list of (str, type)
+        Messages and categories, to be given in the thread of the estimator.
+    error : Exception or None
+        What ended this network's training alone.
     """
 
-    network: object
-    table: Dataset
-    validation: Validation | None
-    params: object
-    optimizer: torch.optim.Optimizer
-    progress: StoppingState
-    rng: np.random.RandomState
-    events: TrainingCallback
-    epoch_offset: int = 0
-    training_sample: Validation | None = None
-    began: float = field(default_factory=lambda: time.monotonic())
-    """When the clock of `max_time` began to run, in seconds."""
-
-    reached: float = np.nan
-    """The training loss of the last epoch, or what L-BFGS reached."""
-    is_resumed: bool = False
-    """Whether it was taken up from a checkpoint."""
-    has_finished: bool = False
-    """Whether that checkpoint was taken after its last epoch."""
+    final_loss: float = np.nan
     ran_out: bool = False
-    """Whether `max_iter` or `max_time` ended it, and not what it had reached."""
-    network_name: str = ""
-    """Which network of an ensemble it is, as `verbose` prints it."""
-    is_one_epoch: bool = False
-    """Whether a single epoch is asked for."""
-    is_cancelled: bool = False
-    """Whether nobody waits for it any more."""
+    was_resumed: bool = False
+    was_finished: bool = False
     warnings: list = field(default_factory=list)
-    """(message, category) of what the estimator's own thread is to warn of."""
     error: Exception | None = None
-    """What ended this network's training alone."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingRun:
+    """A network on its way from initial to trained weights.
+
+    Its own fields are the inputs and stay as they are. `state` and `outcome` are what changes.
+
+    Parameters
+    ----------
+    config : TrainingConfig
+    network : Network
+        Holds the numbers that are trained.
+    dataset : Dataset
+        The rows that are trained on.
+    state : TrainingState
+    validation, training_sample : Validation or None
+        With early stopping, the held-out rows that decide it, and some of the training rows.
+    callback : TrainingCallback
+    epoch_offset : int
+        Epochs of earlier fits that schedules count.
+    is_one_epoch : bool
+        Whether a single epoch is asked for, as `partial_fit` does.
+    name : str
+        Which network of an ensemble it is, as `verbose` prints it.
+    cancelled : threading.Event
+        Set when the caller has abandoned the fit, such as by Ctrl-C in a search.
+    outcome : TrainingOutcome
+    """
+
+    config: object
+    network: object
+    dataset: Dataset
+    state: TrainingState
+    validation: Validation | None = None
+    training_sample: Validation | None = None
+    callback: TrainingCallback = field(default_factory=TrainingCallback)
+    epoch_offset: int = 0
+    is_one_epoch: bool = False
+    name: str = ""
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    outcome: TrainingOutcome = field(default_factory=TrainingOutcome)
 
     @property
     def loss(self):
+        """The `Loss` of the network."""
         return self.network.spec.loss_function
 
     @property
+    def ordered_dataset(self):
+        """The dataset in the order of the last epoch, from which the next one is shuffled."""
+        order = self.state.order
+        return self.dataset if order is None else replace(self.dataset, index=order)
+
+    @property
     def has_batch_callbacks(self):
-        """Whether somebody listens to its batches."""
-        return self.events.follows_batches
+        """Whether a callback follows its batches."""
+        return self.callback.follows_batches
+
+    @property
+    def is_watched(self):
+        """Whether anything happens after each epoch, so that several cannot be one call."""
+        moves_rate = self.state.optimizer.supports_sklearn_schedules and (
+            self.config.learning_rate == "invscaling"
+        )
+        return (
+            moves_rate
+            or self.validation is not None
+            or bool(self.config.verbose)
+            or self.config.max_time is not None
+            or type(self.callback) is not TrainingCallback
+        )
 
     @property
     def is_out_of_time(self):
         """Whether `max_time` is over."""
-        most = self.params.max_time
-        return most is not None and time.monotonic() - self.began >= most
+        most = self.config.max_time
+        return most is not None and time.monotonic() - self.state.started_at >= most
 
     @property
     def pace(self):
         """How long it has taken, how long it may still take, and its network, to be printed."""
-        params, progress, spent = self.params, self.progress, time.monotonic() - self.began
+        config, stopping = self.config, self.state.stopping
+        spent = time.monotonic() - self.state.started_at
         if self.is_one_epoch:
-            return f", {spent:.1f} s{self.network_name}"
-        recent = [epoch["seconds"] for epoch in progress.history[-10:]]
-        left = (params.max_iter - progress.n_iter) * sum(recent) / len(recent)
-        if params.max_time is not None:
-            left = min(left, max(0, params.max_time - spent))
-        return f", {spent:.1f} s, at most {left:.1f} s left{self.network_name}"
+            return f", {spent:.1f} s{self.name}"
+        recent = [epoch["seconds"] for epoch in stopping.history[-10:]]
+        left = (config.max_iter - stopping.n_iter) * sum(recent) / len(recent)
+        if config.max_time is not None:
+            left = min(left, max(0, config.max_time - spent))
+        return f", {spent:.1f} s, at most {left:.1f} s left{self.name}"
 
     @property
     def pins_parameters(self):
-        """Whether a callback or an optimizer of torch's holds on to the memory of its weights."""
-        return self.has_batch_callbacks or self.optimizer.pins_parameters
+        """Whether a callback or an optimizer of torch references the memory of its parameters."""
+        return self.has_batch_callbacks or self.state.optimizer.pins_parameters
 
     @property
     def is_stackable(self):
-        """Whether nobody holds on to its weights and no batch can be without weight."""
-        weight = self.table.weights()
+        """Whether its parameters may move in memory and no batch can be without weight."""
+        weight = self.dataset.weights()
         if self.pins_parameters or weight is None:
             return not self.pins_parameters
-        n = len(self.table)
-        size = rows_of_a_batch(self.params.batch_size, n)
+        n = len(self.dataset)
+        size = rows_of_a_batch(self.config.batch_size, n)
         return np.count_nonzero(weight) > n - (n % size or size)
 
     @property
     def epoch(self):
         """The number of the running epoch, from 0, as schedules count."""
-        return self.epoch_offset + self.progress.n_iter
+        return self.epoch_offset + self.state.stopping.n_iter
 
     @property
-    def epoch_shape(self):
+    def batch_plan(self):
         """How its rows are dealt into batches."""
-        return BatchPlan.of(len(self.table), self.params.batch_size)
+        return BatchPlan.of(len(self.dataset), self.config.batch_size)
 
     @property
     def is_stopped(self):
-        """Whether somebody wants it to end, and not to be judged by how far it came."""
-        return self.is_cancelled or self.events.stopped
+        """Whether a callback or an interrupt ends it; no convergence warning follows."""
+        return self.cancelled.is_set() or self.callback.stopped
 
     def start(self):
         """Begin; a fit may continue an earlier one."""
-        if self.progress.loss_curve:
-            self.reached = self.progress.loss_curve[-1]
-        if not self.is_resumed:
-            self.progress.start(self.validation is not None, self.network)
+        stopping = self.state.stopping
+        if stopping.loss_curve:
+            self.outcome.final_loss = stopping.loss_curve[-1]
+        if not self.outcome.was_resumed:
+            stopping.start(self.validation is not None, self.network)
 
-    def end_epoch(self, loss, started):
-        """Take note of an epoch, and of the validation rows after it."""
-        progress, params, lr = self.progress, self.params, self.optimizer.lr
-        progress.add_epoch(loss, len(self.table))
-        self.reached = loss
-        record = {"epoch": len(progress.loss_curve), "train_loss": loss}
+    def end_epoch(self, loss, lr, seconds):
+        """Record an epoch and its learning rate, and score the validation rows after it."""
+        stopping, config = self.state.stopping, self.config
+        started = time.perf_counter()
+        stopping.add_epoch(loss, len(self.dataset))
+        self.outcome.final_loss = loss
+        record = {"epoch": len(stopping.loss_curve), "train_loss": loss}
         if self.training_sample is not None:
             record["train_score"] = self.training_sample.evaluate(self.network, self.loss)[1]
         if self.validation is None:
-            progress.update_from_loss(params.tol)
+            stopping.update_from_loss(config.tol)
         else:
             valid_loss, score = self.validation.evaluate(self.network, self.loss)
-            progress.update_from_score(score, params.tol, self.network)
+            stopping.update_from_score(score, config.tol, self.network)
             record |= {"valid_loss": valid_loss, "valid_score": score}
-        progress.history.append(record | {"lr": lr, "seconds": time.perf_counter() - started})
-        if params.verbose:
-            print(_line(progress.n_iter, loss, lr, record.get("train_score")) + self.pace)
+        seconds += time.perf_counter() - started
+        stopping.history.append(record | {"lr": lr, "seconds": seconds})
+        if config.verbose:
+            print(_line(stopping.n_iter, loss, lr, record.get("train_score")) + self.pace)
             if self.validation is not None:
                 print(f"Validation score: {score:f}")
-        self.events.end_epoch(progress.history[-1])
+        self.callback.end_epoch(stopping.history[-1])
 
     def has_ended(self):
         """Whether the last epoch was the last one; moves the learning rate where it was not."""
-        params, progress, optimizer = self.params, self.progress, self.optimizer
-        if optimizer.supports_sklearn_schedules and params.learning_rate == "invscaling":
+        config, stopping, optimizer = self.config, self.state.stopping, self.state.optimizer
+        if optimizer.supports_sklearn_schedules and config.learning_rate == "invscaling":
             # a thousand orders of magnitude overflow, and past thirty no step is seen anyway
-            power = min(params.power_t, 30 / math.log10(progress.n_rows_seen + 1))
-            optimizer.lr = params.learning_rate_init / (progress.n_rows_seen + 1) ** power
+            power = min(config.power_t, 30 / math.log10(stopping.n_rows_seen + 1))
+            optimizer.lr = config.learning_rate_init / (stopping.n_rows_seen + 1) ** power
         if self.is_stopped or self._has_diverged():
             return True
-        if progress.no_improvement <= params.n_iter_no_change:
+        if stopping.no_improvement <= config.n_iter_no_change:
             return False
         what = "Training loss" if self.validation is None else "Validation score"
         message = (
-            f"{what} did not improve more than tol={params.tol:f} for {params.n_iter_no_change} "
+            f"{what} did not improve more than tol={config.tol:f} for {config.n_iter_no_change} "
             "consecutive epochs."
         )
-        if not optimizer.supports_sklearn_schedules or params.learning_rate != "adaptive":
+        if not optimizer.supports_sklearn_schedules or config.learning_rate != "adaptive":
             end = " Stopping."
         elif optimizer.lr <= 1e-6:
             end = " Learning rate too small. Stopping."
         else:
             optimizer.lr /= 5.0
-            progress.no_improvement = 0
+            stopping.no_improvement = 0
             end = f" Setting learning rate to {optimizer.lr:f}"
-        if params.verbose:
+        if config.verbose:
             print(message + end)
         return end.endswith("Stopping.")
 
     def _has_diverged(self):
+        stopping = self.state.stopping
         if self.validation is None:
             # nothing finite comes of weights that are not: the caller raises
-            loss = self.progress.loss_curve[-1]
+            loss = stopping.loss_curve[-1]
             return not math.isfinite(loss) and not self.network.flat.isfinite().all()
-        return np.isnan(self.progress.validation_scores[-1])  # -inf is a score, if a bad one
+        return np.isnan(stopping.validation_scores[-1])  # -inf is a score, if a bad one
 
     def finish(self):
         """End, with the weights of the best validation score where there is one."""
         if self.validation is not None:
-            self.network.restore(self.progress.best)
-        self.events.end_training()
+            self.network.restore(self.state.stopping.best)
+        self.callback.end_training()
 
 
 def _line(n_iter, loss, lr, train_score):
     """scikit-learn's line of an epoch, with the rate and the training score added."""
     line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
     return line if train_score is None else f"{line}, training score = {train_score:f}"
-
-
-def number_networks(fits):
-    """Give the networks of an ensemble the names that `verbose` prints."""
-    if len(fits) > 1:
-        for number, fit in enumerate(fits, 1):
-            fit.network_name = f", network {number} of {len(fits)}"

@@ -11,15 +11,13 @@ from sklmlp.caller import warn
 from sklmlp.data import rows_of_a_batch, share_memory
 from sklmlp.training.jobs import TrainingJob, run_or_enqueue
 from sklmlp.training.loop import train_stack
-from sklmlp.training.run import number_networks
-from sklmlp.training.steps.autograd import AutogradStep
-from sklmlp.training.steps.dense import DenseStep, can_step_by_hand
+from sklmlp.training.steps import choose_step
 
 STACK_BYTES = 2**25
 """Weights and activations of the networks of a stack take about this much of a CPU's cache."""
 
 
-def train(fits, one_epoch=False, checkpoints=None):
+def train_networks(runs, checkpoints=None):
     """Train networks, each until it has converged, `max_iter` epochs are done or the user stops.
 
     Networks that can share their steps are trained side by side, and each ends as if it had been
@@ -27,10 +25,8 @@ def train(fits, one_epoch=False, checkpoints=None):
 
     Parameters
     ----------
-    fits : list of TrainingRun
-        Of networks of one spec, on tables of one table's rows.
-    one_epoch : bool, default=False
-        Whether a single pass is asked for, as `partial_fit` does.
+    runs : list of TrainingRun
+        Of networks of one spec, on datasets of the same rows.
     checkpoints : Checkpoints, default=None
         Of these networks; training goes on from what they hold.
 
@@ -39,59 +35,55 @@ def train(fits, one_epoch=False, checkpoints=None):
     ended : bool
         Whether they ended by themselves.
     """
-    number_networks(fits)
     if checkpoints is not None:
         checkpoints.resume()
-    for fit in fits:
-        fit.is_one_epoch = one_epoch
-        if fit.is_resumed and fit.params.verbose:
-            print(f"Resumed at epoch {fit.progress.n_iter}{fit.network_name}")
-    batch_size, n = fits[0].params.batch_size, len(fits[0].table)
+    for run in runs:
+        if run.outcome.was_resumed and run.config.verbose:
+            print(f"Resumed at epoch {run.state.stopping.n_iter}{run.name}")
+    batch_size, n = runs[0].config.batch_size, len(runs[0].dataset)
     if batch_size != "auto" and batch_size > n:
         warn(
             "Got `batch_size` less than 1 or larger than sample size. It is going to be "
             f"clipped: batch_size={batch_size} for {n} samples."
         )
-    how = partial(_train_jobs, one_epoch=one_epoch, checkpoints=checkpoints)
-    return run_or_enqueue(
-        TrainingJob(fits, how, _compatibility_key(fits, one_epoch) if checkpoints is None else None)
-    )
+    key = _compatibility_key(runs) if checkpoints is None else None
+    train = partial(_train_jobs, checkpoints=checkpoints)
+    return run_or_enqueue(TrainingJob(runs, train, key))
 
 
-def _train_jobs(jobs, interrupted, one_epoch, checkpoints):
+def _train_jobs(jobs, interrupted, checkpoints):
     """Train the networks of jobs of one key; see `TrainingJob`."""
-    fits = [fit for job in jobs for fit in job.fits]
+    runs = [run for job in jobs for run in job.runs]
     if len(jobs) > 1:
-        share_memory([fit.table for fit in fits])
-        fits.sort(key=lambda fit: str(fit.optimizer.group))  # those that agree share an update
-    by_hand = can_step_by_hand(fits[0].network.spec)
-    stay_put = any(fit.pins_parameters for fit in fits)
-    stacks, n_threads = (
-        _partition(fits) if by_hand and _can_stack(fits) else ([[f] for f in fits], 1)
-    )
+        share_memory([run.dataset for run in runs])
+        runs.sort(key=lambda run: str(run.state.optimizer.group))  # equal ones share an update
+    make_step = choose_step(runs)
+    in_inference_mode = not (make_step.uses_autograd or any(run.pins_parameters for run in runs))
+    stacks, n_threads = [[run] for run in runs], 1
+    if make_step.can_stack and _can_stack(runs):
+        stacks, n_threads = _partition(runs)
 
     def work(stack):
         one_thread = n_threads > 1 or _is_small(stack)
-        finished = [fit for fit in stack if fit.has_finished]
-        stack = [fit for fit in stack if not fit.has_finished]
-        for fit in finished:
-            fit.finish()
+        finished = [run for run in stack if run.outcome.was_finished]
+        stack = [run for run in stack if not run.outcome.was_finished]
+        for run in finished:
+            run.finish()
         if not stack:
             return
         # tensors of inference mode cost a third less of a small operation; callbacks and torch's
         # optimizers get others
-        with torch.inference_mode(by_hand and not stay_put):
-            step = (DenseStep if by_hand else AutogradStep)(stack)
+        with torch.inference_mode(in_inference_mode):
             mine = None if checkpoints is None else checkpoints.of_stack()
-            train_stack(stack, step, interrupted, one_epoch, one_thread, mine)
+            train_stack(stack, make_step(stack), interrupted, one_thread, mine)
 
     def work_alone(stack):
         """An error ends this stack, and no job that has no network in it."""
         try:
             work(stack)
         except Exception as error:
-            for fit in stack:
-                fit.error = fit.error or error
+            for run in stack:
+                run.outcome.error = run.outcome.error or error
 
     each = work if len(jobs) == 1 else work_alone
     if n_threads == 1:
@@ -101,11 +93,12 @@ def _train_jobs(jobs, interrupted, one_epoch, checkpoints):
         _run_threaded(each, stacks, n_threads, interrupted)
 
 
-def _compatibility_key(fits, one_epoch):
+def _compatibility_key(runs):
     """What jobs have to agree on to be trained together, or None for a job that trains alone."""
-    first = fits[0]
-    table, spec, optimizer, params = first.table, first.network.spec, first.optimizer, first.params
-    if not (can_step_by_hand(spec) and _can_stack(fits) and _can_meet(first)):
+    first = runs[0]
+    config, spec, dataset = first.config, first.network.spec, first.dataset
+    optimizer = first.state.optimizer
+    if not (choose_step(runs).can_stack and _can_stack(runs) and _can_meet(first)):
         return None
     layers = [
         (c.name, _hashable(c.arguments), id(c.own) if c.own else None) for c in spec.activations
@@ -116,11 +109,11 @@ def _compatibility_key(fits, one_epoch):
             replace(spec, activations=(), scaling=spec.scaling if spec.scales_loss_params else None)
         ),
         tuple(layers),
-        (table.dtype, table.weight is None, first.network.flat.device),
-        (table.y.dtype, table.y.shape[1:]),
+        (dataset.dtype, dataset.weight is None, first.network.flat.device),
+        (dataset.y.dtype, dataset.y.shape[1:]),
         (type(optimizer), *optimizer.moments),
-        (first.epoch_shape, params.shuffle, params.matmul_precision),
-        one_epoch,
+        (first.batch_plan, config.shuffle, config.matmul_precision),
+        first.is_one_epoch,
     )
 
 
@@ -135,60 +128,60 @@ def _hashable(value):
     return type(value), id(value)
 
 
-def _can_meet(fit):
+def _can_meet(run):
     """Whether it may wait for others: with `max_time` it would share its time with them."""
-    return fit.is_stackable and fit.table.rows.is_tensor and fit.params.max_time is None
+    return run.is_stackable and run.dataset.rows.is_tensor and run.config.max_time is None
 
 
-def _can_stack(fits):
-    return len(fits) == 1 or (
-        all(fit.is_stackable for fit in fits) and len({fit.epoch_shape for fit in fits}) == 1
+def _can_stack(runs):
+    return len(runs) == 1 or (
+        all(run.is_stackable for run in runs) and len({run.batch_plan for run in runs}) == 1
     )
 
 
-def _batch_size(fit):
-    return rows_of_a_batch(fit.params.batch_size, len(fit.table))
+def _batch_size(run):
+    return rows_of_a_batch(run.config.batch_size, len(run.dataset))
 
 
-def _is_small(fits):
+def _is_small(runs):
     """Whether the step of a stack is too short for a second thread to be of use.
 
     It is counted in multiplications; one in float64 counts as two, and in a stack a value that goes
     through a layer as twelve: there are no calls of Python beside which it would not matter.
     """
-    network, n = fits[0].network, _batch_size(fits[0])
+    network, n = runs[0].network, _batch_size(runs[0])
     cost = n * network.n_coefs
-    if len(fits) > 1:
+    if len(runs) > 1:
         cost += 12 * n * _values_a_row(network)
-    return len(fits) * cost * network.flat.element_size() / 4 < runtime.SMALL_STEP
+    return len(runs) * cost * network.flat.element_size() / 4 < runtime.SMALL_STEP
 
 
 def _values_a_row(network):
     return sum(i + o for i, o in network.spec.shapes)
 
 
-def _partition(fits):
+def _partition(runs):
     """The stacks that networks are cut into, and the number of threads that take them.
 
     A thread that has steps of its own is quicker than a share of every operation, if these are
     long enough for Python to hand over in between; and OpenMP, which would share them out, slows
     down as soon as several threads of a process have called it.
     """
-    network = fits[0].network
+    network = runs[0].network
     device, room = network.flat.device, STACK_BYTES
-    n_threads = min(torch.get_num_threads(), len(fits))
-    size = -(-len(fits) // n_threads)
-    if _is_small(fits[:size]) or device.type != "cpu":
-        n_threads, size = 1, len(fits)
+    n_threads = min(torch.get_num_threads(), len(runs))
+    size = -(-len(runs) // n_threads)
+    if _is_small(runs[:size]) or device.type != "cpu":
+        n_threads, size = 1, len(runs)
     if device.type != "cpu":
         room = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else float("inf")
     values = 4 * network.flat.numel()  # gradient and moments are as large as the weights
-    values += 3 * _batch_size(fits[0]) * _values_a_row(network)
+    values += 3 * _batch_size(runs[0]) * _values_a_row(network)
     size = max(1, int(min(size, room // (values * network.flat.element_size()))))
-    n_stacks = -(-len(fits) // size)
+    n_stacks = -(-len(runs) // size)
     n_stacks += -n_stacks % n_threads  # no thread is to wait for another's last stack
-    size = -(-len(fits) // n_stacks)  # equally large ones
-    return [fits[start : start + size] for start in range(0, len(fits), size)], n_threads
+    size = -(-len(runs) // n_stacks)  # equally large ones
+    return [runs[start : start + size] for start in range(0, len(runs), size)], n_threads
 
 
 def _run_threaded(work, stacks, n_threads, interrupted):

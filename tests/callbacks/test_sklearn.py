@@ -204,7 +204,7 @@ def test_partial_fit(short_fits):
 def test_nobody_is_told_where_nobody_listens(n_estimators, monkeypatch, short_fits):
     """Without callbacks a fit has no contexts and looks at no weights."""
     monkeypatch.setattr(MLPRegressor, "_init_callback_context", None)
-    monkeypatch.setattr("sklmlp.base.snapshot_estimator", None)
+    monkeypatch.setattr(MLPRegressor, "_current_model", None)
     X, y = make_table("regression")
     model = make("regression", n_estimators=n_estimators)
     model.set_callbacks(Recorder()).set_callbacks().fit(X, y)

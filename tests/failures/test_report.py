@@ -332,18 +332,18 @@ LOSSES = [
 def test_loss_of_a_constant(kind, params, monkeypatch):
     """The constant that a network has to beat is the best one, by SciPy's search."""
     X, y = make_table(kind, n_samples=80)
-    fits = []
-    monkeypatch.setattr("sklmlp.base.warn_of_failed_learning", lambda f, names: fits.extend(f))
+    runs = []
+    monkeypatch.setattr("sklmlp.base.warn_of_failed_learning", lambda r, names: runs.extend(r))
     weight = np.linspace(0.5, 2, 80)
     model = make(kind, **params).fit(X, y, weight)
-    (fit,) = fits
-    loss, targets = model._spec.loss_function, fit.table.y
+    (run,) = runs
+    loss, targets = model._spec.loss_function, run.dataset.y
 
     def of(z):
         z = torch.as_tensor(z).expand(80, model.n_outputs_)
         return np.average(loss.value(z, targets).numpy(), weights=weight)
 
-    found = diagnosis.ConstantPrediction.of(fit, fit.table).loss
+    found = diagnosis.ConstantPrediction.of(run, run.dataset).loss
     options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
     searches = [
         minimize(of, np.full(model.n_outputs_, start), method="Nelder-Mead", options=options)

@@ -14,7 +14,7 @@ def objective(network, z, y):
         for key, value in network.loss_arguments.items()
     }
     loss = make_loss(name, arguments)
-    return loss.rows(z, y), (loss.objective or loss.rows)(z, y)
+    return loss.value(z, y), (loss.objective or loss.value)(z, y)
 
 
 def torch_optimizer(network, options):

@@ -1,6 +1,5 @@
 """Learning rates step by step: against torch's schedulers, alone and in fits."""
 
-import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
@@ -8,9 +7,9 @@ from sklearn.base import clone
 from torch.optim import lr_scheduler
 
 from sklmlp import MLPRegressor
+from sklmlp.config import TrainingConfig
 from sklmlp.optim.schedules import DECAYS, SCHEDULES, factor
-from sklmlp.training import train
-from sklmlp.validation_set import Subset
+from sklmlp.training import train_networks
 from tests.optim.plain_torch import (
     N_EPOCHS,
     PARAMS,
@@ -178,13 +177,19 @@ def test_a_stack_of_different_schedules(solver):
     ]
     shared = {"hidden_layer_sizes": (8,), "solver": solver, "learning_rate": "cosine"}
     models = [MLPRegressor(random_state=0, **{**shared, **o}) for o in options]
-    whole = Subset(models[0]._table(X, Y, None, torch.float64), X, Y)
-    fits = [m._prepare_training(whole, None, True, False, np.dtype("float64")) for m in models]
-    train(fits)
-    for fit, model in zip(fits, models, strict=True):
+    configs = [TrainingConfig.from_estimator(model) for model in models]
+    unused = None, (None, None, None)
+    data = clone(models[0])._check_data(configs[0], X, Y, *unused, reset=True, incremental=False)
+    runs = [
+        run
+        for pair in zip(models, configs, strict=True)
+        for run in pair[0]._prepare_runs([pair], data, reset=True, incremental=False)
+    ]
+    train_networks(runs)
+    for run, model in zip(runs, models, strict=True):
         model.fit(X, Y)
-        assert fit.progress.n_iter == model.n_iter_
-        for got, expected in zip(fit.network.coefs, model.coefs_, strict=True):
+        assert run.state.stopping.n_iter == model.n_iter_
+        for got, expected in zip(run.network.coefs, model.coefs_, strict=True):
             assert_allclose(got.numpy(), expected, 1e-9, 1e-12)
 
 

@@ -61,7 +61,7 @@ def test_fit_says_what_needs_how_much(monkeypatch):
     def no_room(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr("sklmlp.base.train", no_room)
+    monkeypatch.setattr("sklmlp.base.train_networks", no_room)
     model = make("regression", hidden_layer_sizes=(4096,), batch_size=512)
     with pytest.raises(torch.OutOfMemoryError) as error:
         model.fit(X, y)

@@ -338,10 +338,10 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
     """What goes wrong in a stack as a whole is an error of its fits, and of no other stack's."""
     train_stack = sklmlp.training.stacking.train_stack
 
-    def failing(fits, *args):
-        if fits[0].params.alpha == 1:
+    def failing(runs, *args):
+        if runs[0].config.alpha == 1:
             raise MemoryError("no room")
-        train_stack(fits, *args)
+        train_stack(runs, *args)
 
     monkeypatch.setattr("sklmlp.training.stacking.train_stack", failing)
     monkeypatch.setattr("sklmlp.training.stacking.STACK_BYTES", 1)  # one network a stack
@@ -357,9 +357,9 @@ def test_max_time_is_not_for_waiting(monkeypatch, groups):
     shifts, lead = [], Meeting._lead
 
     def watched(self, leader):
-        before, waited = leader.fits[0].began, time.monotonic() - leader.came
+        before, waited = leader.runs[0].state.started_at, time.monotonic() - leader.came
         lead(self, leader)
-        shifts.append(leader.fits[0].began - before >= waited > 0)
+        shifts.append(leader.runs[0].state.started_at - before >= waited > 0)
 
     monkeypatch.setattr(Meeting, "_lead", watched)
     search = GridSearchCV(MLPClassifier(**SMALL, max_time=1e6), ALPHAS, cv=3, refit=False)

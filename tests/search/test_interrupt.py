@@ -39,9 +39,9 @@ def ctrl_c(monkeypatch):
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
-    def ended(self, loss, started):
+    def ended(self, loss, *args):
         losses.append(loss)
-        end_epoch(self, loss, started)
+        end_epoch(self, loss, *args)
 
     def led(self, leader):
         if not timers:
@@ -105,8 +105,8 @@ def ctrl_c_in_training(monkeypatch):
     """Ctrl-C after the first epoch or iteration of the first fit, and no more; gives the epochs."""
     epochs = []
 
-    def is_out_of_time(fit):
-        epochs.append(fit)
+    def is_out_of_time(run):
+        epochs.append(run)
         if len(epochs) == 1:
             signal.raise_signal(signal.SIGINT)
         return False

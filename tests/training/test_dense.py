@@ -4,12 +4,14 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.training import stacking as stacks
+from sklmlp.training import stacking
+from sklmlp.training.steps import DenseStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -64,9 +66,9 @@ def assert_same_networks(one, other, rtol):
 @pytest.fixture
 def plain(monkeypatch):
     """Makes the chooser pick the step by autograd; returns what undoes that."""
-    by_hand = stacks.can_step_by_hand
-    monkeypatch.setattr(stacks, "can_step_by_hand", lambda spec: False)
-    return lambda: monkeypatch.setattr(stacks, "can_step_by_hand", by_hand)
+    can_run = DenseStep.can_run
+    monkeypatch.setattr(DenseStep, "can_run", lambda spec, device: False)
+    return lambda: monkeypatch.setattr(DenseStep, "can_run", can_run)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_what_has_parameters_or_chance_goes_to_autograd(activation):
     y = TARGETS["binary"][2]
     model = MLPClassifier((8,), activation=activation, max_iter=1)
     model.fit(X, y)
-    assert not stacks.can_step_by_hand(model._spec)
+    assert not DenseStep.can_run(model._spec, torch.device("cpu"))
 
 
 ENSEMBLES = {
@@ -161,7 +163,7 @@ def test_networks_that_stop_leave_the_stack():
 def threads(monkeypatch):
     """Has two threads take ensembles, however small, in stacks of two networks."""
     cut = lambda fits: ([fits[k : k + 2] for k in range(0, len(fits), 2)], 2)  # noqa: E731
-    monkeypatch.setattr(stacks, "_partition", cut)
+    monkeypatch.setattr(stacking, "_partition", cut)
 
 
 def test_threads_change_nothing(threads):
@@ -206,10 +208,12 @@ def test_an_error_ends_all_networks_of_an_ensemble(threads):
 
 def test_the_cut_follows_the_work_and_the_cache(monkeypatch):
     """Small stacks stay whole on one thread; large ones are dealt, no larger than the cache."""
-    monkeypatch.setattr(stacks.torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(stacking.torch, "get_num_threads", lambda: 2)
     cuts = []
     monkeypatch.setattr(
-        stacks, "_partition", lambda fits, cut=stacks._partition: cuts.append(cut(fits)) or cuts[-1]
+        stacking,
+        "_partition",
+        lambda runs, cut=stacking._partition: cuts.append(cut(runs)) or cuts[-1],
     )
     for hidden in [(8,), (8000,)]:
         MLPClassifier(hidden, n_estimators=4, max_iter=1, batch_size=90).fit(

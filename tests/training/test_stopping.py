@@ -13,7 +13,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
-from sklmlp.training.run import TrainingRun
+from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stopping import StoppingState
 from tests.tables import make, make_pair, make_table
 
@@ -235,12 +235,16 @@ TIMES = r"[0-9]+\.[0-9] s, at most [0-9]+\.[0-9] s left"
 def test_seconds_of_a_line(params, is_one_epoch, name, expected, monkeypatch):
     """What is left is the time of the epochs to `max_iter`, or of `max_time` where that is less."""
     monkeypatch.setattr("sklmlp.training.run.time", SimpleNamespace(monotonic=lambda: 110.0))
-    progress = StoppingState(n_iter=20, history=[{"seconds": 9.0}] * 10 + [{"seconds": 2.0}] * 10)
-    fit = TrainingRun(
-        *[None] * 3, SimpleNamespace(**params), None, progress, *[None] * 2, began=100.0
+    stopping = StoppingState(n_iter=20, history=[{"seconds": 9.0}] * 10 + [{"seconds": 2.0}] * 10)
+    run = TrainingRun(
+        config=SimpleNamespace(**params),
+        network=None,
+        dataset=None,
+        state=TrainingState(rng=None, stopping=stopping, started_at=100.0),
+        is_one_epoch=is_one_epoch,
+        name=name,
     )
-    fit.network_name, fit.is_one_epoch = name, is_one_epoch
-    assert fit.pace == expected
+    assert run.pace == expected
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -269,8 +273,8 @@ def test_a_resumed_fit_says_so(n_estimators, tmp_path, monkeypatch, capsys):
     model = make("regression", verbose=True, max_iter=8, n_estimators=n_estimators)
     model.set_params(checkpoint=str(tmp_path / "fit"), checkpoint_every=2, random_state=0)
 
-    def interrupt(fit):
-        if fit.progress.n_iter == 5:
+    def interrupt(run):
+        if run.state.stopping.n_iter == 5:
             raise KeyboardInterrupt
         return False
 

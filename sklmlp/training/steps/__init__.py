@@ -1,6 +1,17 @@
-"""Training steps: a batch in, weights moved."""
+"""Training steps: epochs of batches in, weights moved."""
 
 from sklmlp.training.steps.autograd import AutogradStep
-from sklmlp.training.steps.dense import DenseStep, can_step_by_hand
+from sklmlp.training.steps.base import BatchStep, EpochLimits, EpochResult, Step
+from sklmlp.training.steps.choice import STEPS, choose_step
+from sklmlp.training.steps.dense import DenseStep
 
-__all__ = ["AutogradStep", "DenseStep", "can_step_by_hand"]
+__all__ = [
+    "STEPS",
+    "AutogradStep",
+    "BatchStep",
+    "DenseStep",
+    "EpochLimits",
+    "EpochResult",
+    "Step",
+    "choose_step",
+]

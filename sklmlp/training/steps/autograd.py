@@ -1,76 +1,77 @@
-"""One training step: a batch in, weights moved. The plain one here, the fast one in `dense.py`."""
+"""The plain training step: any network, by autograd. The fast one is in `dense.py`."""
 
 import torch
 
 from sklmlp.optim import ClippedUpdate, ScheduledUpdate, StackedUpdate
+from sklmlp.training.steps.base import BatchStep
 
 
-class AutogradStep:
+class AutogradStep(BatchStep):
     """Gradient by autograd for one network of any module, then one update.
 
     The test of every faster step.
 
     Parameters
     ----------
-    fit : TrainingRun
+    runs : list of TrainingRun
+        One of them.
     """
 
-    takes_sparse = False
+    uses_autograd = True
 
-    def __init__(self, fits):
-        (self.fit,) = fits
-        self.network = network = self.fit.network
-        if self.fit.optimizer is not None:  # SciPy has its own
-            self.optimizer = make_update(fits, network.flat.detach(), network.gradient)
+    def __init__(self, runs):
+        super().__init__(runs)
+        (self.run,) = runs
+        self.network = network = self.run.network
+        self.update = make_update(runs, network.flat.detach(), network.gradient)
+
+    @classmethod
+    def can_run(cls, spec, device):
+        """Anything; see `Step`."""
+        return True
 
     def begin_epoch(self):
         """Take note of learning rates, which an epoch may have changed."""
-        self.optimizer.begin_epoch()
+        self.update.begin_epoch()
 
     def __call__(self, batch):
-        """Train on a batch, and fill in its logits and squared coefs.
-
-        Parameters
-        ----------
-        batch : Batch
-        """
+        """Train on a batch; see `BatchStep`."""
         self.network.train(len(batch.x))
         self.network.gradient.zero_()
-        self.backward(batch.x, batch.y, batch.scale, batch.logits)
-        self.penalise(batch.weight_sum, batch.squared_coefs)
-        self.fit.events.gradient_computed(batch)
-        self.optimizer.step()
-
-    def keep(self, which):
-        """Nothing to give up: there is one network."""
-
-    def backward(self, x, y, scale, logits):
-        """Add the gradient of the scaled losses of some rows to the network's."""
-        z = self.network(x)
-        logits.copy_(z.detach())
-        if z.requires_grad:  # not where a callback has frozen everything
-            z.backward(self.fit.loss.gradient(z.detach(), y).mul_(scale))
-
-    def penalise(self, weight_sum, penalty):
-        """Add the gradient of alpha / (2 weight_sum) times the squared coefs."""
-        coefs = self.network.flat.detach()[: self.network.n_coefs]
-        if self.fit.params.alpha:
-            scale = self.fit.params.alpha / weight_sum
-            self.network.gradient[: self.network.n_coefs].add_(coefs, alpha=scale)
-        torch.dot(coefs, coefs, out=penalty)
+        add_gradient(self.run, batch.x, batch.y, batch.scale, batch.logits)
+        add_penalty(self.run, batch.weight_sum, batch.squared_coefs)
+        self.run.callback.gradient_computed(batch)
+        self.update.step()
 
 
-def make_update(fits, flat, gradient):
-    """What updates networks whose numbers lie in one tensor each."""
-    if fits[0].optimizer.pins_parameters:
-        update = fits[0].optimizer
+def add_gradient(run, x, y, scale, logits):
+    """Add the gradient of the scaled losses of some rows to the network's, and fill in logits."""
+    z = run.network(x)
+    logits.copy_(z.detach())
+    if z.requires_grad:  # not where a callback has frozen everything
+        z.backward(run.loss.gradient(z.detach(), y).mul_(scale))
+
+
+def add_penalty(run, weight_sum, squared_coefs):
+    """Add the gradient of alpha / (2 weight_sum) times the squared coefs, and fill these in."""
+    network, alpha = run.network, run.config.alpha
+    coefs = network.flat.detach()[: network.n_coefs]
+    if alpha:
+        network.gradient[: network.n_coefs].add_(coefs, alpha=alpha / weight_sum)
+    torch.dot(coefs, coefs, out=squared_coefs)
+
+
+def make_update(runs, flat, gradient):
+    """Make what updates networks whose numbers lie in one tensor each."""
+    optimizers = [run.state.optimizer for run in runs]
+    if optimizers[0].pins_parameters:
+        update = optimizers[0]
     else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
-        update = fits[0].events.optimizer
-        update = update or StackedUpdate([fit.optimizer for fit in fits], flat, gradient)
-    scheduled = [fit for fit in fits if fit.optimizer.schedule is not None]
+        update = runs[0].callback.optimizer or StackedUpdate(optimizers, flat, gradient)
+    scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
     if scheduled:
         update = ScheduledUpdate(update, scheduled)
-    bounds = [fit.params.max_grad_norm for fit in fits]
+    bounds = [run.config.max_grad_norm for run in runs]
     if any(bound is not None for bound in bounds):
         update = ClippedUpdate(update, gradient, bounds)
     return update

@@ -11,13 +11,12 @@ from sklmlp.kernels import by_autograd
 from sklmlp.nn import is_stored_transposed
 from sklmlp.optim import stack_padded
 from sklmlp.training.steps.autograd import make_update
+from sklmlp.training.steps.base import BatchStep
 
 
-def can_step_by_hand(spec):
-    """Whether a network is affine maps and activations that have nothing to learn or to draw."""
-    return (spec.is_plain and not spec.has_own_loss) and all(
-        _kernel(choice, width) for choice, width in zip(spec.activations, spec.hidden, strict=True)
-    )
+def _layers(spec):
+    """The activation and the width of each hidden layer."""
+    return spec.activations, spec.hidden
 
 
 def _kernel(choice, width):
@@ -32,32 +31,38 @@ def _kernel(choice, width):
     return None if list(module.parameters()) else by_autograd(module)
 
 
-class DenseStep:
+class DenseStep(BatchStep):
     """Forward, backward and update of one network or a stack, written out.
 
     Parameters
     ----------
-    fits : list of TrainingRun
+    runs : list of TrainingRun
         Of one spec; K of them.
     """
 
-    def __init__(self, fits):
-        self.fits, self.spec, self.loss = list(fits), fits[0].network.spec, fits[0].loss
-        self.takes_sparse = len(fits) == 1 and not fits[0].has_batch_callbacks
-        self._lay_out([fit.network.flat.detach() for fit in fits])
+    can_stack = True
+
+    def __init__(self, runs):
+        self.takes_sparse = len(runs) == 1 and not runs[0].has_batch_callbacks
+        super().__init__(runs)
+        self.spec, self.loss = runs[0].network.spec, runs[0].loss
+        self._lay_out([run.network.flat.detach() for run in runs])
+
+    @classmethod
+    def can_run(cls, spec, device):
+        """Affine maps and activations that have nothing to learn or to draw; see `Step`."""
+        return (spec.is_plain and not spec.has_own_loss) and all(map(_kernel, *_layers(spec)))
 
     def _lay_out(self, flats):
         """Weights, gradients and moments of all networks in one tensor each."""
-        self.memory, self.has_batch_callbacks = (
-            {},
-            self.fits[0].has_batch_callbacks,
-        )  # memory by batch size
+        self.has_batch_callbacks = self.runs[0].has_batch_callbacks
+        self.memory = {}  # by batch size
         self.size = flats[0].numel()
-        networks = [fit.network for fit in self.fits]
-        alphas = [fit.params.alpha for fit in self.fits]
+        networks = [run.network for run in self.runs]
+        alphas = [run.config.alpha for run in self.runs]
         if len(flats) == 1:
             self.flat, self.gradient, self.alpha = flats[0], networks[0].gradient, alphas[0]
-            if not self.fits[0].pins_parameters:
+            if not self.runs[0].pins_parameters:
                 self.flat, self.gradient = flats[0].clone(), torch.zeros_like(flats[0])
                 networks[0].bind(self.flat, self.gradient)
         else:
@@ -66,7 +71,7 @@ class DenseStep:
             for k, network in enumerate(networks):
                 network.bind(self.flat[k, : self.size], self.gradient[k, : self.size])
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
-        self.optimizer = make_update(self.fits, self.flat, self.gradient)
+        self.update = make_update(self.runs, self.flat, self.gradient)
         n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
         self.all_coefs = self.flat[..., :n_coefs]
         self.all_coef_gradients = self.gradient[..., :n_coefs]
@@ -103,26 +108,20 @@ class DenseStep:
             return self.flat.new_empty((*stack, width, n)).mT
         return self.flat.new_empty((*stack, n, width))
 
-    def keep(self, which):
+    def _rearrange(self, before, indices):
         """Go on with some of the networks; the others leave with their own weights."""
-        if len(which) == len(self.fits) or not which:
-            return
-        leaving = set(range(len(self.fits))) - set(which)
-        for k in leaving:
-            network = self.fits[k].network
+        own = [k for k in range(len(before)) if k not in indices or len(indices) == 1]
+        flats = [self.flat[k, : self.size].clone() for k in indices]
+        for k in own:
+            network = before[k].network
             network.bind(*(each[k, : self.size].clone() for each in (self.flat, self.gradient)))
-            self.fits[k].optimizer.detach_from_stack()
-        flats = [self.flat[k, : self.size].clone() for k in which]
-        self.fits = [self.fits[k] for k in which]
-        if len(which) == 1:
-            self.fits[0].network.bind(flats[0], self.gradient[which[0], : self.size].clone())
-            self.fits[0].optimizer.detach_from_stack()
+            before[k].state.optimizer.detach_from_stack()
         self._lay_out(flats)
 
     def _memory_for(self, n):
         """Pre-activations, activations and gradients of each hidden layer for n rows."""
         layers = []
-        for choice, width in zip(self.spec.activations, self.spec.hidden, strict=True):
+        for choice, width in zip(*_layers(self.spec), strict=True):
             kernel = _kernel(choice, width)
             z = self._empty(n, choice.units_in(width))
             a = self._empty(n, width) if kernel.keeps_input else z
@@ -132,10 +131,10 @@ class DenseStep:
 
     def begin_epoch(self):
         """Take note of learning rates, which an epoch may have changed."""
-        self.optimizer.begin_epoch()
+        self.update.begin_epoch()
 
     def __call__(self, batch):
-        """Train on a batch; see `AutogradStep`."""
+        """Train on a batch; see `BatchStep`."""
         n = batch.x.shape[-2]
         if n not in self.memory:
             self.memory[n] = self._memory_for(n)
@@ -161,8 +160,8 @@ class DenseStep:
         self._weight_gradient(0, batch.x_t, delta)
         self._penalise(batch.weight_sum, batch.squared_coefs)
         if self.has_batch_callbacks:
-            self.fits[0].events.gradient_computed(batch)
-        self.optimizer.step()
+            self.runs[0].callback.gradient_computed(batch)
+        self.update.step()
 
     def _weight_gradient(self, i, turned, delta):
         self.matmul(turned, delta, out=self.products[i])  # dL/dW = a^T delta

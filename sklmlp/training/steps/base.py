@@ -1,0 +1,187 @@
+"""The protocol of training steps, and what those share that go batch by batch."""
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from sklmlp.data import Batches
+from sklmlp.training.loss_meter import LossMeter
+
+
+@dataclass(frozen=True)
+class EpochLimits:
+    """How long a step may train before the loop applies the rules of stopping.
+
+    Parameters
+    ----------
+    n_epochs : int
+        1 where somebody looks at a run after every epoch.
+    seconds : float
+        To return after about so long, at the end of an epoch: Ctrl-C and other fits wait.
+    """
+
+    n_epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """What a step tells of an epoch.
+
+    Parameters
+    ----------
+    losses : list of float
+        The penalised training loss of each network, as scikit-learn averages it.
+    rates : list of float
+        The learning rate of each network in its last step.
+    seconds : float
+    """
+
+    losses: list
+    rates: list
+    seconds: float
+
+
+class Step(ABC):
+    """A way to train the networks of some runs, which share a spec and a plan of batches.
+
+    The order of calls, by `sklmlp.training.loop`:
+
+    1. `can_run(spec, device)` of each class in `STEPS`; the first that can is made of the runs.
+    2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
+       and the random states, and returns what came of each epoch. Then the loop writes losses
+       and scores into each run's `state.stopping`, moves learning rates that depend on them, and
+       finds which networks go on.
+    3. `select(indices)` when a network has ended. The others go on; each network that leaves owns
+       its memory from then on.
+
+    A step that computes many epochs in one call ends the call early by the rule that the loop
+    applies: after the first epoch in which a network's loss has failed to improve by `tol` more
+    than `n_iter_no_change` times, or is not finite. It lays out schedules by `run.epoch`.
+    """
+
+    can_stack = False
+    """Whether it trains several networks side by side."""
+
+    uses_autograd = False
+    """Whether torch has to record operations."""
+
+    @classmethod
+    @abstractmethod
+    def can_run(cls, spec, device):
+        """Whether it can train networks of a spec on a torch device.
+
+        Parameters
+        ----------
+        spec : Spec
+        device : torch.device
+        """
+
+    @abstractmethod
+    def train_epochs(self, limits, interrupted):
+        """Train for at least one epoch, and for no more than the limits allow.
+
+        Parameters
+        ----------
+        limits : EpochLimits
+        interrupted : threading.Event
+            Once it is set the step raises KeyboardInterrupt, in the middle of an epoch too.
+
+        Returns
+        -------
+        epochs : list of EpochResult
+        """
+
+    @abstractmethod
+    def select(self, indices):
+        """Go on with the networks at these positions.
+
+        Parameters
+        ----------
+        indices : list of int
+        """
+
+    @property
+    @abstractmethod
+    def orders(self):
+        """For each network the rows in the order of the last epoch; None if that is the dataset's.
+
+        Between two epochs, as checkpoints store them.
+        """
+
+
+class BatchStep(Step):
+    """A step that is called with one batch after another, from Python.
+
+    A subclass writes `begin_epoch()`, which takes note of learning rates, `__call__(batch)`, which
+    trains on a batch and fills in its logits and squared coefs, and, where it can stack,
+    `_rearrange(before, indices)`.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+    """
+
+    takes_sparse = False
+    """Whether it can multiply rows as CSR."""
+
+    def __init__(self, runs):
+        self.runs, config = list(runs), runs[0].config
+        datasets = [run.ordered_dataset for run in runs]
+        rngs = [run.state.rng for run in runs] if config.shuffle else None
+        n_outputs = runs[0].network.spec.n_outputs
+        sparse = self.takes_sparse and datasets[0].rows.is_multiplied_sparse
+        self.batches = Batches(datasets, config.batch_size, rngs, n_outputs, sparse)
+        self.meter = LossMeter(runs)
+
+    @abstractmethod
+    def begin_epoch(self):
+        """Take note of learning rates, which an epoch may have changed."""
+
+    @abstractmethod
+    def __call__(self, batch):
+        """Train on a batch, and fill in its logits and squared coefs.
+
+        Parameters
+        ----------
+        batch : Batch
+        """
+
+    def train_epochs(self, limits, interrupted):
+        """Train for one epoch; see `Step`."""
+        started = time.perf_counter()
+        listening = [run.callback for run in self.runs if run.has_batch_callbacks]
+        self.begin_epoch()
+        for group in self.batches.epoch():
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+            for batch in group.batches:
+                for callback in listening:
+                    callback.begin_batch(batch)
+                if batch.weight_sum is None:  # all its rows have weight zero
+                    batch.logits.zero_(), batch.squared_coefs.zero_()
+                    continue
+                self(batch)
+                for callback in listening:
+                    callback.end_batch(batch)
+            self.meter.add(group)
+        rates = [run.state.optimizer.lr for run in self.runs]
+        return [EpochResult(self.meter.losses(), rates, time.perf_counter() - started)]
+
+    def select(self, indices):
+        """Go on with some of the networks; see `Step`."""
+        if len(indices) == len(self.runs):
+            return
+        self.batches.select(indices)
+        if indices:
+            before, self.runs = self.runs, [self.runs[k] for k in indices]
+            self._rearrange(before, indices)
+            self.meter = LossMeter(self.runs)
+
+    def _rearrange(self, before, indices):
+        """Go on with the networks at these positions of the runs before."""
+
+    @property
+    def orders(self):
+        """See `Step`."""
+        return self.batches.order

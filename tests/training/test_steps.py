@@ -1,0 +1,84 @@
+"""The protocol of training steps: how long the loop leaves a step to itself."""
+
+import warnings
+
+import pytest
+from numpy.testing import assert_array_equal
+from skorch.callbacks import Callback
+
+import sklmlp.training.steps.choice
+from sklmlp.training.steps import DenseStep, EpochLimits
+from tests.tables import make, make_table
+
+X, Y = make_table("regression")
+
+
+class BlockStep(DenseStep):
+    """Trains as many epochs in one call as the loop allows, and ends by the rule of stopping."""
+
+    calls = 0
+
+    def train_epochs(self, limits, interrupted):
+        type(self).calls += 1
+        (run,), epochs = self.runs, []
+        stopping, config = run.state.stopping, run.config
+        best, failures = stopping.best_loss, stopping.no_improvement
+        while len(epochs) < limits.n_epochs:
+            epochs += super().train_epochs(EpochLimits(1, limits.seconds), interrupted)
+            (loss,) = epochs[-1].losses
+            if best is not None:  # with early stopping the loop has the rule
+                failures = failures + 1 if loss > best - config.tol else 0
+                best = min(best, loss)
+            if failures > config.n_iter_no_change:
+                break
+        return epochs
+
+
+@pytest.fixture
+def in_blocks(monkeypatch):
+    """Have the chooser pick the step that trains many epochs in one call."""
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [BlockStep])
+    monkeypatch.setattr(BlockStep, "calls", 0)
+
+
+def fitted(**params):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return make("regression", random_state=0, max_iter=30, **params).fit(X, Y)
+
+
+@pytest.mark.parametrize("n_iter_no_change", [2, 1000])
+@pytest.mark.parametrize("learning_rate", ["constant", "adaptive"])
+def test_epochs_in_one_call_are_those_one_by_one(n_iter_no_change, learning_rate, monkeypatch):
+    """A step that nobody watches trains to the end in one call, with the same course."""
+    params = {"n_iter_no_change": n_iter_no_change, "learning_rate": learning_rate, "tol": 1e-2}
+    expected = fitted(solver="sgd", **params)
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [BlockStep])
+    monkeypatch.setattr(BlockStep, "calls", 0)
+    got = fitted(solver="sgd", **params)
+    assert_array_equal(got.loss_curve_, expected.loss_curve_)
+    assert_array_equal(got.coefs_[0], expected.coefs_[0])
+    if learning_rate == "constant" or n_iter_no_change == 1000:
+        assert BlockStep.calls == 1
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"early_stopping": True},
+        {"verbose": True},
+        {"max_time": 1e6},
+        {"callbacks": [Callback]},
+        {"solver": "sgd", "learning_rate": "invscaling"},
+    ],
+    ids=str,
+)
+def test_what_is_watched_takes_one_epoch_a_call(params, in_blocks):
+    """Where anything happens after an epoch, a step is called for each."""
+    assert fitted(**params).n_iter_ == BlockStep.calls > 1
+
+
+def test_checkpoints_are_told_of_every_epoch(tmp_path, in_blocks):
+    """With a checkpoint, a step is called for each epoch."""
+    model = fitted(checkpoint=str(tmp_path / "fit"))
+    assert model.n_iter_ == BlockStep.calls > 1
