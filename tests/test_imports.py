@@ -31,7 +31,10 @@ MAY_IMPORT = {
     "optim": {"nn", "spelling"},
     "callbacks": {"optim"},
     "failures": {"caller", "data", "exceptions"},
-    "training": {"caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"},
+    "training": {
+        *("caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"),
+        "spelling",
+    },
     "io": {"_version", "caller", "kernels", "losses", "nn", "scaling"},  # prediction pickles by it
     "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
     "config": set(),
