@@ -476,3 +476,12 @@ def test_losses_that_r2_does_not_measure_stop_by_themselves(loss):
     model = MLPRegressor(hidden_layer_sizes=(8,), **params).fit(X, y)
     losses = [-epoch["valid_loss"] for epoch in model.history_]
     assert (model.validation_scores_ == losses) == (loss in ("gaussian", "gamma"))
+
+
+@pytest.mark.parametrize("container", [sp.csr_matrix, sp.csr_array])
+def test_sparse_labels_are_split_as_dense_ones(container, short_fits):
+    """Early stopping scores the same rows, whichever form multilabel targets have."""
+    X, y = make_table("multilabel", n_samples=80)
+    model = make("multilabel", early_stopping=True, random_state=0)
+    expected = model.fit(X, y).validation_scores_
+    assert model.fit(X, container(y)).validation_scores_ == expected
