@@ -9,26 +9,29 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.base import _fit_context, clone
+from sklearn.base import clone
 from sklearn.model_selection import train_test_split
-from sklearn.utils import _safe_indexing, check_random_state
-from sklearn.utils._param_validation import (
-    Interval,
-    InvalidParameterError,
-    Options,
-    StrOptions,
-)
+from sklearn.utils import check_random_state
 
 from sklmlp import io, runtime
 from sklmlp.callbacks import (
     CallbackList,
-    CallbackSupportMixin,
     Checkpoints,
     SklearnCallbackSession,
     SkorchCallback,
     TrainingCallback,
 )
 from sklmlp.caller import warn
+from sklmlp.compat import (
+    CALLBACKS,
+    CallbackSupportMixin,
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    fit_context,
+    safe_indexing,
+)
 from sklmlp.data import (
     Dataset,
     as_tensor,
@@ -209,7 +212,7 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
         except InvalidParameterError as error:
             raise InvalidParameterError(" ".join([str(error), *hints(self)])) from None
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data X and targets y.
 
@@ -301,12 +304,12 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
 
     def _tasks(self, given, table, members, fits, dtype, incremental):
         """What tells scikit-learn's callbacks of the fits; None where there are none."""
-        if not vars(self).get("_skl_callbacks"):
+        if not vars(self).get(CALLBACKS):
             return None
 
         def rows(table):
             index, weight = table.index, table.weights()
-            X, y = given if index is None else (_safe_indexing(each, index) for each in given)
+            X, y = given if index is None else (safe_indexing(each, index) for each in given)
             return {
                 "X": X,
                 "y": y,
@@ -504,7 +507,7 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
         reasons = {
             f"solver={self.solver!r}, whose course is SciPy's": self.solver == "lbfgs",
             "callbacks, which have courses of their own": (
-                bool(self.callbacks or vars(self).get("_skl_callbacks"))
+                bool(self.callbacks or vars(self).get(CALLBACKS))
             ),
             f"module={self.module!r}, which may draw numbers of its own": self.module is not None,
             "random_state=None, which is another fit every time": self.random_state is None,
@@ -551,7 +554,7 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
             )
         for twin in twins:
             vars(twin).update(known)
-            vars(twin).pop("_skl_callbacks", None)  # they are told by the ensemble
+            vars(twin).pop(CALLBACKS, None)  # they are told by the ensemble
         return twins
 
     _SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")

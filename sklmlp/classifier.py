@@ -4,18 +4,17 @@ from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
     check_classification_targets,
     type_of_target,
     unique_labels,
 )
 
 from sklmlp.base import BaseMLP, learning_aside
+from sklmlp.compat import Interval, StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
     check_weight_of_score,
@@ -455,7 +454,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return torch.sigmoid(torch.cat([-z, z], 1)).numpy()[:, -len(self.classes_) :]
 
     @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Go on training with one pass over the given rows.
 
@@ -484,7 +483,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "weights as the class_weight parameter."
             )
         with learning_aside(self) as aside:
-            if _check_partial_fit_first_call(aside, classes):
+            if check_partial_fit_first_call(aside, classes):
                 y = check_y(aside, y)
                 multilabel = type_of_target(y).startswith("multilabel")
                 targets = ClassTargets.learn(y if multilabel else classes)

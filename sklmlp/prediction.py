@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import io, runtime
-from sklmlp.callbacks import BOOKKEEPING
+from sklmlp.compat import CALLBACK_BOOKKEEPING
 from sklmlp.data import ConvertedRows, as_tensor, check_X
 from sklmlp.nn import Network, Weights, assemble, make_predictor, with_layers
 from sklmlp.optim import OptimizerState
@@ -342,7 +342,7 @@ def learning_aside(estimator):
         yield aside
     except BaseException:
         # scikit-learn takes callbacks down after this
-        underway = {n: v for n, v in vars(aside).items() if n in BOOKKEEPING}
+        underway = {n: v for n, v in vars(aside).items() if n in CALLBACK_BOOKKEEPING}
         vars(estimator).update(underway)
         raise
     dropped = before.keys() - vars(aside).keys()

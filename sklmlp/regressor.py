@@ -4,13 +4,13 @@ from numbers import Real
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
+from sklmlp.compat import Interval, StrOptions, fit_context
 from sklmlp.data import check_numbers, check_weight_of_score, plain
 from sklmlp.prediction import refuse_overflow
 from sklmlp.scaling import TargetScaling
@@ -460,7 +460,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
     @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Go on training with one pass over the given rows.
 

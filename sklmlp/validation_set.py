@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring, get_scorer_names
 
 from sklmlp.caller import warn
+from sklmlp.compat import CALLBACKS, metric_of, with_labels
 from sklmlp.data import Dataset, check_sample_weight
 from sklmlp.training import Validation
 
@@ -138,7 +139,7 @@ def snapshot_estimator(estimator, network, dtype):
     It takes checked rows, so it knows no names of features.
     """
     model = copy.copy(estimator)
-    for name in ("feature_names_in_", "estimators_", "_skl_callbacks"):
+    for name in ("feature_names_in_", "estimators_", CALLBACKS):
         vars(model).pop(name, None)
     model._set_network(network.weights(dtype), network)
     return model
@@ -232,23 +233,16 @@ def _never_nan(score, scoring):
 
 
 def _takes_weights(scorer):
-    function = getattr(scorer, "_score_func", scorer)
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(metric_of(scorer)).parameters.values()
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _scorer_with_labels(scorer, estimator):
     """A scorer of probabilities whose metric is told of classes that its rows may lack."""
-    function, kwargs = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", None)
-    if function is None or kwargs is None or "labels" in kwargs:
-        return scorer
-    by_label = "predict" not in np.atleast_1d(scorer._response_method)
     if (
-        not (by_label and is_classifier(estimator))
+        not is_classifier(estimator)
         or estimator._class_targets.kind == "multilabel-indicator"
-        or "labels" not in inspect.signature(function).parameters
+        or "labels" not in inspect.signature(metric_of(scorer)).parameters
     ):
         return scorer
-    scorer = copy.copy(scorer)
-    scorer._kwargs = {**kwargs, "labels": estimator.classes_}
-    return scorer
+    return with_labels(scorer, estimator.classes_) or scorer

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sklmlp
+from sklmlp import compat
 
 ROOT = Path(sklmlp.__file__).parent
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
@@ -18,6 +19,7 @@ MAY_IMPORT = {
     "__init__": {"_version", "classifier", "regressor", "search"},
     "_version": set(),
     "caller": set(),
+    "compat": set(),
     "exceptions": set(),
     "kernels": set(),
     "activations": {"kernels"},
@@ -25,22 +27,23 @@ MAY_IMPORT = {
     "scaling": set(),
     "runtime": {"exceptions"},
     "data": {"caller"},
-    "nn": {"activations", "losses", "scaling"},
-    "optim": {"nn"},
-    "callbacks": {"optim"},
+    "nn": {"activations", "compat", "losses", "scaling"},
+    "optim": {"compat", "nn"},
+    "callbacks": {"compat", "optim"},
     "failures": {"caller", "data", "exceptions"},
     "training": {"caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"},
-    "io": {"_version", "caller", "losses", "nn", "scaling"},  # prediction pickles through it
-    "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
-    "validation_set": {"caller", "data", "training"},
-    "parameters": {"caller", "nn", "optim"},
+    # prediction pickles through it
+    "io": {"_version", "caller", "compat", "losses", "nn", "scaling"},
+    "prediction": {"compat", "data", "io", "nn", "optim", "runtime"},
+    "validation_set": {"caller", "compat", "data", "training"},
+    "parameters": {"caller", "compat", "nn", "optim"},
     "base": {
-        *("callbacks", "caller", "data", "failures", "io", "losses", "nn", "optim"),
+        *("callbacks", "caller", "compat", "data", "failures", "io", "losses", "nn", "optim"),
         *("parameters", "prediction", "runtime", "training", "validation_set"),
     },
-    "classifier": {"base", "data", "losses"},
-    "regressor": {"base", "data", "prediction", "scaling"},
-    "inspection": {"data", "losses", "nn", "prediction", "runtime"},
+    "classifier": {"base", "compat", "data", "losses"},
+    "regressor": {"base", "compat", "data", "prediction", "scaling"},
+    "inspection": {"compat", "data", "losses", "nn", "prediction", "runtime"},
     "search": {"caller", "training"},
 }
 
@@ -118,6 +121,31 @@ def test_extras_are_imported_where_they_are_used(path):
     """No file imports an optional package at its top."""
     packages = {name.split(".")[0] for name in imported(path, top_level_only=True)}
     assert not packages & EXTRAS
+
+
+OF_SCORERS = {"_kwargs", "_response_method", "_score_func"}
+THEIRS = ("joblib", "numpy", "scipy", "sklearn", "skorch", "torch")
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name != "_"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path != Path("compat.py")], ids=str)
+def test_private_names_of_others_are_in_one_file(path):
+    """Only `compat.py` imports a private name of a library, or knows one as an attribute's name."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    names = [
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    theirs = [name for name in names if name.startswith(THEIRS)]
+    assert [name for name in theirs if any(map(is_private, name.split(".")))] == []
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    attributes = {*compat.OF_EVERY_ESTIMATOR, *compat.CALLBACK_BOOKKEEPING, *OF_SCORERS}
+    assert strings & attributes == set()
 
 
 ROOTS = {"torch", "sklearn", "skorch", "joblib", "scipy", "numpy"}

@@ -5,17 +5,7 @@ import threading
 import torch
 
 from sklmlp.callbacks.base import TrainingCallback
-
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # scikit-learn before 1.9
-
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's where it has no callbacks."""
-
-
-BOOKKEEPING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-"""What scikit-learn keeps on an estimator while its `fit` runs, to take callbacks down after it."""
+from sklmlp.compat import init_callback_context
 
 
 class SklearnCallbackSession:
@@ -38,8 +28,10 @@ class SklearnCallbackSession:
         self.estimator, self.n_networks, self.n_epochs = estimator, n_networks, n_epochs
         self.lock = threading.Lock()  # networks of an ensemble may train on several threads
         several = n_networks > 1
-        self.context = estimator._init_callback_context(
-            max_subtasks=n_networks if several else n_epochs, sequential_subtasks=not several
+        self.context = init_callback_context(
+            estimator,
+            max_subtasks=n_networks if several else n_epochs,
+            sequential_subtasks=not several,
         )
         self.rows = rows
         self.context.call_on_fit_task_begin(estimator=estimator, **rows)

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from sklearn.base import clone, is_classifier
 from skorch.callbacks import Callback
-from torch import nn
 
 from sklmlp import runtime
+from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset, as_tensor, rows_of
 from sklmlp.inspection.layers import Layers
 
@@ -37,7 +37,7 @@ def gradient_norms(estimator, X, y, module=None):
     X, y = estimator._validate(X, y, anew=False, incremental=True)
     network = Layers(estimator, module)
     for part in network.module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+        if isinstance(part, AnyBatchNorm):
             part.train()  # before training its running statistics are not those of any rows
     table = _table(estimator, X, y, network)
     loss = estimator._spec.loss_function

@@ -5,25 +5,24 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _routing_enabled,
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import runtime
+from sklmlp.compat import HasMethods, fit_context
 from sklmlp.data import check_X
 from sklmlp.inspection.layers import Layers, one_network
 from sklmlp.prediction import learning_aside
@@ -82,7 +81,7 @@ class HiddenFeatures(
         self.estimator = estimator
         self.layer = layer
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the estimator checks itself
+    @fit_context(prefer_skip_nested_validation=False)  # the estimator checks itself
     def fit(self, X, y=None, **fit_params):
         """Fit a clone of the network, or take the frozen one as it is.
 
@@ -99,7 +98,7 @@ class HiddenFeatures(
         -------
         self : object
         """
-        if _routing_enabled():
+        if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         network = one_network(fitted)

@@ -3,6 +3,7 @@
 import html
 from dataclasses import dataclass
 
+from sklmlp.compat import extend_html
 from sklmlp.nn import resolve
 
 
@@ -123,9 +124,7 @@ def with_layers(parameters, estimator):
     -------
     parameters : ParamsDict
     """
-    above = parameters._html_repr
-    parameters._html_repr = lambda: above() + layers_as_html(estimator)
-    return parameters
+    return extend_html(parameters, lambda: layers_as_html(estimator))
 
 
 def layers_as_html(estimator):

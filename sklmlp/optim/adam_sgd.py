@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from sklmlp.compat import fused_adam, fused_sgd
 from sklmlp.optim.schedules import Schedule
 from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter, solver_name
 
@@ -87,7 +88,7 @@ class Adam(Optimizer):
         """Update tensors of one set of options at step t; `steps` is memory for that number."""
         beta_1, beta_2 = group["betas"]
         steps[0].fill_(t)
-        torch._fused_adam_(
+        fused_adam(
             flats,
             gradients,
             moments[:1],
@@ -127,7 +128,7 @@ class SGD(Optimizer):
     @staticmethod
     def update_tensors(flats, gradients, moments, steps, t, group):
         """Update tensors of one set of options."""
-        torch._fused_sgd_(
+        fused_sgd(
             flats,
             gradients,
             moments,
