@@ -647,8 +647,5 @@ class BaseMLP(CallbackSupportMixin, PredictionMixin, ABC):
         """The validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
-    def _decode_logits(self, method, logits, loss=None):
-        """What a method makes of logits, for the `Loss` they were trained with.
-
-        In a fit, whose loss is not yet the estimator's, `loss` is None and parameters say it.
-        """
+    def _decode_logits(self, method, logits, loss):
+        """What 'predict' or 'predict_proba' makes of logits of a `Loss`, for skorch's callbacks."""

@@ -12,6 +12,7 @@ from sklmlp import runtime
 from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset, as_tensor, rows_of
 from sklmlp.inspection.layers import Layers
+from sklmlp.prediction import encoded_rows
 
 
 @torch.inference_mode(False)
@@ -34,13 +35,13 @@ def gradient_norms(estimator, X, y, module=None):
     norms : ndarray of shape (n_layers - 1,)
         Hidden layers first, the output's last.
     """
-    X, y = estimator._validate(X, y, anew=False, incremental=True)
+    X, y = encoded_rows(estimator, X, y)
     network = Layers(estimator, module)
     for part in network.module.modules():
         if isinstance(part, AnyBatchNorm):
             part.train()  # before training its running statistics are not those of any rows
-    table = _table(estimator, X, y, network)
-    loss = estimator._spec.loss_function
+    table = _table(X, y, network)
+    loss = network.spec.loss_function
 
     @torch.enable_grad()
     def differentiate():
@@ -52,9 +53,9 @@ def gradient_norms(estimator, X, y, module=None):
     return np.array([_norm(layer.matrices) for layer in network.layers])
 
 
-def _table(estimator, X, y, network):
-    target, scaling = estimator._encode(y), estimator._spec.scaling
-    target = as_tensor(target if scaling is None else scaling.encode(target))
+def _table(X, y, network):
+    scaling = network.spec.scaling
+    target = as_tensor(y if scaling is None else scaling.encode(y))
     is_index = target.dtype == torch.int64 and target.ndim == 1
     target = target.to(network.device, None if is_index else network.dtype)
     return Dataset(rows_of(X, network.dtype, network.device), target)

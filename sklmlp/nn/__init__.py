@@ -7,7 +7,7 @@ from sklmlp.nn.activation_spec import (
     resolve,
     resolve_one,
 )
-from sklmlp.nn.architecture import describe, with_layers
+from sklmlp.nn.architecture import describe, layers_as_html
 from sklmlp.nn.builder import assemble, learned_shapes
 from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.custom_module import check_module_class
@@ -33,10 +33,10 @@ __all__ = [
     "dropout_rates",
     "initial_weights",
     "is_stored_transposed",
+    "layers_as_html",
     "learned_shapes",
     "make_predictor",
     "output_rule",
     "resolve",
     "resolve_one",
-    "with_layers",
 ]

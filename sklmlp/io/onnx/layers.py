@@ -20,8 +20,7 @@ def logits(graph, x, network):
         In the network's dtype.
     x : str
         The name of the rows, (n, n_features), in that dtype.
-    network : MLPClassifier or MLPRegressor
-        A single one.
+    network : FittedNetwork
 
     Returns
     -------
@@ -33,12 +32,12 @@ def logits(graph, x, network):
     ValueError
         If the network has a part that ONNX has no operators for; the message names it.
     """
-    spec = network._spec
+    spec = network.spec
     _refuse_what_is_unknown(spec)
-    affine, n = list(zip(network.coefs_, network.intercepts_, strict=True)), len(spec.hidden)
-    normalized = network._extras[n : 2 * n] if spec.normalization else [None] * n
-    skipped = network._extras[-n:] if spec.residual else [None] * n
-    layers = zip(spec.activations, spec.hidden, network._extras, strict=False)
+    affine, n = list(zip(network.coefs, network.intercepts, strict=True)), len(spec.hidden)
+    normalized = network.extras[n : 2 * n] if spec.normalization else [None] * n
+    skipped = network.extras[-n:] if spec.residual else [None] * n
+    layers = zip(spec.activations, spec.hidden, network.extras, strict=False)
     for i, (choice, width, learned) in enumerate(layers):
         coef, intercept = affine[i]
         z = graph("Add", graph("MatMul", x, np.asarray(coef)), np.asarray(intercept))
