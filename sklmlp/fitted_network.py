@@ -176,7 +176,7 @@ class FittedNetwork:
 
 
 def fitted_networks(estimator):
-    """The networks of a fitted estimator, one or an ensemble's.
+    """Return the networks of a fitted estimator, one or an ensemble's.
 
     Parameters
     ----------
@@ -199,12 +199,12 @@ def fitted_networks(estimator):
 
 
 def members(estimator):
-    """The fitted estimators of one network each: those of an ensemble, or this one."""
+    """Return the fitted estimators of one network each: those of an ensemble, or this one."""
     return vars(estimator).get("estimators_", [estimator])
 
 
 def snapshot(estimator):
-    """A shallow copy of an estimator, which no fit changes any more.
+    """Make a shallow copy of an estimator, to be read, which no fit changes any more.
 
     A fit replaces `__dict__` in one step. So what is computed of a snapshot is computed by the
     version before that fit or by the version after it.
@@ -224,19 +224,19 @@ def snapshot(estimator):
 
 
 def class_targets(classifier):
-    """The `ClassTargets` of a fitted classifier."""
+    """Return the `ClassTargets` of a fitted classifier."""
     known = vars(classifier)
     return ClassTargets(known["classes_"], *known["_targets"])
 
 
 def device_here(learned_on):
-    """The torch device that this machine computes on what was learnt on some device."""
+    """Return the torch device that this machine computes on, for what was learnt on another."""
     device = torch.device(learned_on)
     return device if runtime.is_available(device) else torch.device("cpu")
 
 
 def weights_dtype(coefs, extras):
-    """The NumPy dtype of what was learned."""
+    """Return the NumPy dtype of what was learned."""
     arrays = coefs or extras[0].values()
     return next(array.dtype for array in arrays if array.dtype.kind == "f")
 

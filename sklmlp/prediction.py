@@ -94,6 +94,7 @@ class PredictionMixin(BaseEstimator):
 
     @property
     def _networks(self):
+        """The fitted estimators of one network each, see `members`."""
         return members(self)
 
     @property
@@ -121,10 +122,10 @@ class PredictionMixin(BaseEstimator):
         in torch changes what the estimator predicts, and so does writing into these arrays. On a
         GPU both are copies of the arrays: assign new arrays to change them.
         """
-        networks = fitted_networks(self)
-        if len(networks) > 1:
+        model = snapshot(self)
+        if "estimators_" in vars(model):
             raise AttributeError  # __getattr__ says why
-        return networks[0].module
+        return fitted_networks(model)[0].module
 
     def _layers(self):
         """coefs and intercepts; a user's module has none."""
