@@ -4,14 +4,10 @@ from abc import ABC, abstractmethod
 from functools import partial
 
 import torch
-from sklearn.base import _fit_context
 
 from sklmlp import io, runtime
-from sklmlp.callbacks import (
-    CallbackSupportMixin,
-    Checkpoints,
-    SklearnCallbackSession,
-)
+from sklmlp.callbacks import Checkpoints, SklearnCallbackSession
+from sklmlp.compat import CALLBACKS, CallbackSupportMixin, fit_context
 from sklmlp.config import CONSTRAINTS, TrainingConfig
 from sklmlp.ensemble import EnsembleMixin
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
@@ -43,7 +39,7 @@ class BaseMLP(
 
     _parameter_constraints: dict = CONSTRAINTS
 
-    @_fit_context(prefer_skip_nested_validation=True)
+    @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
         """Fit the network to data X and targets y.
 
@@ -81,7 +77,7 @@ class BaseMLP(
 
     def _fit(self, X, y, sample_weight, validation_data=NO_ROWS, incremental=False):
         config = TrainingConfig.from_estimator(self)
-        check_parameters(config, incremental, bool(vars(self).get("_skl_callbacks")))
+        check_parameters(config, incremental, bool(vars(self).get(CALLBACKS)))
         # a fit computes the same, whatever modes the caller is in
         with torch.inference_mode(False), torch.enable_grad(), runtime.neutral():
             reset = not self.__sklearn_is_fitted__() or not (config.warm_start or incremental)
@@ -99,7 +95,7 @@ class BaseMLP(
 
     def _tell_sklearn(self, raw, data, members, runs):
         """Let scikit-learn's callbacks follow the runs, where there are some."""
-        if not vars(self).get("_skl_callbacks"):
+        if not vars(self).get(CALLBACKS):
             return runs, None
         session = SklearnCallbackSession(self, raw, data.rows.dataset, runs)
         attributes = [
@@ -209,8 +205,5 @@ class BaseMLP(
         """The validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
-    def _decode_logits(self, method, logits, loss=None):
-        """What a method makes of logits, for the `Loss` they were trained with.
-
-        In a fit, whose loss is not yet the estimator's, `loss` is None and parameters say it.
-        """
+    def _decode_logits(self, method, logits, loss):
+        """What 'predict' or 'predict_proba' makes of logits of a `Loss`, for skorch's callbacks."""

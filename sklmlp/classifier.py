@@ -4,18 +4,17 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sklearn.base import ClassifierMixin, _fit_context
+from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
-    _check_partial_fit_first_call,
     check_classification_targets,
     type_of_target,
     unique_labels,
 )
 
 from sklmlp.base import BaseMLP, learning_aside
+from sklmlp.compat import StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
     check_weight_of_score,
@@ -24,7 +23,8 @@ from sklmlp.data import (
     errors_of_labels,
     plain,
 )
-from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters, softmax
+from sklmlp.fitted_network import class_targets, fitted_networks, snapshot
+from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters
 
 
 class MLPClassifier(ClassifierMixin, BaseMLP):
@@ -404,7 +404,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     @property
     def _class_targets(self):
-        return ClassTargets(self.classes_, *self._targets)
+        return class_targets(self)
 
     def _encode(self, y):
         return self._class_targets.encode(y)
@@ -446,21 +446,21 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     def _score_logits(self, y, weight, logits, loss):
         return self._class_targets.accuracy(y, logits, weight)
 
-    def _decode_logits(self, method, logits, loss=None):
+    def _probability_link(self, loss):
+        """What makes probabilities of each class, (n, n_classes), of logits, a tensor."""
+        _check_probabilities(loss)
+        if self._class_targets.kind != "binary":
+            return loss.link
+        n_classes = len(self.classes_)
+        return lambda z: torch.sigmoid(torch.cat([-z, z], 1))[:, -n_classes:]
+
+    def _decode_logits(self, method, logits, loss):
         if method == "predict":
             return self._class_targets.decode(logits)
-        if method == "decision_function":
-            return logits.ravel() if self._class_targets.kind == "binary" else logits
-        _check_probabilities(loss or self._chosen_loss())
-        z = torch.from_numpy(logits)
-        if self._class_targets.kind == "multiclass":
-            return softmax(z).contiguous().numpy()
-        if self._class_targets.kind == "multilabel-indicator":
-            return torch.sigmoid(z).numpy()
-        return torch.sigmoid(torch.cat([-z, z], 1)).numpy()[:, -len(self.classes_) :]
+        return self._probability_link(loss)(torch.from_numpy(logits)).contiguous().numpy()
 
-    @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(lambda self: self._check_solver())
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None, classes=None):
         """Go on training with one pass over the given rows.
 
@@ -489,7 +489,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "weights as the class_weight parameter."
             )
         with learning_aside(self) as aside:
-            if _check_partial_fit_first_call(aside, classes):
+            if check_partial_fit_first_call(aside, classes):
                 y = check_y(aside, y)
                 multilabel = type_of_target(y).startswith("multilabel")
                 targets = ClassTargets.learn(y if multilabel else classes)
@@ -511,17 +511,16 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             is more probable than not. With the hinge loss the label of the largest decision
             value, and a one for each that is above zero.
         """
-        model = self._snapshot()
-        X = model._check_rows(X)
-        if len(model._networks) == 1:
-            return model._ensemble_average("predict", X)
+        model = snapshot(self)
+        X, targets = model._check_rows(X), model._class_targets
+        if len(fitted_networks(model)) == 1:
+            return targets.decode(model._outputs(X, None)[0])
         if not model._loss.has_probabilities:
-            decision = model._ensemble_average("decision_function", X)
-            return model._class_targets.decode(decision.reshape(-1, model.n_outputs_))
-        probability = model._ensemble_average("predict_proba", X)
-        return model._class_targets.decode(probability[:, -model.n_outputs_ :] - 0.5)
+            return targets.decode(model._mean_output(X, None))
+        probability = model._mean_output(X, model._probability_link(model._loss))
+        return targets.decode(probability[:, -targets.n_outputs :] - 0.5)
 
-    @available_if(lambda estimator: not estimator._loss_in_use().has_probabilities)
+    @available_if(lambda self: not self._loss_in_use().has_probabilities)
     def decision_function(self, X):
         """Predict decision values, of the hinge loss.
 
@@ -535,10 +534,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             For two classes what speaks for `classes_[1]`, else what speaks for each class; 1 and
             -1 are the margins. In X's dtype where that is float32 or float64.
         """
-        model = self._snapshot()
-        return model._ensemble_average("decision_function", model._check_rows(X))
+        model = snapshot(self)
+        decision = model._mean_output(model._check_rows(X), None)
+        return decision.ravel() if model._class_targets.kind == "binary" else decision
 
-    @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
+    @available_if(lambda self: _check_probabilities(self._loss_in_use()))
     def predict_proba(self, X):
         """Predict probabilities; not of the hinge loss.
 
@@ -551,10 +551,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         probability : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, and in X's dtype where that is float32 or float64.
         """
-        model = self._snapshot()
-        return model._ensemble_average("predict_proba", model._check_rows(X))
+        model = snapshot(self)
+        X = model._check_rows(X)
+        return model._mean_output(X, model._probability_link(model._loss))
 
-    @available_if(lambda estimator: _check_probabilities(estimator._loss_in_use()))
+    @available_if(lambda self: _check_probabilities(self._loss_in_use()))
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities; not of the hinge loss.
 
@@ -592,7 +593,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     def _loss_in_use(self):
         """The loss that predictions are made by: the fitted one, before a fit the parameter."""
-        model = self._snapshot()
+        model = snapshot(self)
         return model._loss if model.__sklearn_is_fitted__() else model._described_loss()
 
     def __sklearn_tags__(self):

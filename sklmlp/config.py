@@ -7,12 +7,8 @@ from numbers import Integral, Real
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import (
-    Interval,
-    InvalidParameterError,
-    Options,
-    StrOptions,
-)
+
+from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions
 
 MOST = 2**31 - 1
 """The largest number of units or networks, which no memory holds."""

@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
+from sklmlp.compat import CALLBACKS
 from sklmlp.prediction import LAYER_ATTRIBUTES, SINGLE_NETWORK_ATTRIBUTES
 
 SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
@@ -46,7 +47,7 @@ class EnsembleMixin:
         known = {name: value for name, value in vars(self).items() if name in SHARED}
         for member in members:
             vars(member).update(known)
-            vars(member).pop("_skl_callbacks", None)  # they are told by the ensemble
+            vars(member).pop(CALLBACKS, None)  # they are told by the ensemble
         return [(m, replace(config, **single, random_state=m.random_state)) for m in members]
 
     def _set_ensemble(self, members):

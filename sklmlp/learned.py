@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from sklmlp.compat import CALLBACKS
 from sklmlp.failures import hint_of_targets, learning_rate_hint
 from sklmlp.nn import Weights, check_same_layers
 from sklmlp.optim import OptimizerState, make_optimizer
@@ -102,7 +103,7 @@ class LearnedMixin:
         It takes checked rows, so it knows no names of features.
         """
         model = copy.copy(self)
-        for name in ("feature_names_in_", "estimators_", "_skl_callbacks"):
+        for name in ("feature_names_in_", "estimators_", CALLBACKS):
             vars(model).pop(name, None)
         model._set_network(network.weights(dtype), network)
         return model

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import is_classifier
-from sklearn.utils._param_validation import InvalidParameterError
 from torch import nn
 
 from sklmlp.caller import warn
+from sklmlp.compat import InvalidParameterError
 from sklmlp.config import check_kinds
 from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class

@@ -1,62 +1,28 @@
-"""What a fitted estimator can do: answer, show its network, and travel."""
+"""Prediction, display and serialization of fitted estimators."""
 
 import copy
-import operator
-import os
-import threading
 from contextlib import contextmanager
 from dataclasses import asdict
 from types import SimpleNamespace
-from weakref import WeakKeyDictionary
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp import io, runtime
-from sklmlp.callbacks import BOOKKEEPING
-from sklmlp.data import ConvertedRows, as_tensor, check_X
-from sklmlp.nn import Network, Weights, build_module, make_predictor, with_layers
+from sklmlp import io
+from sklmlp.compat import CALLBACK_BOOKKEEPING, extend_html
+from sklmlp.data import as_tensor, check_X
+from sklmlp.fitted_network import (
+    device_here,
+    fitted_networks,
+    is_finite,
+    members,
+    refuse_overflow,
+    snapshot,
+    weights_dtype,
+)
+from sklmlp.nn import Network, Weights, layers_as_html
 from sklmlp.optim import OptimizerState
-from sklmlp.runtime import in_chunks, is_available
-
-
-class _Built:
-    """What has been built of an estimator's weights, and of which parts.
-
-    Attributes
-    ----------
-    lock : threading.Lock
-        Held by the thread that builds.
-    entry : (tuple, dict)
-        The parts, and what was built of them by the function that built it.
-    """
-
-    def __init__(self):
-        self.lock, self.entry = threading.Lock(), ((), {})
-
-    def of(self, parts):
-        """What has been built of exactly these objects."""
-        known, built = self.entry
-        if len(known) != len(parts) or not all(map(operator.is_, known, parts)):
-            built = {}
-            self.entry = parts, built
-        return built
-
-
-_built = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
-_built_lock = threading.Lock()
-
-
-def _begin_forked():
-    """In a forked child: locks that nobody holds; what was built while forking may be half."""
-    global _built, _built_lock
-    _built, _built_lock = WeakKeyDictionary(), threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # not where there is no fork
-    os.register_at_fork(after_in_child=_begin_forked)
 
 SINGLE_NETWORK_ATTRIBUTES = (
     "coefs_",
@@ -79,41 +45,21 @@ SINGLE_NETWORK_ATTRIBUTES = (
 LAYER_ATTRIBUTES = ("coefs_", "intercepts_", "n_layers_")
 """What a user's module has none of."""
 
-FEW_VALUES = 2**12
-"""Looking at each of so few values takes less time than not to hear their sum overflow."""
-
-VALUES_AT_A_TIME = 2**20
-"""Predictions are made in chunks of rows whose widest layer has about this many values."""
-
 
 class PredictionMixin(BaseEstimator):
     """Weights and a spec, made into predictions.
 
-    A fit replaces `__dict__` in one step, and every prediction begins with a `_snapshot`. So a
-    prediction beside a fit is made by the version before or by the version after.
+    Every prediction begins with a `snapshot`, and is then short: rows are checked, each network
+    makes logits of them and the loss's link makes outputs of logits, in one array; these are
+    averaged over the networks, and a classifier turns them into labels.
     """
-
-    def _snapshot(self):
-        """A shallow copy of the estimator and of its members, which no fit changes any more."""
-        if "_built" in vars(self):
-            return self
-        known = vars(self).copy()  # a prediction reads what was learnt here and nowhere else
-        known["_built"] = _built.get(self)
-        if known["_built"] is None:
-            with _built_lock:
-                known["_built"] = _built.setdefault(self, _Built())
-        if "estimators_" in known:
-            known["estimators_"] = [each._snapshot() for each in known["estimators_"]]
-        snapshot = type(self).__new__(type(self))
-        snapshot.__dict__ = known
-        return snapshot
 
     def _check_rows(self, X):
         """Rows to predict for, checked."""
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
-        return check_X(self, X, self._networks[0]._weights_dtype)
+        return check_X(self, X, fitted_networks(self)[0].dtype)
 
     def _is_plainly_valid(self, X):
         """Whether X is what most rows in production are, so that scikit-learn need not look."""
@@ -125,60 +71,49 @@ class PredictionMixin(BaseEstimator):
             and len(X) > 0
             and X.shape[1] == known.get("n_features_in_")
             and "feature_names_in_" not in known
-            and _sum_is_finite(X)
+            and is_finite(X)
             and self.__sklearn_is_fitted__()
         )
 
-    def _logits(self, X):
-        """The network's last affine map on checked rows, (n, n_outputs), in X's dtype."""
-        predictor = self._predictor()
-        dtype = X.dtype if X.dtype in (np.float32, np.float64) else self._weights_dtype
-        rows = ConvertedRows(X, predictor.dtype, predictor.device)
-        take, width = rows.take, X.shape[1]
-        if rows.is_multiplied_sparse and predictor.takes_sparse:
-            take, width = rows.take_sparse, rows.values_a_row
-        size = max(1, int(VALUES_AT_A_TIME / max(width, predictor.widest)))
-        products = min(size, X.shape[0]) * predictor.n_products
+    def _outputs(self, X, link):
+        """Each network's outputs on checked rows: a list of ndarrays, see `FittedNetwork`."""
+        networks = fitted_networks(self)
+        return [network.outputs(X, link, self.matmul_precision) for network in networks]
 
-        def predict(part):
-            return predictor(take(part)).cpu().numpy().astype(dtype, copy=False)
-
-        def predict_all():
-            with torch.inference_mode():
-                return in_chunks(predict, X.shape[0], size)
-
-        is_small = products < runtime.SMALL_STEP
-        logits = runtime.compute(predict_all, self.matmul_precision, is_small)
-        refuse_overflow(logits, predictor.dtype)
-        return logits
-
-    def _ensemble_average(self, method, X):
-        """What `method` answers to checked rows, averaged over an ensemble's networks."""
-        answers = [
-            n._decode_logits(method, n._logits(X), n._spec.loss_function) for n in self._networks
-        ]
+    def _mean_output(self, X, link):
+        """The mean of the networks' outputs on checked rows, (n, n_outputs)."""
+        outputs = self._outputs(X, link)
         with np.errstate(over="ignore"):  # it is refused
-            answer = answers[0] if len(answers) == 1 else np.mean(answers, axis=0)
-        if answer.dtype.kind == "f":  # others are labels
-            refuse_overflow(answer, answer.dtype)
-        return answer
+            mean = outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
+        refuse_overflow(mean, mean.dtype)
+        return mean
+
+    def _encoded(self, X, y):
+        """X and y of the model that is fitted, checked, and y as numbers."""
+        X, y = self._validate(X, y, reset=False, incremental=True)
+        return X, self._encode(y)
 
     @property
     def _networks(self):
-        """The fitted estimators of one network each that answer together."""
-        return vars(self).get("estimators_", [self])
+        """The fitted estimators of one network each, see `members`."""
+        return members(self)
 
     @property
     def _loss(self):
         """The `Loss` that was fitted, whatever the parameters have become since."""
-        return self._snapshot()._networks[0]._spec.loss_function
+        return fitted_networks(self)[0].spec.loss_function
+
+    @property
+    def _weights_dtype(self):
+        """The NumPy dtype of what was learned."""
+        coefs = vars(self).get("coefs_")
+        return weights_dtype(coefs or [], None if coefs else self._state)
 
     @property
     def device_(self):
         """The torch device that this machine computes the model on."""
         check_is_fitted(self)
-        device = torch.device(self._device)
-        return device if is_available(device) else torch.device("cpu")
+        return device_here(self._device)
 
     @property
     def module_(self):
@@ -188,47 +123,24 @@ class PredictionMixin(BaseEstimator):
         in torch changes what the estimator predicts, and so does writing into these arrays. On a
         GPU both are copies of the arrays: assign new arrays to change them.
         """
-        return self._snapshot()._cached_build(build_module)
-
-    def _predictor(self):
-        return self._snapshot()._cached_build(make_predictor)
-
-    def _cached_build(self, make):
-        """What `make` builds of the weights of a snapshot; kept while these are the same arrays."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)
-        coefs, intercepts = self._layers()
-        with self._built.lock:
-            built = self._built.of(
-                (self._spec, self._device, *coefs, *intercepts, *self._state.values())
-            )
-            if make not in built:
-                device = self.device_
-                dtype = as_tensor(np.empty(0, self._weights_dtype)).dtype
-                # what is built outlives the caller's modes
-                with torch.inference_mode(False), runtime.neutral():
-                    layers = [
-                        [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
-                        for arrays in (coefs, intercepts)
-                    ]  # on a CPU over the same memory
-                    seed = vars(self).get("_module_seed")
-                    weights = Weights(*layers, self._state, seed)
-                    built[make] = make(self._spec, weights, dtype, device)
-            return built[make]
+        model = snapshot(self)
+        if "estimators_" in vars(model):
+            raise AttributeError  # __getattr__ says why
+        return fitted_networks(model)[0].module
 
     def _layers(self):
         """coefs and intercepts; a user's module has none."""
         return (self.coefs_, self.intercepts_) if "coefs_" in vars(self) else ([], [])
 
-    @property
-    def _weights_dtype(self):
-        """The NumPy dtype of what was learned."""
-        arrays = self._layers()[0] or self._state.values()
-        return next(array.dtype for array in arrays if array.dtype.kind == "f")
-
     def _get_params_html(self, *args, **kwargs):
         """What scikit-learn's diagrams show of an estimator: its parameters, and its layers."""
-        return with_layers(super()._get_params_html(*args, **kwargs), self)
+        parameters = super()._get_params_html(*args, **kwargs)
+
+        def layers():
+            model = snapshot(self)
+            return layers_as_html(model, model._fitted_networks)
+
+        return extend_html(parameters, layers)
 
     def __sklearn_is_fitted__(self):
         known = vars(self)  # coefs_ may have been set by hand
@@ -251,7 +163,7 @@ class PredictionMixin(BaseEstimator):
 
     def __getstate__(self):
         state = vars(self).copy()
-        state.pop("_built", None)
+        state.pop("_fitted_networks", None)
         for name in {*self._get_param_names()} & {*state} - {"module_params"}:
             state[name] = io.portable_parameter(state[name])
         state["activation"] = io.portable_activation(state["activation"])
@@ -314,27 +226,21 @@ class PredictionMixin(BaseEstimator):
         return twin
 
 
-def refuse_overflow(values, dtype):
-    """Raise if there are logits or predictions, a row each, that are not finite.
+def encoded_rows(estimator, X, y):
+    """X and y for a fitted estimator, checked as further rows to train on, and y as numbers.
 
-    `dtype` is what they were computed in.
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    X, y : array-like of shape (n_samples, n_features), (n_samples,) or (n_samples, n_outputs)
+
+    Returns
+    -------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+    y : ndarray
+        Before any scaling of targets.
     """
-    if _sum_is_finite(values):
-        return
-    lost = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
-    if len(lost):
-        raise ValueError(
-            f"The prediction for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
-            f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
-            "with. Scale X as in training."
-        )
-
-
-def _sum_is_finite(X):
-    if X.size < FEW_VALUES:
-        return np.isfinite(X).all()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(X.sum())  # where it is not, scikit-learn looks closer
+    return estimator._encoded(X, y)
 
 
 @contextmanager
@@ -346,7 +252,7 @@ def learning_aside(estimator):
         yield aside
     except BaseException:
         # scikit-learn takes callbacks down after this
-        underway = {n: v for n, v in vars(aside).items() if n in BOOKKEEPING}
+        underway = {n: v for n, v in vars(aside).items() if n in CALLBACK_BOOKKEEPING}
         vars(estimator).update(underway)
         raise
     dropped = before.keys() - vars(aside).keys()

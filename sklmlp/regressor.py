@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sklearn.base import RegressorMixin, _fit_context
+from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_pinball_score, r2_score
-from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
+from sklmlp.compat import StrOptions, fit_context
 from sklmlp.data import check_numbers, check_weight_of_score, plain
+from sklmlp.fitted_network import refuse_overflow, snapshot
 from sklmlp.losses import NAMES, Loss, loss_parameters
-from sklmlp.prediction import refuse_overflow
 from sklmlp.scaling import TargetScaling
 
 
@@ -448,14 +448,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         with np.errstate(over="ignore"):  # a score of minus infinity
             return _score(y, prediction, weight, loss.quantile)
 
-    def _decode_logits(self, method, logits, loss=None):
-        loss = loss or self._chosen_loss()
-        function = loss.variance if method == "variance" else loss.link
-        y = function(torch.from_numpy(logits)).contiguous().numpy()
-        return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
+    def _decode_logits(self, method, logits, loss):
+        return _flat(loss.link(torch.from_numpy(logits)).contiguous().numpy(), loss)
 
-    @available_if(lambda estimator: estimator._check_solver())
-    @_fit_context(prefer_skip_nested_validation=True)
+    @available_if(lambda self: self._check_solver())
+    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, sample_weight=None):
         """Go on training with one pass over the given rows.
 
@@ -496,26 +493,23 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         std : ndarray of the same shape
             With `return_std`.
         """
-        model = self._snapshot()
+        model = snapshot(self)
         X, loss = model._check_rows(X), model._loss
         if not return_std:
-            return model._ensemble_average("predict", X)
+            return _flat(model._mean_output(X, loss.link), loss)
         if loss.variance is None:
             raise ValueError(
                 "return_std=True is for a model fitted with loss='gaussian'; this one was fitted "
                 f"with loss={loss.name!r}."
             )
-        pairs = [(network, network._logits(X)) for network in model._networks]
-        means, variances = (
-            np.stack([network._decode_logits(method, logits, loss) for network, logits in pairs])
-            for method in ("predict", "variance")
-        )
+        outputs = model._outputs(X, lambda z: torch.stack([loss.link(z), loss.variance(z)]))
+        means, variances = np.stack(outputs, axis=1)  # of each network, (n, n_outputs)
         # the law of total variance
-        with np.errstate(over="ignore", invalid="ignore"):  # refused in the next line
-            answers = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
-        for answer in answers:
-            refuse_overflow(answer, answer.dtype)
-        return answers
+        with np.errstate(over="ignore", invalid="ignore"):  # refused in the next lines
+            y, std = means.mean(axis=0), np.sqrt(variances.mean(axis=0) + means.var(axis=0))
+        for values in (y, std):
+            refuse_overflow(values, values.dtype)
+        return _flat(y, loss), _flat(std, loss)
 
     @property
     def target_scaling_(self):
@@ -540,7 +534,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        model = self._snapshot()
+        model = snapshot(self)
         prediction = model.predict(X)
         weight = check_weight_of_score(sample_weight, len(prediction))
         return _score(plain(y, "y"), prediction, weight, model._loss.quantile)
@@ -556,6 +550,11 @@ def _extremes(y, loss):
     takes = loss.target_range
     is_low = not replace(takes, high=np.inf).contains(y)
     return f"the least is {y.min()}" if is_low else f"the largest is {y.max()}"
+
+
+def _flat(y, loss):
+    """Values of one target, (n, 1), as (n,); a list of quantiles keeps its columns."""
+    return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
 
 def _score(y, prediction, weight, quantile):

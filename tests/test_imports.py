@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import sklmlp
+from sklmlp import compat
 
 ROOT = Path(sklmlp.__file__).parent
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
@@ -18,37 +19,40 @@ MAY_IMPORT = {
     "__init__": {"_version", "classifier", "regressor", "search"},
     "_version": set(),
     "caller": set(),
+    "compat": set(),
     "exceptions": set(),
     "kernels": set(),
     "activations": {"kernels", "spelling"},
-    "losses": set(),
+    "losses": {"compat"},
     "native": set(),
     "scaling": set(),
     "spelling": set(),
     "runtime": {"exceptions"},
     "data": {"caller"},
-    "nn": {"native", "activations", "losses", "scaling", "spelling"},
-    "optim": {"nn", "spelling"},
-    "callbacks": {"optim"},
+    "nn": {"native", "activations", "compat", "losses", "scaling", "spelling"},
+    "optim": {"compat", "nn", "spelling"},
+    "callbacks": {"compat", "optim"},
     "failures": {"caller", "data", "exceptions"},
     "training": {
-        *("caller", "callbacks", "data", "failures", "kernels", "nn", "optim", "runtime"),
-        "spelling",
+        *("caller", "callbacks", "compat", "data", "failures", "kernels", "nn", "optim"),
+        *("runtime", "spelling"),
     },
-    "io": {"_version", "caller", "kernels", "losses", "nn", "scaling"},  # prediction pickles by it
-    "prediction": {"callbacks", "data", "io", "nn", "optim", "runtime"},
-    "config": set(),
-    "parameters": {"caller", "config", "losses", "nn", "optim"},
-    "ensemble": {"prediction"},
-    "learned": {"failures", "nn", "optim", "prediction", "training"},
+    # prediction pickles through it
+    "io": {"_version", "caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling"},
+    "fitted_network": {"data", "nn", "runtime"},
+    "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
+    "config": {"compat"},
+    "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},
+    "ensemble": {"compat", "prediction"},
+    "learned": {"compat", "failures", "nn", "optim", "prediction", "training"},
     "preparation": {"callbacks", "config", "data", "nn", "runtime", "training"},
     "base": {
-        *("callbacks", "config", "ensemble", "failures", "io", "learned", "losses", "optim"),
-        *("parameters", "prediction", "preparation", "runtime", "training"),
+        *("callbacks", "compat", "config", "ensemble", "failures", "io", "learned", "losses"),
+        *("optim", "parameters", "prediction", "preparation", "runtime", "training"),
     },
-    "classifier": {"base", "data", "losses"},
-    "regressor": {"base", "data", "losses", "prediction", "scaling"},
-    "inspection": {"data", "losses", "nn", "prediction", "runtime"},
+    "classifier": {"base", "compat", "data", "fitted_network", "losses"},
+    "regressor": {"base", "compat", "data", "fitted_network", "losses", "scaling"},
+    "inspection": {"compat", "data", "fitted_network", "losses", "nn", "prediction", "runtime"},
     "search": {"caller", "training"},
 }
 
@@ -126,6 +130,144 @@ def test_extras_are_imported_where_they_are_used(path):
     """No file imports an optional package at its top."""
     packages = {name.split(".")[0] for name in imported(path, top_level_only=True)}
     assert not packages & EXTRAS
+
+
+OF_SCORERS = {"_kwargs", "_response_method", "_score_func"}
+THEIRS = ("joblib", "numpy", "scipy", "sklearn", "skorch", "torch")
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__") and name != "_"
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if path != Path("compat.py")], ids=str)
+def test_private_names_of_others_are_in_one_file(path):
+    """Only `compat.py` imports a private name of a library, or knows one as an attribute's name."""
+    tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+    names = [
+        f"{node.module}.{alias.name}" if isinstance(node, ast.ImportFrom) else alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+        for alias in node.names
+    ]
+    theirs = [name for name in names if name.startswith(THEIRS)]
+    assert [name for name in theirs if any(map(is_private, name.split(".")))] == []
+    strings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    attributes = {*compat.OF_EVERY_ESTIMATOR, *compat.CALLBACK_BOOKKEEPING, *OF_SCORERS}
+    assert strings & attributes == set()
+
+
+COPIES_OF_SELF = {
+    "clone(self)",
+    "copy.copy(self)",
+    "learning_aside(self)",
+    "snapshot(self)",
+    "type(self).__new__(type(self))",
+}
+"""What makes another object of the class that a method belongs to."""
+
+MODULES = {"sys._getframe"}
+"""Names of modules that Python documents in spite of the underscore."""
+
+READS_OF_OTHERS = {
+    # the one file for private names of scikit-learn's objects
+    "compat.py": {
+        *("estimator._init_callback_context", "parameters._html_repr"),
+        *("scorer._kwargs", "scorer._response_method"),
+    },
+    # to be emptied: an estimator's parameters and targets are still read of the estimator itself
+    "base.py": {"self._networks[0]._weights_dtype"},
+    "callbacks/skorch.py": {"estimator._decode_logits"},
+    "parameters.py": {"estimator._parameter_constraints"},
+    "validation_set.py": {
+        *("estimator._class_targets", "estimator._encode", "estimator._loss_name"),
+        *("estimator._score_logits", "estimator._validate", "model._set_network"),
+    },
+}
+"""File by file, what is read in spite of the rule; `found` must be exactly this."""
+
+
+def underscores_of_others(source):
+    """The underscore attributes that a file reads of objects of other files."""
+    tree = ast.parse(source)
+    own = set(_underscores_that_are_defined(tree))
+    for scope in ast.walk(tree):
+        if isinstance(scope, ast.ClassDef):
+            bases = {ast.unparse(base) for base in scope.bases}
+            for node in ast.walk(scope):
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) in bases:
+                    own.add(node)  # an inherited attribute of the class
+            for method in scope.body:
+                if isinstance(method, ast.FunctionDef):
+                    own.update(_of_copies(method))
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or not is_private(node.attr):
+            continue
+        is_own = node in own or node.attr in own
+        receiver = ast.unparse(node.value)
+        if not is_own and receiver not in ("self", "cls", "super()"):
+            yield ast.unparse(node)
+
+
+def _underscores_that_are_defined(tree):
+    """Names of attributes that the classes of a file define, in their bodies or on `self`."""
+    for scope in ast.walk(tree):
+        if not isinstance(scope, ast.ClassDef):
+            continue
+        for node in ast.walk(scope):
+            if isinstance(node, ast.FunctionDef):
+                yield node.name
+            elif (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.ctx, ast.Store)
+                and ast.unparse(node.value) in ("self", "cls")
+            ):
+                yield node.attr
+        for node in scope.body:
+            for target in getattr(node, "targets", [getattr(node, "target", None)]):
+                if isinstance(target, ast.Name):
+                    yield target.id
+
+
+def _of_copies(method):
+    """The attributes that a method reads of copies of `self`."""
+    copies = set()
+    for node in ast.walk(method):
+        if isinstance(node, ast.Assign) and ast.unparse(node.value) in COPIES_OF_SELF:
+            copies.update(ast.unparse(target) for target in node.targets)
+        elif isinstance(node, ast.withitem) and ast.unparse(node.context_expr) in COPIES_OF_SELF:
+            copies.add(ast.unparse(node.optional_vars))
+    for node in ast.walk(method):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in copies:
+            yield node
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_no_file_reads_an_underscore_attribute_of_another(path):
+    """An underscore attribute belongs to the file whose classes define it, and to `self`."""
+    found = set(underscores_of_others((ROOT / path).read_text(encoding="utf-8")))
+    assert found - MODULES == READS_OF_OTHERS.get(path.as_posix(), set())
+
+
+READS = {
+    "def f(x):\n return x._a": {"x._a"},
+    "class A:\n def f(self, x):\n  return self._a + x._a": {"x._a"},
+    "class A:\n def f(self, x):\n  self._a = x._a": set(),
+    "class A:\n _a = 1\ndef f(x):\n return x._a": set(),
+    "class A:\n def _a(self, x):\n  return x._a() + x._b": {"x._b"},
+    "class A(B):\n a = B._a\n def f(self):\n  return super()._a + C._a": {"C._a"},
+    "class A:\n def f(self):\n  x = copy.copy(self)\n  return x._a": set(),
+    "class A:\n def f(self, x):\n  x = copy.copy(x)\n  return x._a": {"x._a"},
+    "class A:\n def f(self):\n  with learning_aside(self) as x:\n   x._a()": set(),
+    "def f(x):\n return x.a._b.__class__": {"x.a._b"},
+    "def _a(x):\n return x._a": {"x._a"},
+}
+
+
+@pytest.mark.parametrize("source, expected", READS.items())
+def test_the_rule_tells_own_attributes_from_others(source, expected):
+    """A file's own names, `self`, its copies and its base classes are allowed, and no others."""
+    assert set(underscores_of_others(source)) == expected
 
 
 ROOTS = {"torch", "sklearn", "skorch", "joblib", "scipy", "numpy"}

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 from skorch.callbacks import Callback
 
-from sklmlp import MLPClassifier, MLPRegressor, prediction
+from sklmlp import MLPClassifier, MLPRegressor, fitted_network
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.nn import resolve
 from tests.tables import make_table
@@ -270,8 +270,13 @@ def test_a_predictor_is_built_once(n_estimators, device, monkeypatch):
     for each in {*getattr(model, "estimators_", ()), model}:
         each._device = device
     model, built = pickle.loads(pickle.dumps(model)), []
-    make = prediction.make_predictor
-    monkeypatch.setattr(prediction, "make_predictor", lambda *args: built.append(1) or make(*args))
+    make = fitted_network.make_predictor
+
+    def counting(*args):
+        built.append(1)
+        return make(*args)
+
+    monkeypatch.setattr(fitted_network, "make_predictor", counting)
     expected = model.predict_proba(X)
     for _ in range(5):
         assert_array_equal(model.predict_proba(X), expected)

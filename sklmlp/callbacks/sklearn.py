@@ -4,20 +4,9 @@ import threading
 from dataclasses import replace
 
 import torch
-from sklearn.utils import _safe_indexing
 
 from sklmlp.callbacks.base import CallbackList, TrainingCallback
-
-try:
-    from sklearn.callback import CallbackSupportMixin
-except ImportError:  # scikit-learn before 1.9
-
-    class CallbackSupportMixin:
-        """Stands in for scikit-learn's where it has no callbacks."""
-
-
-BOOKKEEPING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
-"""What scikit-learn keeps on an estimator while its `fit` runs, to take callbacks down after it."""
+from sklmlp.compat import init_callback_context, safe_indexing
 
 
 class SklearnCallbackSession:
@@ -42,8 +31,10 @@ class SklearnCallbackSession:
         self.n_epochs = 1 if runs[0].is_one_epoch else runs[0].config.max_iter
         self.lock = threading.Lock()  # networks of an ensemble may train on several threads
         several = len(runs) > 1
-        self.context = estimator._init_callback_context(
-            max_subtasks=len(runs) if several else self.n_epochs, sequential_subtasks=not several
+        self.context = init_callback_context(
+            estimator,
+            max_subtasks=len(runs) if several else self.n_epochs,
+            sequential_subtasks=not several,
         )
         self.rows = self._rows_of(dataset)
         self.context.call_on_fit_task_begin(estimator=estimator, **self.rows)
@@ -80,7 +71,7 @@ class SklearnCallbackSession:
         index, weight = dataset.index, dataset.weights()
         X, y = self.raw
         if index is not None:
-            X, y = (_safe_indexing(each, index) for each in self.raw)
+            X, y = (safe_indexing(each, index) for each in self.raw)
         return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
     def end(self):

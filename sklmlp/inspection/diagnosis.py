@@ -5,7 +5,7 @@ import torch
 
 from sklmlp.inspection.activity import activities
 from sklmlp.inspection.gradients import gradient_norms
-from sklmlp.inspection.layers import Layers, one_network
+from sklmlp.inspection.layers import Layers, one_network, rows_for
 
 
 def diagnose(estimator, X, y=None):
@@ -62,7 +62,7 @@ def diagnose(estimator, X, y=None):
     except ImportError as error:
         raise ImportError("diagnose needs pandas: pip install 'sklmlp[examples]'") from error
     estimator = one_network(estimator)
-    rows = activities(estimator, estimator._check_rows(X))
+    rows = activities(estimator, rows_for(estimator, X))
     gradients = np.full(len(rows), np.nan) if y is None else gradient_norms(estimator, X, y)
     return pd.DataFrame(
         {

@@ -4,11 +4,12 @@ from numbers import Integral
 
 import numpy as np
 import torch
-from torch import nn
 
 from sklmlp import runtime
+from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset
 from sklmlp.inspection.layers import Layers
+from sklmlp.prediction import encoded_rows
 
 
 @torch.inference_mode(False)
@@ -31,13 +32,13 @@ def gradient_norms(estimator, X, y, module=None):
     norms : ndarray of shape (n_layers - 1,)
         Hidden layers first, the output's last.
     """
-    X, y = estimator._validate(X, y, reset=False, incremental=True)
+    X, y = encoded_rows(estimator, X, y)
     network = Layers(estimator, module)
     for part in network.module.modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
+        if isinstance(part, AnyBatchNorm):
             part.train()  # before training its running statistics are not those of any rows
-    spec, target = estimator._spec, estimator._encode(y)
-    dataset = Dataset.of(X, target, None, network.dtype, network.device, spec.scaling)
+    spec = network.spec
+    dataset = Dataset.of(X, y, None, network.dtype, network.device, spec.scaling)
     loss = spec.loss_function
 
     @torch.enable_grad()

@@ -5,26 +5,26 @@ from numbers import Integral
 
 import numpy as np
 import torch
+from sklearn import get_config
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     MetaEstimatorMixin,
     TransformerMixin,
-    _fit_context,
     clone,
 )
 from sklearn.utils import get_tags
-from sklearn.utils._param_validation import HasMethods
 from sklearn.utils.metadata_routing import (
     MetadataRouter,
     MethodMapping,
-    _routing_enabled,
     process_routing,
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sklmlp import runtime
+from sklmlp.compat import HasMethods, fit_context
 from sklmlp.data import check_X
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection.layers import Layers, one_network
 from sklmlp.prediction import learning_aside
 
@@ -82,7 +82,7 @@ class HiddenFeatures(
         self.estimator = estimator
         self.layer = layer
 
-    @_fit_context(prefer_skip_nested_validation=False)  # the estimator checks itself
+    @fit_context(prefer_skip_nested_validation=False)  # the estimator checks itself
     def fit(self, X, y=None, **fit_params):
         """Fit a clone of the network, or take the frozen one as it is.
 
@@ -99,11 +99,11 @@ class HiddenFeatures(
         -------
         self : object
         """
-        if _routing_enabled():
+        if get_config()["enable_metadata_routing"]:
             fit_params = process_routing(self, "fit", **fit_params).estimator.fit
         fitted = clone(self.estimator).fit(X, y, **fit_params)
         network = one_network(fitted)
-        n_hidden = len(network._spec.hidden)
+        n_hidden = len(_widths(network))
         if not n_hidden:
             raise ValueError(
                 "estimator has no hidden layer to take features from: hidden_layer_sizes="
@@ -134,10 +134,11 @@ class HiddenFeatures(
         transformer = copy.copy(self)  # a fit in another thread changes nothing of it
         check_is_fitted(transformer)
         network = one_network(transformer.estimator_)
-        X = check_X(transformer, X, network._weights_dtype, [np.float64, np.float32])
-        layers, index = Layers(network), transformer._index_in(network)
+        X = check_X(transformer, X, fitted_networks(network)[0].dtype, [np.float64, np.float32])
+        layers, widths = Layers(network), _widths(network)
+        index = range(len(widths))[transformer.layer]  # counted from the first
         hidden = layers.layers[: index + 1]
-        features = np.empty((X.shape[0], network._spec.hidden[index]), X.dtype)
+        features = np.empty((X.shape[0], widths[index]), X.dtype)
 
         @torch.inference_mode()
         def compute():
@@ -151,14 +152,9 @@ class HiddenFeatures(
         runtime.compute(compute, network.matmul_precision)
         return features
 
-    def _index_in(self, network):
-        """The hidden layer, counted from the first."""
-        return range(len(network._spec.hidden))[self.layer]
-
     @property
     def _n_features_out(self):
-        network = one_network(self.estimator_)
-        return network._spec.hidden[self._index_in(network)]
+        return _widths(one_network(self.estimator_))[self.layer]
 
     def get_metadata_routing(self):
         """How metadata is routed to the network.
@@ -181,3 +177,8 @@ class HiddenFeatures(
         tags.target_tags = inner.target_tags
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def _widths(network):
+    """The units of each hidden layer."""
+    return fitted_networks(network)[0].spec.hidden

@@ -3,7 +3,7 @@
 import numpy as np
 
 from sklmlp.inspection.activity import activities
-from sklmlp.inspection.layers import one_network
+from sklmlp.inspection.layers import one_network, rows_for
 from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
 
 
@@ -66,7 +66,7 @@ class HiddenUnitsDisplay:
         display : HiddenUnitsDisplay
         """
         estimator = one_network(estimator)
-        *hidden, _ = activities(estimator, estimator._check_rows(X))
+        *hidden, _ = activities(estimator, rows_for(estimator, X))
         if not hidden:
             raise ValueError(
                 "estimator has no hidden units: hidden_layer_sizes="

@@ -9,9 +9,10 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp.data import ConvertedRows
+from sklmlp.data import ConvertedRows, check_X
+from sklmlp.fitted_network import VALUES_AT_A_TIME, fitted_networks, members, snapshot
 from sklmlp.nn import children_by_layer
-from sklmlp.prediction import VALUES_AT_A_TIME, PredictionMixin
+from sklmlp.prediction import PredictionMixin
 
 
 def networks_of(estimator):
@@ -47,7 +48,7 @@ def _networks_in(estimator):
         return
     check_is_fitted(estimator)
     if isinstance(estimator, PredictionMixin):
-        yield from vars(estimator).get("estimators_", [estimator])
+        yield from members(estimator)
     elif isinstance(estimator, Pipeline):
         yield from _networks_in(estimator[-1])
     elif isinstance(estimator, FrozenEstimator):
@@ -90,20 +91,25 @@ def one_network(estimator, any_module=False):
             "estimator must be a MLPClassifier or MLPRegressor of sklmlp, or a FrozenEstimator of "
             f"one, got {estimator!r}."
         )
-    estimator = estimator._snapshot()
+    estimator = snapshot(estimator)
     check_is_fitted(estimator)
     if "estimators_" in vars(estimator):
         raise ValueError(
             f"estimator has {len(estimator.estimators_)} networks, and one is looked at at a time; "
             "pass one of its estimators_, such as estimators_[0]."
         )
-    own = getattr(estimator._spec, "module", None)
+    own = fitted_networks(estimator)[0].spec.module
     if own is not None and not any_module:
         raise ValueError(
             f"estimator has a module of its own, module={own.__name__}, whose layers are not "
             "known; look at it in torch, where it is estimator.module_."
         )
     return estimator
+
+
+def rows_for(estimator, X):
+    """Rows for a fitted estimator of one network, checked."""
+    return check_X(estimator, X, fitted_networks(estimator)[0].dtype)
 
 
 @dataclass
@@ -157,20 +163,22 @@ class Layers:
 
     Attributes
     ----------
+    spec : Spec
     layers : list of Layer
         The last one is the output's.
     """
 
     def __init__(self, estimator, module=None):
         self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
-        choices = estimator._spec.activations
+        self.spec = fitted_networks(estimator)[0].spec
+        choices = self.spec.activations
         names = [f"hidden {i}" for i in range(len(choices))]
         children = children_by_layer(self.module)
         parts = zip([*names, "output"], children, [*choices, None], strict=True)
         self.layers = [Layer(*part) for part in parts]
         coef = next(self.module.parameters())
         self.dtype, self.device = coef.dtype, coef.device
-        self.widest = max(estimator.n_features_in_, *map(max, estimator._spec.shapes))
+        self.widest = max(estimator.n_features_in_, *map(max, self.spec.shapes))
 
     def __call__(self, x):
         """Rows, (n, d), to what each layer hands on for them, a list of (n, units)."""

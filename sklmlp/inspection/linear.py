@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection.layers import one_network
 
 
@@ -46,7 +47,8 @@ def linear_equivalent(estimator):
     True
     """
     estimator = one_network(estimator)
-    for i, choice in enumerate(estimator._spec.activations):
+    spec = fitted_networks(estimator)[0].spec
+    for i, choice in enumerate(spec.activations):
         if choice.name != "identity" or choice.own is not None:
             raise ValueError(
                 f"The activation of hidden layer {i} is {choice.name!r}, and a stack of affine "
@@ -55,8 +57,8 @@ def linear_equivalent(estimator):
                 "welcome."
             )
     for name, plain in {"normalization": None, "residual": False}.items():
-        value = getattr(estimator._spec, name, plain)
-        if estimator._spec.hidden and value != plain:
+        value = getattr(spec, name, plain)
+        if spec.hidden and value != plain:
             raise ValueError(
                 f"The network has more than affine maps in a row: {name}={value!r}; {name}="
                 f"{plain!r} is welcome."
@@ -64,7 +66,7 @@ def linear_equivalent(estimator):
     coef, intercept = estimator.coefs_[0], estimator.intercepts_[0]
     for W, b in zip(estimator.coefs_[1:], estimator.intercepts_[1:], strict=True):
         coef, intercept = coef @ W, intercept @ W + b
-    return _in_units_of_y(estimator._spec, np.array(coef), np.array(intercept))
+    return _in_units_of_y(spec, np.array(coef), np.array(intercept))
 
 
 def _in_units_of_y(spec, coef, intercept):

@@ -8,6 +8,8 @@ import types
 import numpy as np
 import torch
 
+from sklmlp.compat import OF_EVERY_ESTIMATOR
+
 _COVERED_BY_2 = (
     *("_spec", "coefs_", "intercepts_", "_extras", "_optimizer"),
     *("classes_", "_targets", "feature_names_in_", "n_features_in_"),
@@ -16,7 +18,7 @@ _COVERED_BY_2 = (
 
 _NOT_COVERED = {
     *("_checksum", "_format", "_sklmlp_version", "_sklearn_version", "_torch_version"),
-    *("_metadata_request", "_sklearn_output_config", "_skl_callbacks"),
+    *OF_EVERY_ESTIMATOR,
 }
 """Entries of a state that are a stamp, or scikit-learn's notes about requests and callbacks."""
 

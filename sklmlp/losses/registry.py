@@ -7,8 +7,8 @@ from functools import cached_property
 from numbers import Real
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from sklmlp.compat import Interval
 from sklmlp.losses import classification, regression
 from sklmlp.losses.loss import Loss, complete, differentiated
 

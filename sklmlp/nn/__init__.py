@@ -7,7 +7,7 @@ from sklmlp.nn.activation_spec import (
     resolve,
     resolve_one,
 )
-from sklmlp.nn.architecture import describe, with_layers
+from sklmlp.nn.architecture import describe, layers_as_html
 from sklmlp.nn.builder import (
     build_module,
     children_by_layer,
@@ -43,6 +43,7 @@ __all__ = [
     "dropout_rates",
     "initial_weights",
     "is_stored_transposed",
+    "layers_as_html",
     "learned_shapes",
     "make_model",
     "make_plan",
@@ -53,5 +54,4 @@ __all__ = [
     "resolve",
     "resolve_one",
     "running_statistics",
-    "with_layers",
 ]

@@ -22,42 +22,41 @@ class Row:
     parameters: str
 
 
-def rows(estimator):
-    """The layers of an estimator's network, of a fitted one with what the fit has learnt.
+def rows(estimator, networks):
+    """Return the layers of an estimator's network, of a fitted one with what the fit has learnt.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
-        With `n_estimators` greater than one, the layers of one of its networks.
+    networks : list of FittedNetwork
+        Its networks, of which the first is shown; empty before a fit.
 
     Returns
     -------
     rows : list of Row
     """
-    estimator = estimator._snapshot()
-    fitted, network = estimator.__sklearn_is_fitted__(), estimator._networks[0]
-    module = network.module_ if fitted else None
-    own = getattr(network._spec if fitted else network, "module", None)
+    module = networks[0].module if networks else None
+    spec = networks[0].spec if networks else None
+    own = getattr(spec or estimator, "module", None)
     if own is not None:
         return _rows_of_own_module(own, module)
-    widths, kinds = _hidden(network)
-    ins = [str(network._spec.width_in) if fitted else "?", *widths]
-    outs = [*widths, str(network.n_outputs_) if fitted else "?"]
+    widths, kinds = _hidden(estimator, spec)
+    ins = [str(spec.width_in) if spec else "?", *widths]
+    outs = [*widths, str(spec.n_outputs) if spec else "?"]
     names = [*(f"hidden {i}" for i in range(len(widths))), "output"]
-    kinds.append(f"linear, {network.out_activation_}" if fitted else "linear")
+    kinds.append(f"linear, {spec.out_activation}" if spec else "linear")
     counts = ["?"] * len(names)
-    if fitted:
+    if spec:
         counts = [f"{sum(map(_count, c.values())):,}" for c in children_by_layer(module)]
     shapes = [f"{i} → {o}" for i, o in zip(ins, outs, strict=True)]
     return [Row(*parts) for parts in zip(names, kinds, shapes, counts, strict=True)]
 
 
-def _hidden(estimator):
+def _hidden(estimator, spec):
     """The hidden layers' widths and kinds, as far as the parameters make sense."""
-    told = estimator
-    if estimator.__sklearn_is_fitted__():
-        told = estimator._spec
-        widths, choices = told.hidden, told.activations
+    told = spec or estimator
+    if spec:
+        widths, choices = spec.hidden, spec.activations
     else:
         sizes = estimator.hidden_layer_sizes
         widths = sizes if hasattr(sizes, "__iter__") else [sizes]
@@ -101,33 +100,17 @@ def _rows_of_own_module(module_class, module):
     ] or [Row("module", repr(module), "", f"{_count(module):,}")]
 
 
-def with_layers(parameters, estimator):
-    """scikit-learn's table of an estimator's parameters, with that of its layers under it.
+def layers_as_html(estimator, networks):
+    """Return the layers of an estimator's network as a table of HTML.
 
-    The diagrams of scikit-learn ask each estimator in them for its parameters, so that the layers
-    are shown inside a Pipeline or a search too.
-
-    Parameters
-    ----------
-    parameters : ParamsDict
-        What scikit-learn would show; it is changed.
-    estimator : MLPClassifier or MLPRegressor
-
-    Returns
-    -------
-    parameters : ParamsDict
-    """
-    above = parameters._html_repr
-    parameters._html_repr = lambda: above() + layers_as_html(estimator)
-    return parameters
-
-
-def layers_as_html(estimator):
-    """The layers of an estimator's network as a table of HTML.
+    The diagrams of scikit-learn ask each estimator in them for its parameters, under which this
+    table is shown, also inside a Pipeline or a search.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
+    networks : list of FittedNetwork
+        See `rows`.
 
     Returns
     -------
@@ -141,7 +124,7 @@ def layers_as_html(estimator):
         f'</th><td style="{left}">{html.escape(row.kind)}</td>'
         f'<td style="{right}">{html.escape(row.shape)}</td>'
         f'<td style="{right}">{html.escape(row.parameters)}</td></tr>'
-        for row in rows(estimator)
+        for row in rows(estimator, networks)
     ]
     head = "".join(
         f'<th scope="col" style="{style} border-bottom: 1px solid currentColor;">{name}</th>'
@@ -149,7 +132,7 @@ def layers_as_html(estimator):
             ("layer", "kind", "shape", "parameters"), (left, left, right, right), strict=True
         )
     )
-    caption = html.escape(_caption(estimator))
+    caption = html.escape(_caption(estimator, networks))
     return (
         '<table class="sklmlp-architecture" style="border-collapse: collapse; color: inherit; '
         'background: none; font-size: 0.9em;">'
@@ -160,12 +143,11 @@ def layers_as_html(estimator):
     )
 
 
-def _caption(estimator):
+def _caption(estimator, networks):
     """How many networks, numbers and where."""
-    if not estimator.__sklearn_is_fitted__():
+    if not networks:
         n_networks, state = estimator.n_estimators, f"not fitted, device={str(estimator.device)!r}"
     else:
-        members = estimator._snapshot()._networks
-        n_numbers = sum(_count(member.module_) for member in members)
-        n_networks, state = len(members), f"{n_numbers:,} parameters, on {members[0].device_}"
+        n_numbers = sum(_count(network.module) for network in networks)
+        n_networks, state = len(networks), f"{n_numbers:,} parameters, on {networks[0].device}"
     return state if n_networks == 1 else f"{n_networks} networks, {state}"

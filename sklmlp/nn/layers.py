@@ -5,6 +5,8 @@ from numbers import Real
 import torch
 from torch import nn
 
+from sklmlp.compat import AnyBatchNorm, AnyDropout
+
 EPSILON = 1e-5
 """Keeps the division of a normalization finite; torch's default for batch and layer."""
 
@@ -72,7 +74,7 @@ def normalization(kind, width, dtype=None):
 
 def is_batch_norm(module):
     """Whether a module is one of torch's batch normalizations, over however many axes."""
-    return isinstance(module, nn.modules.batchnorm._BatchNorm)
+    return isinstance(module, AnyBatchNorm)
 
 
 def what_differs_in_training(module):
@@ -81,7 +83,7 @@ def what_differs_in_training(module):
     One that does not say so in its class is found by trying; see `check_trainable`.
     """
     rate = 0.0
-    if isinstance(module, Dropout | nn.modules.dropout._DropoutNd):
+    if isinstance(module, Dropout | AnyDropout):
         rate = module.p
     elif isinstance(module, nn.MultiheadAttention):
         rate = module.dropout

@@ -4,6 +4,8 @@ import math
 
 import torch
 
+from sklmlp.compat import fused_adam, fused_sgd
+
 
 class Optimizer:
     """What Adam and SGD over one flat tensor share.
@@ -96,7 +98,7 @@ class Adam(Optimizer):
         """Update tensors of one set of options at step t; `steps` is memory for that number."""
         beta_1, beta_2 = group["betas"]
         steps[0].fill_(t)
-        torch._fused_adam_(
+        fused_adam(
             flats,
             gradients,
             moments[:1],
@@ -144,7 +146,7 @@ class SGD(Optimizer):
     @staticmethod
     def update_tensors(flats, gradients, moments, steps, t, group):
         """Update tensors of one set of options."""
-        torch._fused_sgd_(
+        fused_sgd(
             flats,
             gradients,
             moments,

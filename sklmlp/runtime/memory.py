@@ -3,23 +3,22 @@
 from contextlib import contextmanager
 from itertools import pairwise
 
-import numpy as np
 import torch
 
 
 def in_chunks(compute, n, size):
-    """Rows computed a chunk at a time, in ever smaller chunks where a card's memory ends.
+    """Compute rows a chunk at a time, in ever smaller chunks where a card's memory ends.
 
     Parameters
     ----------
     compute : callable
-        A slice of rows to an ndarray of as many rows.
+        A slice of rows to a tensor of as many rows.
     n, size : int
         Rows, and rows of a chunk.
 
     Returns
     -------
-    values : ndarray of shape (n, ...)
+    values : torch.Tensor of shape (n, ...)
     """
     size, start, values = min(size, n), 0, None
     while start < n:
@@ -33,7 +32,7 @@ def in_chunks(compute, n, size):
         if len(part) == n:
             return part
         if values is None:
-            values = np.empty((n, *part.shape[1:]), part.dtype)
+            values = part.new_empty((n, *part.shape[1:]))
         values[start : start + len(part)] = part
         start += len(part)
     return values

@@ -1,6 +1,5 @@
 """What a fit is judged by: the held-out rows, and how they are scored."""
 
-import copy
 import inspect
 import re
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 
 from sklmlp.caller import warn
+from sklmlp.compat import metric_of, with_labels
 from sklmlp.data import Dataset, check_sample_weight
 from sklmlp.spelling import closest
 
@@ -321,24 +321,16 @@ def _never_nan(score, scoring):
 
 
 def _takes_weights(scorer):
-    function = getattr(scorer, "_score_func", scorer)
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(metric_of(scorer)).parameters.values()
     return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _scorer_with_labels(scorer, targets):
     """A scorer of probabilities whose metric is told of classes that its rows may lack."""
-    function, kwargs = getattr(scorer, "_score_func", None), getattr(scorer, "_kwargs", None)
-    if function is None or kwargs is None or "labels" in kwargs:
-        return scorer
-    by_label = "predict" not in np.atleast_1d(scorer._response_method)
     if (
-        not by_label
-        or targets is None
+        targets is None
         or targets.kind == "multilabel-indicator"
-        or "labels" not in inspect.signature(function).parameters
+        or "labels" not in inspect.signature(metric_of(scorer)).parameters
     ):
         return scorer
-    scorer = copy.copy(scorer)
-    scorer._kwargs = {**kwargs, "labels": targets.classes_}
-    return scorer
+    return with_labels(scorer, targets.classes_) or scorer

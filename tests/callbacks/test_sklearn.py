@@ -14,8 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
 
-from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.callbacks import sklearn as tasks
+from sklmlp import MLPClassifier, MLPRegressor, compat
 from tests.tables import make, make_table
 
 callbacks = pytest.importorskip("sklearn.callback")  # scikit-learn before 1.9 has none
@@ -158,7 +157,8 @@ def test_in_a_search(short_fits):
     assert recorder.seen.count(("end", "epoch")) == 3 * (2 * 2 + 1)
     assert recorder.seen.count(("setup", "fit")) == 1
     best = search.best_estimator_[-1]
-    assert not {"_skl_callbacks", "_parent_callback_ctx", *tasks.BOOKKEEPING} & set(vars(best))
+    gone = {compat.CALLBACKS, "_parent_callback_ctx", *compat.CALLBACK_BOOKKEEPING}
+    assert not gone & set(vars(best))
 
 
 def test_progress_bar(capsys, short_fits):
@@ -250,6 +250,6 @@ def test_clones_and_pickles_keep_them():
 def test_without_the_module(monkeypatch):
     """Where scikit-learn has no callbacks the estimators have no `set_callbacks`."""
     monkeypatch.setitem(sys.modules, "sklearn.callback", None)
-    stand_in = runpy.run_path(tasks.__file__)["CallbackSupportMixin"]
+    stand_in = runpy.run_path(compat.__file__)["CallbackSupportMixin"]
     assert not hasattr(stand_in, "set_callbacks")
     assert stand_in.__bases__ == (object,)

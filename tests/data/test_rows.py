@@ -302,5 +302,5 @@ def test_many_rows_are_predicted_in_chunks(monkeypatch):
     X, y = make_table("regression")
     estimator = make("regression").fit(X, y)
     at_once = estimator.predict(X)
-    monkeypatch.setattr("sklmlp.prediction.VALUES_AT_A_TIME", 56)  # seven rows of eight units
+    monkeypatch.setattr("sklmlp.fitted_network.VALUES_AT_A_TIME", 56)  # seven rows of eight units
     assert_allclose(estimator.predict(X), at_once, rtol=1e-12)

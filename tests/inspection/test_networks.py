@@ -7,6 +7,7 @@ from scipy.special import softmax
 from torch import nn
 
 from sklmlp import MLPClassifier
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection import (
     GradientFlowDisplay,
     HiddenFeatures,
@@ -74,7 +75,8 @@ def test_facts_and_gradients(network, digits):
 def test_the_table_counts_every_parameter(network):
     """Slopes, normalizations, projections and attention are counted with their layer."""
     total = sum(p.numel() for p in network.module_.parameters())
-    assert sum(int(row.parameters.replace(",", "")) for row in rows(network)) == total
+    shown = rows(network, fitted_networks(network))
+    assert sum(int(row.parameters.replace(",", "")) for row in shown) == total
 
 
 @pytest.mark.parametrize("params", [{"normalization": "layer"}, {"residual": True}])
@@ -98,10 +100,10 @@ def test_a_module_of_ones_own(digits):
     """Its layers are not known: loss curve and table are there, the rest says where to look."""
     X, y = digits
     mlp = MLPClassifier(module=Own, max_iter=3, random_state=0)
-    assert [row.kind for row in rows(mlp)] == ["Own"]
+    assert [row.kind for row in rows(mlp, [])] == ["Own"]
     mlp.fit(X, y)
-    assert [row.layer for row in rows(mlp)] == ["first", "second"]
-    assert [row.parameters for row in rows(mlp)] == ["520", "90"]
+    shown = rows(mlp, fitted_networks(mlp))
+    assert [(row.layer, row.parameters) for row in shown] == [("first", "520"), ("second", "90")]
     assert mlp._repr_html_().count("sklmlp-architecture") == 1
     assert len(LossCurveDisplay.from_estimator(mlp).train_loss) == 3
     for look in (

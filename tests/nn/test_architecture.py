@@ -15,8 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection import HiddenFeatures
-from sklmlp.nn.architecture import layers_as_html, rows
+from sklmlp.nn import layers_as_html
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -98,8 +99,9 @@ def test_an_ensemble(iris):
 def test_a_changed_parameter_does_not_change_what_was_fitted(iris):
     """After a fit it is the network that is shown, not the parameters of the next one."""
     mlp = MLPClassifier((5,), "tanh", max_iter=2).fit(*iris)
-    before = rows(mlp)
-    assert rows(mlp.set_params(hidden_layer_sizes=(7, 7), activation="relu")) == before
+    before = Dataset(mlp._repr_html_()).rows
+    mlp.set_params(hidden_layer_sizes=(7, 7), activation="relu")
+    assert Dataset(mlp._repr_html_()).rows == before
 
 
 @pytest.mark.parametrize("activation", ["<b>&", ["relu"], ("relu", 3), 7, None])
@@ -114,7 +116,9 @@ def test_scikit_learns_diagram_is_whole(iris, monkeypatch):
     """The diagram is scikit-learn's but for the table; the colours are those of the theme."""
     mlp = MLPClassifier((5,), max_iter=2)
     for estimator in (mlp, mlp.fit(*iris)):
-        html, ours = IDS.sub(r"\1", estimator._repr_html_()), layers_as_html(estimator)
+        networks = fitted_networks(mlp) if hasattr(mlp, "coefs_") else []
+        ours = layers_as_html(mlp, networks)
+        html = IDS.sub(r"\1", mlp._repr_html_())
         with monkeypatch.context() as without:
             without.delattr("sklmlp.prediction.PredictionMixin._get_params_html")
             diagram = IDS.sub(r"\1", estimator._repr_html_())

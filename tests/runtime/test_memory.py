@@ -14,7 +14,7 @@ from tests.tables import make, make_table
 @pytest.mark.parametrize("size", [1, 16, 60, 1000])
 def test_chunks_are_halved_until_they_fit(room, size):
     """Every row is computed, in chunks that there is room for."""
-    X, taken = np.arange(60.0), []
+    X, taken = torch.arange(60.0), []
 
     def compute(part):
         if len(X[part]) > room:

@@ -4,6 +4,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
+from sklmlp.fitted_network import class_targets
 from sklmlp.io.onnx.graph import Graph, as_model
 from sklmlp.io.onnx.pipeline import convert_pipeline, is_ours, unwrapped
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
@@ -86,7 +87,8 @@ def _add_classes(graph, estimator, dtype, zipmap):
     from onnx import helper
 
     labels = labels_as_array(estimator)
-    several = estimator._targets[0] == "multilabel-indicator"
+    kind = class_targets(estimator).kind
+    several = kind == "multilabel-indicator"
     table = "probabilities_as_table" if zipmap else "probabilities"
     predict_classes(graph, "X", estimator, "label", table)
     element = helper.np_dtype_to_tensor_dtype(np.dtype(np.int64) if several else labels.dtype)
@@ -98,16 +100,16 @@ def _add_classes(graph, estimator, dtype, zipmap):
     if several or labels.dtype.kind not in kinds:
         raise ValueError(
             "zipmap=True takes one label a row, of integers or text; got "
-            f"{estimator._targets[0]} targets with labels of {labels.dtype}. Use zipmap=False."
+            f"{kind} targets with labels of {labels.dtype}. Use zipmap=False."
         )
-    name, kind = kinds[labels.dtype.kind]
+    name, label_type = kinds[labels.dtype.kind]
     graph(
         "ZipMap",
         graph.cast(table, np.float32),
         output="probabilities",
-        **{name: [kind(label) for label in labels]},
+        **{name: [label_type(label) for label in labels]},
     )
-    key = helper.np_dtype_to_tensor_dtype(np.dtype(kind if kind is np.int64 else object))
+    key = helper.np_dtype_to_tensor_dtype(np.dtype(np.int64 if label_type is np.int64 else object))
     value = helper.make_tensor_type_proto(helper.np_dtype_to_tensor_dtype(np.dtype("float32")), [])
     maps = helper.make_sequence_type_proto(helper.make_map_type_proto(key, value))
     return [*outputs, helper.make_value_info("probabilities", maps)]

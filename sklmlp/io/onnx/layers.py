@@ -21,8 +21,7 @@ def logits(graph, x, network):
         In the network's dtype.
     x : str
         The name of the rows, (n, n_features), in that dtype.
-    network : MLPClassifier or MLPRegressor
-        A single one.
+    network : FittedNetwork
 
     Returns
     -------
@@ -34,9 +33,9 @@ def logits(graph, x, network):
     ValueError
         If the network has a part that ONNX has no operators for; the message names it.
     """
-    spec = network._spec
+    spec = network.spec
     _refuse_what_is_unknown(spec)
-    affine, state = list(zip(network.coefs_, network.intercepts_, strict=True)), network._state
+    affine, state = list(zip(network.coefs, network.intercepts, strict=True)), network.state
     for i, (choice, width) in enumerate(zip(spec.activations, spec.hidden, strict=True)):
         activation, normalization, projection = (
             part_state(state, part_name(kind, i, spec.residual))

@@ -7,6 +7,7 @@ from sklearn.base import is_classifier
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
+from sklmlp.fitted_network import class_targets
 from sklmlp.io.onnx.columns import columns_of
 from sklmlp.io.onnx.graph import OPSET, Graph, NotInOnnx
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
@@ -57,7 +58,7 @@ def _shapes(operator):
         operator.outputs[0].type = answer([n, n_values(estimator)])
         return
     labels = labels_as_array(estimator)
-    several = estimator._targets[0] == "multilabel-indicator"
+    several = class_targets(estimator).kind == "multilabel-indicator"
     kinds = {
         **floating,
         "int64": data_types.Int64TensorType,

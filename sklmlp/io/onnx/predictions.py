@@ -3,6 +3,7 @@
 import numpy as np
 
 from sklmlp import losses
+from sklmlp.fitted_network import class_targets, fitted_networks
 from sklmlp.io.onnx.graph import NotInOnnx
 from sklmlp.io.onnx.layers import logits, softplus
 
@@ -70,7 +71,7 @@ BY_LINK = {"identity": _identity, "exp": _exp, "logistic": _sigmoid, "softmax": 
 
 def n_values(estimator):
     """The number of columns of a regressor's `predict`."""
-    spec = estimator._networks[0]._spec
+    spec = fitted_networks(estimator)[0].spec
     has_means = isinstance(spec.loss, str) and LINKS.get(spec.loss) is _means
     return spec.n_outputs // 2 if has_means else spec.n_outputs
 
@@ -79,19 +80,17 @@ def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
     answers = [
-        _in_units_of_y(graph, link(graph, _logits(graph, x, each), each._spec), each._spec.scaling)
-        for each in estimator._networks
+        _in_units_of_y(graph, link(graph, _logits(graph, x, each), each.spec), each.spec.scaling)
+        for each in fitted_networks(estimator)
     ]
     graph("Identity", _mean(graph, answers), output=output)
 
 
 def predict_classes(graph, x, estimator, label, probabilities):
     """Add `predict` and `predict_proba` of a classifier, under the names of their results."""
-    kind, classes = estimator._targets[0], labels_as_array(estimator)
-    link, scores = (
-        _of_loss(PROBABILITIES, estimator),
-        [_logits(graph, x, each) for each in estimator._networks],
-    )
+    kind, classes = class_targets(estimator).kind, labels_as_array(estimator)
+    link = _of_loss(PROBABILITIES, estimator)
+    scores = [_logits(graph, x, each) for each in fitted_networks(estimator)]
     p = _mean(graph, [_probabilities(graph, z, kind, link) for z in scores])
     # of one network the logits decide, of several the mean of probabilities, as in `predict`
     decisive = scores[0] if len(scores) == 1 else p
@@ -141,7 +140,7 @@ def _in_units_of_y(graph, values, scaling):
 
 def _logits(graph, x, network):
     """Logits in the graph's dtype, computed in that of the network's weights."""
-    dtype = network._weights_dtype
+    dtype = network.dtype
     outer, graph.dtype = graph.dtype, dtype
     z = logits(graph, graph.cast(x, dtype), network)
     graph.dtype = outer
@@ -158,7 +157,7 @@ def _mean(graph, answers):
 
 
 def _of_loss(table, estimator):
-    loss = estimator._networks[0]._spec.loss
+    loss = fitted_networks(estimator)[0].spec.loss
     if isinstance(loss, losses.Loss):
         return _of_link(loss)
     if loss not in table:

@@ -1,0 +1,288 @@
+"""Fitted networks: what a fit has learnt of each, and what predicts with it.
+
+This is the way into a fitted estimator for the other parts of the package: `snapshot` gives a copy
+that no fit changes any more, `fitted_networks` its networks, `class_targets` its labels.
+"""
+
+import operator
+import os
+import threading
+from typing import Protocol
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+
+from sklmlp import runtime
+from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
+from sklmlp.nn import Weights, build_module, make_predictor
+
+FEW_VALUES = 2**12
+"""Looking at each of so few values takes less time than not to hear their sum overflow."""
+
+VALUES_AT_A_TIME = 2**20
+"""Predictions are made in chunks of rows whose widest layer has about this many values."""
+
+_TORCH_DTYPES = {np.dtype(np.float32): torch.float32, np.dtype(np.float64): torch.float64}
+
+_networks = WeakKeyDictionary()  # outside the estimators: predicting leaves their __dict__ alone
+_lock = threading.Lock()  # taken to change it
+
+
+def _begin_forked():
+    """In a forked child: locks that nobody holds; what was built while forking may be half."""
+    global _networks, _lock
+    _networks, _lock = WeakKeyDictionary(), threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
+
+
+class Predictor(Protocol):
+    """Computes the logits of one network; another way to compute them is put in here."""
+
+    def __call__(self, X, dtype, precision):
+        """Compute logits.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n, n_features)
+            Checked rows.
+        dtype : torch.dtype or None
+            Of the logits; None is the dtype of the weights.
+        precision : {"highest", "high", "medium"}
+            Of float32 matrix products, see `sklmlp.runtime.compute`.
+
+        Returns
+        -------
+        logits : torch.Tensor of shape (n, n_outputs)
+            On the CPU; the memory is the caller's.
+        """
+
+
+class TorchPredictor:
+    """A `Predictor` by torch, on any device, in chunks of rows that bound the memory.
+
+    Parameters
+    ----------
+    forward : callable
+        Tensors of rows to logits, see `sklmlp.nn.make_predictor`.
+    """
+
+    def __init__(self, forward):
+        self.forward = forward
+
+    def __call__(self, X, dtype, precision):
+        """Compute logits, see `Predictor`."""
+        forward = self.forward
+        rows = ConvertedRows(X, forward.dtype, forward.device)
+        take, width = rows.take, X.shape[1]
+        if rows.is_multiplied_sparse and forward.takes_sparse:
+            take, width = rows.take_sparse, rows.values_a_row
+        size = max(1, int(VALUES_AT_A_TIME / max(width, forward.widest)))
+        products = min(size, X.shape[0]) * forward.n_products
+
+        def compute(part):
+            return forward(take(part)).cpu().to(dtype or forward.dtype)
+
+        def compute_all():
+            with torch.inference_mode():
+                return runtime.in_chunks(compute, X.shape[0], size)
+
+        logits = runtime.compute(compute_all, precision, products < runtime.SMALL_STEP)
+        refuse_overflow(logits.numpy(), forward.dtype)
+        return logits
+
+
+class FittedNetwork:
+    """One fitted network.
+
+    Attributes
+    ----------
+    spec : Spec
+    coefs, intercepts : list of ndarray
+        Of the layers; a user's module has none.
+    state : dict of str to ndarray
+        What else was learnt, see `sklmlp.nn.Weights`.
+    dtype : numpy.dtype
+        Of what was learnt.
+    """
+
+    def __init__(self, known):
+        self.spec, self.state, self._learned_on = (
+            known[name] for name in ("_spec", "_state", "_device")
+        )
+        self._module_seed = known.get("_module_seed")
+        self.coefs, self.intercepts = map(list, _layers(known))
+        self.dtype, self._parts = weights_dtype(self.coefs, self.state), _parts(known)
+        self._built, self._being_built = {}, threading.Lock()
+
+    def has_parts(self, parts):
+        """Whether it consists of exactly these objects."""
+        return len(parts) == len(self._parts) and all(map(operator.is_, parts, self._parts))
+
+    @property
+    def device(self):
+        """The torch device that this machine computes it on."""
+        return device_here(self._learned_on)
+
+    @property
+    def module(self):
+        """The `torch.nn.Module` from rows to logits; on a CPU it shares the arrays' memory."""
+        return self._cached_build("module", build_module)
+
+    @property
+    def predictor(self):
+        """The `Predictor`; on a CPU it shares the arrays' memory."""
+        return self._built.get("predictor") or self._cached_build(
+            "predictor", lambda *parts: TorchPredictor(make_predictor(*parts))
+        )
+
+    def outputs(self, X, link, precision):
+        """Compute what a link makes of the logits of checked rows.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n, n_features)
+        link : callable or None
+            Tensor of logits, (n, n_outputs), to a tensor; None gives the logits.
+        precision : str
+            See `Predictor`.
+
+        Returns
+        -------
+        outputs : ndarray
+            In X's dtype where that is float32 or float64.
+        """
+        logits = self.predictor(X, _TORCH_DTYPES.get(X.dtype), precision)
+        if link is None:
+            return logits.numpy()
+        return link(logits).contiguous().numpy()
+
+    def _cached_build(self, name, make):
+        """Build something of the weights, once."""
+        with self._being_built:
+            if name not in self._built:
+                device, dtype = self.device, as_tensor(np.empty(0, self.dtype)).dtype
+                # what is built outlives the caller's modes
+                with torch.inference_mode(False), runtime.neutral():
+                    layers = [
+                        [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+                        for arrays in (self.coefs, self.intercepts)
+                    ]  # on a CPU over the same memory
+                    weights = Weights(*layers, self.state, self._module_seed)
+                    self._built[name] = make(self.spec, weights, dtype, device)
+            return self._built[name]
+
+
+def fitted_networks(estimator):
+    """Return the networks of a fitted estimator, one or an ensemble's.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Or a `snapshot` of one.
+
+    Returns
+    -------
+    networks : list of FittedNetwork
+        The same objects from call to call, until a fit or an assignment replaces their arrays.
+
+    Raises
+    ------
+    sklearn.exceptions.NotFittedError
+    """
+    known = vars(estimator)
+    if "_fitted_networks" not in known:
+        known = vars(snapshot(estimator))
+    return known["_fitted_networks"] or check_is_fitted(estimator, "_spec")
+
+
+def members(estimator):
+    """Return the fitted estimators of one network each: those of an ensemble, or this one."""
+    return vars(estimator).get("estimators_", [estimator])
+
+
+def snapshot(estimator):
+    """Make a shallow copy of an estimator, to be read, which no fit changes any more.
+
+    A fit replaces `__dict__` in one step. So what is computed of a snapshot is computed by the
+    version before that fit or by the version after it.
+    """
+    known = vars(estimator)
+    if "_fitted_networks" in known:
+        return estimator
+    known = known.copy()
+    if "estimators_" in known:
+        networks = [_network_of(each, vars(each)) for each in known["estimators_"]]
+    else:
+        networks = [_network_of(estimator, known)] if "_spec" in known else []
+    known["_fitted_networks"] = networks
+    copy = type(estimator).__new__(type(estimator))
+    copy.__dict__ = known
+    return copy
+
+
+def class_targets(classifier):
+    """Return the `ClassTargets` of a fitted classifier."""
+    known = vars(classifier)
+    return ClassTargets(known["classes_"], *known["_targets"])
+
+
+def device_here(learned_on):
+    """Return the torch device that this machine computes on, for what was learnt on another."""
+    device = torch.device(learned_on)
+    return device if runtime.is_available(device) else torch.device("cpu")
+
+
+def weights_dtype(coefs, state):
+    """Return the NumPy dtype of what was learned."""
+    arrays = coefs or state.values()
+    return next(array.dtype for array in arrays if array.dtype.kind == "f")
+
+
+def _network_of(estimator, known):
+    """The network that an estimator has with these attributes; the last one where it is that."""
+    parts, network = _parts(known), _networks.get(estimator)
+    if network is None or not network.has_parts(parts):
+        with _lock:
+            network = _networks.get(estimator)
+            if network is None or not network.has_parts(parts):
+                network = _networks[estimator] = FittedNetwork(known)
+    return network
+
+
+def _layers(known):
+    return (known["coefs_"], known["intercepts_"]) if "coefs_" in known else ([], [])
+
+
+def _parts(known):
+    """The objects that a network consists of, whose identity tells whether it is another one."""
+    coefs, intercepts = _layers(known)
+    return known["_spec"], known["_device"], *coefs, *intercepts, *known["_state"].values()
+
+
+def refuse_overflow(values, dtype):
+    """Raise if there are logits or predictions, a row each, that are not finite.
+
+    `dtype` is what they were computed in.
+    """
+    if is_finite(values):
+        return
+    lost = np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+    if len(lost):
+        raise ValueError(
+            f"The prediction for {len(lost)} row(s) of X, the first of them row {lost[0]}, is not "
+            f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
+            "with. Scale X as in training."
+        )
+
+
+def is_finite(values):
+    """Whether all values are finite; False also where only their sum is not."""
+    if values.size < FEW_VALUES:
+        return np.isfinite(values).all()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(values.sum())
