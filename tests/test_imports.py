@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "failures": {"caller", "data", "exceptions"},
     "training": {
         *("caller", "callbacks", "compat", "data", "failures", "kernels", "nn", "optim"),
-        *("runtime", "spelling"),
+        *("native", "runtime", "spelling"),
     },
     # prediction pickles through it
     "io": {"_version", "caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling"},
