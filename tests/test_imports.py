@@ -39,7 +39,7 @@ MAY_IMPORT = {
     },
     # prediction pickles through it
     "io": {"_version", "caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling"},
-    "fitted_network": {"data", "nn", "runtime"},
+    "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
     "config": {"compat"},
     "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},
