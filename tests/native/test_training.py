@@ -57,9 +57,7 @@ def assert_equals_autograd(network, options=ADAM, weight=None, n_shards=1, rates
     data = rows(network, weight)
     flat_rates = None if rates is None else np.ravel(rates)
     state, block = train(network, data, options, n_shards, n_shards, rates=flat_rates)
-    expected = reference.train(
-        network, data.x, data.y, options, orders(), BATCH, weight, rates
-    )
+    expected = reference.train(network, data.x, data.y, options, orders(), BATCH, weight, rates)
     np.testing.assert_allclose(state.flat, network.flat(), rtol=1e-10, atol=1e-10)
     np.testing.assert_allclose(block.losses, expected, rtol=1e-10)
     if network.normalization == "batch":
@@ -120,7 +118,7 @@ def test_every_loss_is_tested():
     ("loss", "arguments"), [(loss, each) for loss, all_ in LOSSES.items() for each in all_]
 )
 def test_losses_train_as_by_autograd(loss, arguments, weighted):
-    """A network of any loss learns what autograd and torch's Adam learn, with weights or without."""
+    """A network of any loss learns what autograd and Adam learn, with weights or without."""
     network = Network(n_outputs=4, loss=loss, loss_arguments=arguments, activation="tanh")
     weight = np.random.default_rng(7).uniform(0, 2, N) if weighted else None
     assert_equals_autograd(network, replace(ADAM, alpha=0.3), weight, n_shards=2)
@@ -257,9 +255,7 @@ def test_rows_in_place_are_not_shuffled():
     """Without an order rows are trained on as they lie."""
     network = Network()
     data, state = rows(network), network.state(ADAM)
-    train_epochs(
-        network.plan, state, data, ADAM, Limits(2, np.inf), batch_size=BATCH, n_shards=2
-    )
+    train_epochs(network.plan, state, data, ADAM, Limits(2, np.inf), batch_size=BATCH, n_shards=2)
     reference.train(network, data.x, data.y, ADAM, [np.arange(N)] * 2, BATCH)
     np.testing.assert_allclose(state.flat, network.flat(), rtol=1e-10, atol=1e-11)
 
@@ -328,7 +324,7 @@ def test_invalid_numbers_end_a_block(activation, value):
     network = Network(activation=activation, hidden=(9,))
     data = rows(network)
     data.x[5, 2] = value
-    state, block = train(network, data)
+    _, block = train(network, data)
     by_torch = Network(activation=activation, hidden=(9,))
     expected = reference.train(by_torch, data.x, data.y, ADAM, orders()[:1], BATCH)
     if not np.isfinite(expected[0]):
