@@ -161,7 +161,7 @@ class Plan:
 
     @cached_property
     def compiled(self):
-        """The engine's own form, checked; raises ValueError for shapes or offsets that are wrong."""
+        """The engine's own form; raises ValueError for shapes or offsets that are wrong."""
         return engine().make_plan(self)
 
     def forward(self, flat, x, buffers=None, n_threads=1, out=None):

@@ -25,7 +25,7 @@ MODULES = {
     "mish": nn.Mish,
     "hardswish": nn.Hardswish,
     "softplus": nn.Softplus,
-    "threshold": nn.Threshold,
+    "threshold": lambda threshold=0.0, value=0.0: nn.Threshold(threshold, value),
     "hardsigmoid": nn.Hardsigmoid,
     "log_sigmoid": nn.LogSigmoid,
     "hardtanh": nn.Hardtanh,
@@ -135,10 +135,17 @@ class Network:
 
     def _layer(self, i, layer):
         at = self.offsets
-        layer |= {"coefs": at[id(self.linears[i].weight)], "intercepts": at[id(self.linears[i].bias)]}
+        layer |= {
+            "coefs": at[id(self.linears[i].weight)],
+            "intercepts": at[id(self.linears[i].bias)],
+        }
         if i == len(self.hidden):
             return Layer(**layer)
-        layer |= {"activation": self.activation, "arguments": self.arguments, "dropout": self.dropout}
+        layer |= {
+            "activation": self.activation,
+            "arguments": self.arguments,
+            "dropout": self.dropout,
+        }
         if self.activation == "prelu":
             slopes = self.activations[i].weight
             layer |= {"slopes": at[id(slopes)], "n_slopes": slopes.numel()}

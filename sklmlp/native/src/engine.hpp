@@ -225,8 +225,10 @@ class Trainer {
     // scikit-learn's rules after an epoch.
     bool has_ended(double loss) {
         if (run_.options.power_t >= 0) {  // "invscaling"
-            const double rate = run_.options.learning_rate_init / std::pow(double(run_.n_rows_seen) + 1, run_.options.power_t);
-            if (m_ && rate != run_.learning_rate) {  // the velocity stays
+            // a thousand orders of magnitude overflow, and past thirty no step is seen anyway
+            const double n = double(run_.n_rows_seen) + 1, power = std::min(run_.options.power_t, 30 / std::log10(n));
+            const double rate = run_.options.learning_rate_init / std::pow(n, power);
+            if (m_ && run_.options.solver == Solver::sgd && rate != run_.learning_rate) {  // the velocity stays
                 const T factor = T(run_.learning_rate / rate);
                 for (size_t i = 0; i < plan_.n_parameters; ++i) m_[i] *= factor;
             }

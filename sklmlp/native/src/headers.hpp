@@ -12,6 +12,9 @@
 #include <memory>
 #include <new>
 #include <vector>
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 #include "includes.hpp"
 #include "ops.hpp"
 #include "plan.hpp"

@@ -187,7 +187,7 @@ class Network {
             const Layer& layer = plan.layers[l];
             const size_t units = layer.units();
             T* sums = rest(s) + (layer.intercepts - plan.n_coefs);
-            for (size_t i = begin; i < end; ++i) add(units, memory[l].delta + i * units, sums);
+            add_rows(end - begin, units, memory[l].delta + begin * units, sums);
             if (l == 0) return 0;
             gradient_of_input(s, l, begin, end);
             --l;
@@ -268,9 +268,8 @@ class Network {
         const size_t units = layer.units(), fan_in = layer.coefs.fan_in;
         const T* bias = flat + layer.intercepts;
         T* z = memory[l].z + begin * units;
-        for (size_t i = begin; i < end; ++i) std::copy(bias, bias + units, z + (i - begin) * units);
-        if (l == 0 && sparse) return sparse_affine(layer.coefs, begin, end, z);
-        product(end - begin, units, fan_in, {input(l) + begin * fan_in, fan_in, 1}, weights(layer.coefs), z, units, true, panel(s));
+        if (l == 0 && sparse) return sparse_affine(layer.coefs, begin, end, bias, z);
+        product(end - begin, units, fan_in, {input(l) + begin * fan_in, fan_in, 1}, weights(layer.coefs), z, units, false, panel(s), bias);
     }
 
     // From z to what the layer hands on.
@@ -399,14 +398,16 @@ class Network {
         }
     }
 
-    void sparse_affine(const Weights& w, size_t begin, size_t end, T* z) const {
+    void sparse_affine(const Weights& w, size_t begin, size_t end, const T* bias, T* z) const {
         const T* base = flat + w.offset;
         const size_t units = w.fan_out;
-        for (size_t i = begin; i < end; ++i, z += units)
+        for (size_t i = begin; i < end; ++i, z += units) {
+            std::copy(bias, bias + units, z);
             each_value(row_of(i), [&](size_t column, T value) {
                 if (!w.is_turned) return add_scaled(units, value, base + column * units, z);
                 for (size_t j = 0; j < units; ++j) z[j] += value * base[j * w.fan_in + column];
             });
+        }
     }
 
     void sparse_gradient(const Weights& w, const T* delta, size_t from, size_t to, T* gradient, bool adds) const {

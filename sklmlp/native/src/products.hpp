@@ -24,9 +24,9 @@ constexpr size_t packed_size() {
     return kDepth * kTileVectors * Simd<T>::lanes;
 }
 
-// A tile of `Rows` rows and `Vectors` vectors: c = a panel, or c += a panel.
+// A tile of `Rows` rows and `Vectors` vectors: c = bias + a panel, or c += a panel.
 template <class T, size_t Rows, size_t Vectors>
-void tile(size_t depth, Matrix<T> a, const T* panel, T* c, size_t ldc, size_t width, bool add) {
+void tile(size_t depth, Matrix<T> a, const T* panel, T* c, size_t ldc, size_t width, bool adds, const T* bias) {
     using S = Simd<T>;
     constexpr size_t lanes = S::lanes;
     typename S::Vector sum[Rows][Vectors] = {};
@@ -42,51 +42,47 @@ void tile(size_t depth, Matrix<T> a, const T* panel, T* c, size_t ldc, size_t wi
             for (size_t v = 0; v < Vectors; ++v) sum[i][v] += value * right[v];
         }
     }
-    if (width == Vectors * lanes) {
-#pragma GCC unroll 16
-        for (size_t i = 0; i < Rows; ++i)
 #pragma GCC unroll 4
-            for (size_t v = 0; v < Vectors; ++v) {
-                T* to = c + i * ldc + v * lanes;
-                S::store(to, add ? S::load(to) + sum[i][v] : sum[i][v]);
-            }
-        return;
+    for (size_t v = 0; v < Vectors; ++v, c += lanes) {
+        const bool whole = width >= (v + 1) * lanes;
+        const size_t part = whole ? lanes : width - v * lanes;
+        typename S::Vector more = {};
+        if (bias) more = whole ? S::load(bias + v * lanes) : S::load_part(bias + v * lanes, part);
+#pragma GCC unroll 16
+        for (size_t i = 0; i < Rows; ++i) {
+            T* to = c + i * ldc;
+            if (whole)
+                S::store(to, sum[i][v] + (adds ? S::load(to) : more));
+            else
+                S::store_part(to, sum[i][v] + (adds ? S::load_part(to, part) : more), part);
+        }
     }
-    alignas(64) T rows[Rows][Vectors * lanes];
-#pragma GCC unroll 16
-    for (size_t i = 0; i < Rows; ++i)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < Vectors; ++v) S::store(&rows[i][v * lanes], sum[i][v]);
-    for (size_t i = 0; i < Rows; ++i)
-        for (size_t j = 0; j < width; ++j) c[i * ldc + j] = rows[i][j] + (add ? c[i * ldc + j] : T(0));
 }
 
-template <class T, size_t Rows, size_t Vectors>
-void tile_of(size_t rows, size_t depth, Matrix<T> a, const T* panel, T* c, size_t ldc, size_t width, bool add) {
+// The tile of so many rows.
+template <class T, size_t Vectors, size_t Rows = kTileRows, class... Rest>
+void tile_of(size_t rows, Rest... rest) {
     if constexpr (Rows > 0) {
-        if (rows == Rows) return tile<T, Rows, Vectors>(depth, a, panel, c, ldc, width, add);
-        tile_of<T, Rows - 1, Vectors>(rows, depth, a, panel, c, ldc, width, add);
+        if (rows == Rows) return tile<T, Rows, Vectors>(rest...);
+        tile_of<T, Vectors, Rows - 1>(rows, rest...);
     }
 }
 
 // Copy `width` columns of B side by side, filled up with zeros to `padded`.
 template <class T>
 void pack(Matrix<T> b, size_t depth, size_t width, size_t padded, T* panel) {
+    using S = Simd<T>;
+    const size_t whole = width / S::lanes * S::lanes, part = width - whole;
     if (b.column == 1) {
         for (size_t p = 0; p < depth; ++p, panel += padded) {
             const T* from = b.data + p * b.row;
-            if (width == padded) {
-                for (size_t j = 0; j < padded; j += Simd<T>::lanes)
-                    Simd<T>::store(panel + j, Simd<T>::load(from + j));
-            } else {
-                for (size_t j = 0; j < width; ++j) panel[j] = from[j];
-                for (size_t j = width; j < padded; ++j) panel[j] = T(0);
-            }
+            for (size_t j = 0; j < whole; j += S::lanes) S::store(panel + j, S::load(from + j));
+            if (part) S::store(panel + whole, S::load_part(from + whole, part));
         }
         return;
     }
-    for (size_t p = 0; p < depth; ++p)
-        for (size_t j = width; j < padded; ++j) panel[p * padded + j] = T(0);
+    if (part)
+        for (size_t p = 0; p < depth; ++p) S::store(panel + p * padded + whole, typename S::Vector{});
     for (size_t j = 0; j < width; ++j) {
         const T* from = b.data + j * b.column;
         for (size_t p = 0; p < depth; ++p) panel[p * padded + j] = from[p];
@@ -110,30 +106,33 @@ void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, 
 
 constexpr size_t kFew = 3;
 
-// C (m x n, rows ldc apart) = A B, or += where `adds`; A is (m, depth), B is (depth, n). `panel` is
-// memory for packed_size<T>() values.
+// C (m x n, rows ldc apart) = bias + A B, or += A B where `adds`; A is (m, depth), B is (depth, n);
+// a bias of n values is the same for all rows. `panel` is memory for packed_size<T>() values.
 template <class T>
-void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc, bool adds, T* panel) {
+void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc, bool adds, T* panel,
+             const T* bias = nullptr) {
     constexpr size_t lanes = Simd<T>::lanes, full = kTileVectors * lanes;
     if (m <= kFew || depth == 0) {
-        if (!adds)
-            for (size_t i = 0; i < m; ++i) std::fill(c + i * ldc, c + i * ldc + n, T(0));
+        for (size_t i = 0; i < m && !adds; ++i)
+            if (bias) std::copy(bias, bias + n, c + i * ldc);
+            else std::fill(c + i * ldc, c + i * ldc + n, T(0));
         return product_of_few(m, n, depth, a, b, c, ldc);
     }
-    for (size_t p = 0; p < depth; p += kDepth) {
+    for (size_t p = 0; p < depth; p += kDepth, adds = true, bias = nullptr) {
         const size_t deep = std::min(kDepth, depth - p);
         for (size_t j = 0; j < n; j += full) {
             const size_t width = std::min(full, n - j);
             const bool narrow = width <= lanes;
             pack(b.below(p).right(j), deep, width, narrow ? lanes : full, panel);
+            const T* own_bias = bias ? bias + j : nullptr;
             for (size_t i = 0; i < m; i += kTileRows) {
                 const size_t rows = std::min(kTileRows, m - i);
                 const Matrix<T> left = a.below(i).right(p);
                 T* to = c + i * ldc + j;
                 if (narrow)
-                    tile_of<T, kTileRows, 1>(rows, deep, left, panel, to, ldc, width, adds || p);
+                    tile_of<T, 1>(rows, deep, left, panel, to, ldc, width, adds, own_bias);
                 else
-                    tile_of<T, kTileRows, kTileVectors>(rows, deep, left, panel, to, ldc, width, adds || p);
+                    tile_of<T, kTileVectors>(rows, deep, left, panel, to, ldc, width, adds, own_bias);
             }
         }
     }
