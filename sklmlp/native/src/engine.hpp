@@ -8,6 +8,7 @@
 #include "vector_math.hpp"
 #include "activations.hpp"
 #include "losses.hpp"
+#include "kernels.hpp"
 #include "network.hpp"
 
 // Work on rows and on parameters that is cut into shards, and the matrices to cut.

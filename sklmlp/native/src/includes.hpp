@@ -13,6 +13,8 @@
 // Iterations are independent, also where the output is written over the input.
 #if defined(__clang__)
 #define SKLMLP_LOOP _Pragma("clang loop vectorize(assume_safety)")
+#define SKLMLP_LANES _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define SKLMLP_LOOP _Pragma("GCC ivdep")
+#define SKLMLP_LANES _Pragma("GCC ivdep") _Pragma("GCC unroll 1")
 #endif

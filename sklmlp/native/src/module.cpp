@@ -4,6 +4,8 @@
 #include <Python.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "plan.hpp"
@@ -400,6 +402,40 @@ PyObject* shuffle_(PyObject*, PyObject* arguments) {
     });
 }
 
+// kernel(kind, name, n, k, *arrays): for tests; kernels.hpp tells what the arrays are. Their sizes
+// are not looked at.
+PyObject* kernel(PyObject*, PyObject* arguments) {
+    return guarded([&]() -> PyObject* {
+        const char *kind, *name;
+        Py_ssize_t n, k;
+        Object head(PyTuple_GetSlice(arguments, 0, 4)), arrays(PyTuple_GetSlice(arguments, 4, 9));
+        if (!PyArg_ParseTuple(head.p, "ssnn", &kind, &name, &n, &k)) throw PythonError();
+        auto number = [&](int count, auto name_of, const char* text) {
+            for (int i = 0; i < count; ++i)
+                if (!std::strcmp(name_of(i), text)) return i;
+            throw std::invalid_argument(std::string("unknown kernel ") + text);
+        };
+        KernelCall call{Kernel(number(kKernelCount, [](int i) { return kKernels[i]; }, kind)), 0, size_t(n), size_t(k), {}};
+        if (call.kind == Kernel::function) call.op = number(kFunctionCount, [](int i) { return kFunctions[i]; }, name);
+        else if (call.kind == Kernel::activation) call.op = number(kActivationCount, [](int i) { return kActivations[i].name; }, name);
+        else if (call.kind == Kernel::prelu) call.op = std::atoi(name);
+        else if (call.kind != Kernel::glu) call.op = number(kLossCount, [](int i) { return kLosses[i].name; }, name);
+        Py_buffer views[5];
+        bool is_double = false;
+        Py_ssize_t held = 0;
+        for (; held < PyTuple_GET_SIZE(arrays.p); ++held) {
+            if (PyObject_GetBuffer(PyTuple_GET_ITEM(arrays.p, held), &views[held], PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0) break;
+            call.arrays[held] = views[held].buf;
+            is_double = is_double || *views[held].format == 'd';
+        }
+        const bool is_complete = held == PyTuple_GET_SIZE(arrays.p);
+        if (is_complete) engine->kernel[is_double](call);
+        for (Py_ssize_t i = 0; i < held; ++i) PyBuffer_Release(&views[i]);
+        if (!is_complete) throw PythonError();
+        Py_RETURN_NONE;
+    });
+}
+
 PyObject* instruction_set_(PyObject*, PyObject*) { return PyUnicode_FromString(instruction_set); }
 
 // use_instruction_set(name): for tests; the best that is there for a name that is not known.
@@ -418,6 +454,7 @@ PyMethodDef methods[] = {
     {"forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL, nullptr},
     {"gradient", gradient, METH_VARARGS, nullptr},
     {"shuffle", shuffle_, METH_VARARGS, nullptr},
+    {"kernel", kernel, METH_VARARGS, nullptr},
     {"instruction_set", instruction_set_, METH_NOARGS, nullptr},
     {"use_instruction_set", use_instruction_set, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

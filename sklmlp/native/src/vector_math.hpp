@@ -21,7 +21,7 @@ template <> struct Real<float> {
     static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
     static constexpr float exp_low = -104.0f, exp_high = 89.0f;     // e^x is 0, infinite
     static constexpr float one_low = -20.0f;                        // 1 + e^x is 1
-    static constexpr float erf_high = 15.0f;
+    static constexpr float square_high = 10.1875f;                  // e^(-x^2) is 0
 };
 
 template <> struct Real<double> {
@@ -35,7 +35,7 @@ template <> struct Real<double> {
     static constexpr double ln2_high = 0x1.62e42fefa38p-1, ln2_low = 0x1.ef35793c7673p-45;
     static constexpr double exp_low = -746.0, exp_high = 710.0;
     static constexpr double one_low = -40.0;
-    static constexpr double erf_high = 40.0;
+    static constexpr double square_high = 27.3125;
 };
 
 template <class T> SKLMLP_INLINE typename Real<T>::Bits bits(T x) {
@@ -95,14 +95,20 @@ template <class T> SKLMLP_INLINE Exponential<T> exponential(T x, T low) {
     return e;
 }
 
-template <class T> SKLMLP_INLINE T exp(T x, T low = T(0)) {
-    const Exponential<T> e = exponential(clip(x, Real<T>::exp_low, Real<T>::exp_high), low);
+template <class T> SKLMLP_INLINE T value(Exponential<T> e) {
     return (e.first + e.first * e.tail) * e.second;
+}
+template <class T> SKLMLP_INLINE T minus_one(Exponential<T> e) {
+    return (e.first * e.tail + (e.first - e.inverse)) * e.second;
+}
+
+template <class T> SKLMLP_INLINE T exp(T x) {
+    return value(exponential(clip(x, Real<T>::exp_low, Real<T>::exp_high), T(0)));
 }
 
 template <class T> SKLMLP_INLINE T expm1(T x) {
-    const Exponential<T> e = exponential(clip(x, Real<T>::one_low, Real<T>::exp_high), T(0));
-    return copysign((e.first * e.tail + (e.first - e.inverse)) * e.second, x);
+    x = clip(x, Real<T>::one_low, Real<T>::exp_high);
+    return copysign(minus_one(exponential(x, T(0))), x);
 }
 
 // ((log(1 + f) - log(1 - f)) / f - 2) / f^2 as a function of f^2, up to (sqrt(2) - 1)^2 / 2^2 ...
@@ -129,32 +135,36 @@ SKLMLP_INLINE double log1p_remainder(double z) {
 
 // x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); with s = f / (2 + f) then
 // log(1 + f) = log((1 + s) / (1 - s)) = f - f^2 / 2 + s (f^2 / 2 + s^2 R(s^2)): Tang 1990.
-template <class T> SKLMLP_INLINE T log(T x) {
+// That of a normal x > 0, less k0 ln(2).
+template <class T> SKLMLP_INLINE T log_normal(T x, T k0 = T(0)) {
     typedef Real<T> R;
-    typedef std::numeric_limits<T> Limits;
-    const bool tiny = x < Limits::min();
-    const T scaled = tiny ? x * T(0x1p54) : x;
-    const auto u = bits(scaled) + (R::one - R::root_half);
+    const auto u = bits(x) + (R::one - R::root_half);
     const auto fraction = (typename R::Bits(1) << R::mantissa) - 1;
     const T two_m = T(typename R::Bits(1) << R::mantissa);
-    const T k = from_bits<T>((u >> R::mantissa) | bits(two_m)) - R::bias - (tiny ? T(54) : T(0));
+    const T k = from_bits<T>((u >> R::mantissa) | bits(two_m)) - R::bias - k0;
     const T f = from_bits<T>((u & fraction) + R::root_half) - 1;
     const T s = f / (2 + f), z = s * s, half_square = T(0.5) * f * f;
     const T tail = s * (half_square + z * log_remainder(z)) + k * R::ln2_low;
-    T y = k * R::ln2_high - ((half_square - tail) - f);
+    return k * R::ln2_high - ((half_square - tail) - f);
+}
+
+template <class T> SKLMLP_INLINE T log(T x) {
+    typedef std::numeric_limits<T> Limits;
+    const bool tiny = x < Limits::min();
+    T y = log_normal(tiny ? x * T(0x1p54) : x, tiny ? T(54) : T(0));
     y = x == 0 ? -Limits::infinity() : y;
     y = x < 0 ? Limits::quiet_NaN() : y;
     return x <= Limits::max() ? y : x;  // infinity and NaN
 }
-
-// x^y of a positive x; the relative error grows with |y log(x)|.
-template <class T> SKLMLP_INLINE T power(T x, T y) { return exp(y * log(x)); }
 
 // log(1 + x) for 0 <= x <= 1.
 template <class T> SKLMLP_INLINE T log1p_unit(T x) {
     const T s = x / (2 + x), z = s * s;
     return 2 * s + s * z * log1p_remainder(z);
 }
+
+// x^y of a normal x > 0; the relative error grows with |y log(x)|.
+template <class T> SKLMLP_INLINE T power(T x, T y) { return exp(y * log_normal(x)); }
 
 // What rounding takes from 1 + x is added to first order.
 template <class T> SKLMLP_INLINE T log1p(T x) {
@@ -165,9 +175,8 @@ template <class T> SKLMLP_INLINE T log1p(T x) {
 }
 
 template <class T> SKLMLP_INLINE T tanh(T x) {
-    const Exponential<T> e = exponential(at_least(-2 * abs(x), Real<T>::one_low), T(0));
-    const T em1 = (e.first * e.tail + (e.first - e.inverse)) * e.second;  // exp(-2 |x|) - 1
-    return copysign(em1 / (2 + em1), x);
+    const T e = minus_one(exponential(at_least(-2 * abs(x), Real<T>::one_low), T(0)));
+    return copysign(e / (2 + e), x);
 }
 
 template <class T> SKLMLP_INLINE T sigmoid(T x) {
@@ -184,11 +193,11 @@ template <class T> SKLMLP_INLINE T log_sigmoid(T x) {
     return (x < 0 ? x : T(0)) - log1p_unit(exp(-abs(x)));
 }
 
-// e^(t^2) erfc(t) for 0 <= t <= 27: v = 1 / (t + K) times a polynomial in v, as Shepherd &
-// Laframboise 1981 do with another rational variable.
+// e^(t^2) erfc(t) for 0 <= t <= 27: v = 1 / (t + K) times a polynomial in w, which is linear in
+// t / (t + K) and lies in [-1, 1]; Shepherd & Laframboise 1981 take (t - K) / (t + K).
 SKLMLP_INLINE float erfc_scaled(float t) {
     const float v = 1 / (t + 3);
-    return v * poly(7.7821782178217822409f * v - 1.5940594059405940803f,
+    return v * poly(1 - 2.5940594059405940803f * (t * v),
                     1.3113393504133422719, 0.93188174993792255437, 0.50185755609713036754,
                     0.19864084759917858352, 0.052272379567736595958, 0.0058720584517615315865,
                     -0.001375165804390366423, -0.00054449561130823277373,
@@ -196,7 +205,7 @@ SKLMLP_INLINE float erfc_scaled(float t) {
 }
 SKLMLP_INLINE double erfc_scaled(double t) {
     const double v = 1 / (t + 4);
-    return v * poly(9.1636363636363636364 * v - 1.2909090909090909091,
+    return v * poly(1 - 2.2909090909090909091 * (t * v),
                     1.2336693816306282822, 1.0493955751986046494, 0.77369429635288005281,
                     0.49260631478507654228, 0.2682582666417985871, 0.12264282447736064005,
                     0.045424315280219222695, 0.012605967339227150832, 0.0020392625428164423248,
@@ -208,10 +217,11 @@ SKLMLP_INLINE double erfc_scaled(double t) {
                     4.4823355565091383345e-11);
 }
 
-// e^(-c t^2), t >= 0: of t the upper half is squared without rounding.
+// e^(-c t^2) for 0 <= c t^2 <= square_high^2: of t the upper half is squared without rounding.
+// (Were the exponent clipped instead, GCC would compute all of this for each of the bounds too.)
 template <class T> SKLMLP_INLINE T exp_square(T t, T c) {
     const T upper = from_bits<T>(bits(t) & Real<T>::half);
-    return exp(-c * upper * upper, -c * (t - upper) * (t + upper));
+    return value(exponential(-c * upper * upper, -c * (t - upper) * (t + upper)));
 }
 
 // erf(x) / x for x^2 <= 0.75^2.
@@ -227,7 +237,7 @@ SKLMLP_INLINE double erf_remainder(double z) {
 }
 
 template <class T> SKLMLP_INLINE T erf(T x) {
-    const T t = at_most(abs(x), Real<T>::erf_high);
+    const T t = at_most(abs(x), Real<T>::square_high);
     const T far = copysign(1 - exp_square(t, T(1)) * erfc_scaled(t), x);
     return t < T(0.75) ? x * erf_remainder(x * x) : far;
 }
@@ -236,10 +246,11 @@ template <class T> SKLMLP_INLINE T erf(T x) {
 template <class T> struct Normal { T cdf, kernel; };
 
 template <class T> SKLMLP_INLINE Normal<T> normal(T x) {
-    const T t = at_most(abs(x), Real<T>::erf_high);
+    const T root = T(0.70710678118654752440);  // sqrt(1 / 2)
+    const T t = at_most(abs(x), Real<T>::square_high / root);
     Normal<T> result;
     result.kernel = exp_square(t, T(0.5));
-    const T tail = T(0.5) * result.kernel * erfc_scaled(t * T(0.70710678118654752440));
+    const T tail = T(0.5) * result.kernel * erfc_scaled(t * root);
     result.cdf = x < 0 ? tail : 1 - tail;
     return result;
 }
