@@ -274,7 +274,7 @@ void train(Training& run) {
 inline size_t rows_at_a_time(const Plan& plan) {
     size_t width = plan.n_features;
     for (const Layer& layer : plan.layers) width += layer.units();
-    return std::min<size_t>(1024, std::max<size_t>(24, 65536 / width / 24 * 24));
+    return std::min<size_t>(1024, std::max<size_t>(192, 65536 / width / 24 * 24));
 }
 
 template <class T>
@@ -283,14 +283,17 @@ void forward(const Forward& run) {
     const size_t n = run.rows.n, size = std::min(n, rows_at_a_time(plan));
     if (n == 0) return;
     const size_t n_chunks = (n + size - 1) / size, n_threads = std::min(run.n_threads, n_chunks);
+    std::vector<std::unique_ptr<Network<T>>> networks(n_threads);
+    for (auto& network : networks) {
+        T* buffers = static_cast<T*>(const_cast<void*>(run.buffers));  // only training changes them
+        network = std::make_unique<Network<T>>(plan, static_cast<const T*>(run.flat), buffers, size, false, false, 1);
+        if (run.rows.is_sparse()) network->sparse = &run.rows;
+    }
     Team team(n_threads);
     std::atomic<size_t> next{0};
-    team.each(n_threads, [&](size_t) {
-        size_t chunk = next.fetch_add(1);
-        if (chunk >= n_chunks) return;
-        Network<T> network(plan, static_cast<const T*>(run.flat), static_cast<T*>(const_cast<void*>(run.buffers)), size, false, false, 1);
-        if (run.rows.is_sparse()) network.sparse = &run.rows;
-        for (; chunk < n_chunks; chunk = next.fetch_add(1)) {
+    team.each(n_threads, [&](size_t i) {
+        Network<T>& network = *networks[i];
+        for (size_t chunk; (chunk = next.fetch_add(1)) < n_chunks;) {
             const size_t begin = chunk * size, more = std::min(size, n - begin);
             network.x = static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
             network.first = begin;

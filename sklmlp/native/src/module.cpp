@@ -157,6 +157,8 @@ void without_lock(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
+size_t threads(long long n) { return size_t(n < 1 ? 1 : n > 256 ? 256 : n); }
+
 Layer layer_of(const Reader& from, bool is_hidden) {
     Layer layer;
     layer.is_hidden = is_hidden;
@@ -300,7 +302,7 @@ PyObject* train(PyObject*, PyObject* arguments) {
 
         run.batch_size = std::min(settings.count("batch_size"), run.n);
         run.n_shards = settings.count("n_shards"), run.n_threads = settings.count("n_threads");
-        if (!run.batch_size || !run.n_shards || run.n_shards > 1024) throw std::invalid_argument("batch_size or n_shards is out of range");
+        if (!run.batch_size || !run.n_shards || run.n_shards > 256) throw std::invalid_argument("batch_size or n_shards is out of range");
         run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
         run.max_epochs = settings.count("max_epochs"), run.max_seconds = settings.real("max_seconds");
         run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
@@ -351,7 +353,7 @@ PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
         if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
         const long long n_threads = PyLong_AsLongLong(arguments[5]);
         if (n_threads == -1 && PyErr_Occurred()) throw PythonError();
-        Forward run{&plan, flat.as(), buffers.as(), {}, out.as(), size_t(n_threads < 1 ? 1 : n_threads)};
+        Forward run{&plan, flat.as(), buffers.as(), {}, out.as(), threads(n_threads)};
         if (PyObject_CheckBuffer(arguments[3])) {  // dense rows: the quick way
             Buffer x(arguments[3], "x", kind, false);
             run.rows.n = x.size() / plan.n_features;
@@ -383,7 +385,7 @@ PyObject* gradient(PyObject*, PyObject* arguments) {
         flat.expect("flat", plan.n_parameters);
         gradient.expect("gradient", plan.n_parameters);
         RowsOf rows(plan, {rows_}, true);
-        Gradient run{&plan, flat.as(), rows.rows, gradient.as(), size_t(n_threads < 1 ? 1 : n_threads)};
+        Gradient run{&plan, flat.as(), rows.rows, gradient.as(), threads(n_threads)};
         without_lock([&] { engine->gradient[plan.is_double](run); });
         return PyFloat_FromDouble(run.loss);
     });
