@@ -25,6 +25,7 @@ MAY_IMPORT = {
     "scaling": set(),
     "data": {"caller"},
     "exceptions": set(),
+    "native": set(),
     "nn": {"activations", "losses", "scaling"},
     "train": {"activations", "caller", "exceptions", "kernels", "losses", "nn", "runtime"},
     "io": {

@@ -6,7 +6,8 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from sklmlp.native.training import Rows, engine
+from sklmlp.native.extension import engine
+from sklmlp.native.training import Rows
 
 
 @cache

@@ -5,15 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-
-def engine():
-    """The extension module; raises ImportError where it is not built."""
-    from sklmlp.native import _engine
-
-    if _engine is None:
-        raise ImportError("the compiled engine is not built")
-    return _engine
-
+from sklmlp.native.extension import engine
 
 SOLVERS = {"sgd": 0, "adam": 1, "adamw": 2}
 REASONS = ("epochs", "seconds", "converged", "not_finite", "stopped")

@@ -2,7 +2,10 @@
 
 import os
 
+import pytest
+
 from sklmlp import native
+from sklmlp.native import extension
 
 LEFT_OUT = os.environ.get("SKLMLP_NO_EXTENSION") == "1"
 
@@ -14,12 +17,16 @@ def test_the_engine_is_there():
 
 def test_it_says_why_it_is_not_there(monkeypatch):
     """Without the engine there is a reason and no instruction set."""
-    monkeypatch.setattr(native, "_engine", None)
-    monkeypatch.setattr(native, "_WHY_NOT", "No module named 'x'", raising=False)
-    assert native.why_not() == (
+    monkeypatch.setattr(extension, "_engine", None)
+    monkeypatch.setattr(extension, "_error", "No module named 'x'")
+    reason = (
         "not built (No module named 'x'); install from source with a C++ compiler for faster "
         "training"
     )
+    assert not native.is_available() and native.why_not() == reason
+    with pytest.raises(ImportError) as caught:
+        extension.engine()
+    assert str(caught.value) == f"the compiled engine is {reason}"
     assert native.instruction_set() is None
 
 
