@@ -107,7 +107,7 @@ FUNCTIONS = {  # reference, and units in the last place that the engine may be w
     "sigmoid": (sigmoid, 2.5),
     "softplus": (softplus, 3),
     "log_sigmoid": (lambda x: -softplus(-x), 3),
-    "normal_cdf": (normal_cdf, 4.5),
+    "normal_cdf": (normal_cdf, 5),
 }
 
 
