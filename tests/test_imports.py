@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "runtime": {"exceptions"},
     "data": {"caller"},
     "nn": {"native", "activations", "compat", "losses", "scaling", "spelling"},
-    "optim": {"compat", "nn", "spelling"},
+    "optim": {"compat", "spelling"},
     "callbacks": {"compat", "optim"},
     "failures": {"caller", "data", "exceptions"},
     "training": {
@@ -55,8 +55,7 @@ MAY_IMPORT = {
     "classifier": {"base", "compat", "data", "fitted_network", "losses"},
     "regressor": {"base", "compat", "data", "fitted_network", "losses", "scaling"},
     "inspection": {
-        *("compat", "data", "fitted_network", "losses", "nn", "prediction", "preparation"),
-        "runtime",
+        *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
     "search": {"caller", "training"},
 }
