@@ -9,7 +9,7 @@ from sklmlp import io, runtime
 from sklmlp.callbacks import Checkpoints, SklearnCallbackSession
 from sklmlp.compat import CALLBACKS, CallbackSupportMixin, fit_context
 from sklmlp.config import CONSTRAINTS, TrainingConfig
-from sklmlp.ensemble import EnsembleMixin
+from sklmlp.ensemble import make_members
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
 from sklmlp.learned import LearnedMixin
 from sklmlp.losses import LOSSES, Loss, describe_loss, make_loss
@@ -30,7 +30,6 @@ class BaseMLP(
     CallbackSupportMixin,
     ParametersMixin,
     PreparationMixin,
-    EnsembleMixin,
     LearnedMixin,
     PredictionMixin,
     ABC,
@@ -85,11 +84,11 @@ class BaseMLP(
                 config, X, y, sample_weight, validation_data, reset, incremental
             )
             with explain_oom(config, data.rows.dataset, self._count_outputs(data.rows.y)):
-                members = self._make_members(config, reset)
+                members = make_members(self, config, reset)
                 runs = self._prepare_runs(members, data, reset, incremental)
                 runs, session = self._tell_sklearn((X, y), data, members, runs)
                 self._train(config, data, runs)
-                self._store(members, runs, data.dtype)
+                self._store([member for member, _ in members], runs, data.dtype)
                 if session is not None:
                     session.end()
 
@@ -127,13 +126,6 @@ class BaseMLP(
         fingerprint = io.fit_fingerprint(type(self).__name__, params, arrays, networks, schedule)
         file = io.CheckpointFile(config.checkpoint, fingerprint)
         return Checkpoints(runs, config.checkpoint_every, file)
-
-    def _store(self, members, runs, dtype):
-        """Swap in what the networks have learnt."""
-        for (member, _), run in zip(members, runs, strict=True):
-            member._store_results(run, dtype)
-        if len(members) > 1:
-            self._set_ensemble([member for member, _ in members])
 
     def _check_solver(self):
         if self.solver == "lbfgs":

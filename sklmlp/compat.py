@@ -49,6 +49,7 @@ __all__ = [
     "Options",
     "StrOptions",
     "check_partial_fit_first_call",
+    "constraints_of",
     "extend_html",
     "fit_context",
     "fused_adam",
@@ -68,6 +69,11 @@ CALLBACK_BOOKKEEPING = ("_callback_fit_ctx", "_skl_callbacks_to_teardown")
 
 OF_EVERY_ESTIMATOR = ("_metadata_request", "_sklearn_output_config", CALLBACKS)
 """Attributes that scikit-learn may set on any estimator."""
+
+
+def constraints_of(estimator):
+    """Return what scikit-learn checks each parameter of an estimator by."""
+    return estimator._parameter_constraints
 
 
 def init_callback_context(estimator, **kwargs):

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions
+from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions, constraints_of
 
 MOST = 2**31 - 1
 """The largest number of units or networks, which no memory holds."""
@@ -147,7 +147,7 @@ class TrainingConfig:
             If a number is too large for a float, a number stands in an array without dimensions,
             or `hidden_layer_sizes` are no positive integers.
         """
-        constraints, values = estimator._parameter_constraints, {}
+        constraints, values = constraints_of(estimator), {}
         for field in fields(cls):
             if field.default is not MISSING and not hasattr(estimator, field.name):
                 continue  # the other estimator's
@@ -216,7 +216,7 @@ def check_kinds(estimator):
     InvalidParameterError
         A ValueError and TypeError of scikit-learn's that names the parameter.
     """
-    for name, constraints in estimator._parameter_constraints.items():
+    for name, constraints in constraints_of(estimator).items():
         value = getattr(estimator, name)
         is_number = _numbers(constraints) or name == "random_state"
         if isinstance(value, bool | np.bool_) and is_number:

@@ -9,17 +9,30 @@ from sklmlp.compat import CALLBACKS
 from sklmlp.failures import hint_of_targets, learning_rate_hint
 from sklmlp.nn import Weights, check_same_layers
 from sklmlp.optim import OptimizerState, make_optimizer
-from sklmlp.prediction import LAYER_ATTRIBUTES
+from sklmlp.prediction import LAYER_ATTRIBUTES, SINGLE_NETWORK_ATTRIBUTES
 from sklmlp.training import StoppingState
 
 OF_SHAPE = ("n_layers_", "n_outputs_", "out_activation_", "_device")
 
 
 class LearnedMixin:
-    """Store the results of a run, and give them to the next one."""
+    """Store the results of a fit, and give them to the next one."""
+
+    def _store(self, members, runs, dtype):
+        """Swap in what the networks have learned, of this estimator or of its members."""
+        for member, run in zip(members, runs, strict=True):
+            member._store_results(run, dtype)
+        if len(members) == 1:
+            return
+        for name in (*SINGLE_NETWORK_ATTRIBUTES, *LAYER_ATTRIBUTES):  # an earlier fit's
+            vars(self).pop(name, None)
+        self.estimators_ = members
+        self.n_iter_ = max(member.n_iter_ for member in members)
+        self.t_ = members[0].t_
+        self._keep_shape(members[0]._spec, members[0]._device)
 
     def _store_results(self, run, dtype):
-        """Swap in what a run has learnt; weights have a NumPy dtype."""
+        """Swap in what a run has learned; weights have a NumPy dtype."""
         network, stopping, config = run.network, run.state.stopping, run.config
         weights = network.weights(dtype)
         if not network.is_finite(weights):
@@ -38,11 +51,6 @@ class LearnedMixin:
             self._no_improvement_count = stopping.no_improvement
             self._optimizer = OptimizerState.of(run.state.optimizer)
             self._partly_fitted = run.is_one_epoch
-
-    @property
-    def _learned_dtype(self):
-        """The NumPy dtype of the weights of an earlier fit."""
-        return self._networks[0]._weights_dtype
 
     def _set_network(self, weights, network):
         """Take over what predicting needs of a network."""

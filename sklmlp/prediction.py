@@ -105,9 +105,9 @@ class PredictionMixin(BaseEstimator):
 
     @property
     def _weights_dtype(self):
-        """The NumPy dtype of what was learned."""
-        coefs = vars(self).get("coefs_")
-        return weights_dtype(coefs or [], None if coefs else self._state)
+        """The NumPy dtype of what was learned, also where `coefs_` were set by hand."""
+        known = vars(self._networks[0])
+        return weights_dtype(known.get("coefs_"), known.get("_state"))
 
     @property
     def device_(self):

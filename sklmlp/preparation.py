@@ -19,6 +19,7 @@ from sklmlp.data import (
     check_y,
     input_dtype,
 )
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.nn import Spec, build_network, check_trainable, dropout_rates, resolve
 from sklmlp.runtime import computing_dtype, resolve_device, resolve_dtype
 from sklmlp.training import (
@@ -71,7 +72,7 @@ class PreparationMixin:
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         device = resolve_device(config.device)
         # a fit that goes on keeps its dtype
-        dtype = resolve_dtype(config.dtype, X.dtype, device) if reset else self._learned_dtype
+        dtype = resolve_dtype(config.dtype, X.dtype, device) if reset else self._weights_dtype
         computing = computing_dtype(dtype, config, device)
         weight = self._weights(y, sample_weight, computing)
         # as the rows of a partial fit: of the names, width and labels that are known
@@ -201,9 +202,20 @@ class PreparationMixin:
             scaling=scaling,
         )
 
-    def _initial_network(self):
-        """Build the network that a fit with this `random_state` begins with."""
-        config, spec, dtype = TrainingConfig.from_estimator(self), self._spec, self._weights_dtype
-        spec = self._build_spec(config, spec.n_features, spec.n_outputs)
-        rng, of_torch = check_random_state(config.random_state), as_tensor(np.empty(0, dtype)).dtype
-        return build_network(spec, config, rng, dtype, of_torch, self.device_)
+
+def initial_network(estimator):
+    """Build the network that the fit of an estimator began with, from its `random_state`.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+        Fitted, with one network and an integer as `random_state`.
+
+    Returns
+    -------
+    network : Network
+    """
+    config, fitted = TrainingConfig.from_estimator(estimator), fitted_networks(estimator)[0]
+    spec = estimator._build_spec(config, fitted.spec.n_features, fitted.spec.n_outputs)
+    rng, of_torch = check_random_state(config.random_state), as_tensor(np.empty(0, fitted.dtype))
+    return build_network(spec, config, rng, fitted.dtype, of_torch.dtype, fitted.device)

@@ -52,6 +52,29 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(target.read_text("utf-8")), f"{link}: no such heading"
 
 
+PATH = re.compile(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+(?:/|\.py))`")
+MAP_ENTRY = re.compile(r"^  (\w+(?:\.py|/)) ", re.MULTILINE)
+
+
+@parametrize_pages(PAGES)
+def test_paths_are_there(page):
+    """A file or folder of ours that a page names is in the repository."""
+    named = set(PATH.findall(page.read_text("utf-8"))) - {"tabular/"}  # planned
+    folders = (ROOT, ROOT / "sklmlp", ROOT / "examples")
+    assert {path for path in named if not any((f / path).exists() for f in folders)} == set()
+
+
+def test_the_map_shows_every_room():
+    """The map in "How it works" names each file and folder at the top of the package."""
+    text = (ROOT / "docs" / "how_it_works.md").read_text("utf-8").split("```")[1]
+    there = {
+        path.name + ("/" if path.is_dir() else "")
+        for path in (ROOT / "sklmlp").iterdir()
+        if not path.name.startswith(("__pycache__", "_version"))
+    }
+    assert set(MAP_ENTRY.findall(text)) == there
+
+
 def anchors(text):
     """Return the names that a page's headings are linked by."""
     headings = HEADING.findall(ANY_BLOCK.sub("", text))

@@ -10,6 +10,7 @@ from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset
 from sklmlp.inspection.layers import Layers
 from sklmlp.prediction import encoded_rows
+from sklmlp.preparation import initial_network
 
 
 @torch.inference_mode(False)
@@ -56,7 +57,7 @@ def _norm(matrices):
 
 
 def initial_module(estimator):
-    """The network that a fit began with, drawn again from the estimator's `random_state`.
+    """Build the network that a fit began with from the estimator's `random_state`.
 
     Parameters
     ----------
@@ -78,4 +79,4 @@ def initial_module(estimator):
             f"an integer for that; got random_state={estimator.random_state!r}."
         )
     with torch.inference_mode(False), torch.enable_grad(), runtime.neutral():
-        return estimator._initial_network().module
+        return initial_network(estimator).module
