@@ -416,7 +416,7 @@ def loss_case(name, parameters, k, dtype, rng, n=37):
         y = np.ascontiguousarray(y[:, : k // 2])
     if name == "poisson":
         y[::3] = 0
-    loss = LOSSES["quantile" if name == "quantiles" else name](**parameters)
+    loss = LOSSES["quantile" if name == "quantiles" else name].make(**parameters)
     return loss, np.hstack([0, *parameters.values(), 0])[1:].astype(dtype), z.astype(dtype), y
 
 
@@ -432,7 +432,7 @@ def test_every_loss_has_a_kernel():
     assert ours.pop("quantiles") == ours["quantile"]
     assert set(ours) == set(LOSSES)
     for name, defaults in ours.items():
-        parameters = inspect.signature(LOSSES[name]).parameters
+        parameters = inspect.signature(LOSSES[name].make).parameters
         assert defaults == {key: each.default for key, each in parameters.items()}
 
 
@@ -448,10 +448,10 @@ def compare_with_table(engine, name, parameters, k, dtype):
     loss, arguments, z, y = loss_case(name, parameters, k, dtype, rng)
     rows, delta = call_loss(engine, name, arguments, z, y)
     exact_y = torch.tensor(y if y.dtype == np.int64 else y.astype(float))
-    expected = loss.rows(torch.tensor(z.astype(float)), exact_y).numpy()
+    expected = loss.value(torch.tensor(z.astype(float)), exact_y).numpy()
     gradient = loss.gradient(torch.tensor(z.astype(float)), exact_y).numpy()
     if dtype == np.float32:  # probabilities are clipped nearer to 0 in float64
-        expected = loss.rows(torch.tensor(z), torch.tensor(y)).numpy()
+        expected = loss.value(torch.tensor(z), torch.tensor(y)).numpy()
     rtol = 1e-12 if dtype == np.float64 else 3e-5
     size = max(1.0, np.abs(expected).max())
     assert_near(rows, expected, rtol, atol=rtol * size * (0.01 if dtype == np.float64 else 0.1))
@@ -469,7 +469,7 @@ def test_losses_of_extreme_logits(engine, name, parameters, dtype):
     loss, arguments, z, y = loss_case(name, parameters, k, dtype, rng, n=12**k)
     z = np.stack(np.meshgrid(*[extremes] * k), -1).reshape(-1, k).astype(dtype)
     rows, delta = call_loss(engine, name, arguments, z, y)
-    expected = loss.rows(torch.tensor(z), torch.tensor(y)).numpy()
+    expected = loss.value(torch.tensor(z), torch.tensor(y)).numpy()
     gradient = loss.gradient(torch.tensor(z), torch.tensor(y)).numpy()
     rtol = 1e-12 if dtype == np.float64 else 3e-5
     assert_near(rows, expected, rtol, atol=rtol)
