@@ -106,7 +106,7 @@ BAD_STATES = {
 }
 
 BAD_ROWS = {
-    "narrow": ({"x": np.ones((6, 6))}, "x holds 36 values, expected 42"),
+    "narrow": ({"x": np.ones((6, 6))}, "x is not of shape (n_rows, n_features)"),
     "float32": ({"x": np.ones((6, 7), np.float32)}, "x has format 'f', expected 'd'"),
     "few targets": ({"y": np.zeros(5, np.int64)}, "y holds 5 values, expected 6"),
     "float targets": ({"y": np.zeros(6)}, "y has format 'd', expected 'q'"),
@@ -151,10 +151,10 @@ def test_sparse_indices_out_of_range_are_refused(name):
 
 
 def test_what_does_not_lie_in_one_piece_is_refused():
-    """Arrays with gaps are no memory for the engine."""
+    """A state with gaps, or that is read-only, is no memory for the engine."""
     network, state, rows = good()
     with pytest.raises((ValueError, BufferError), match="contiguous"):
-        network.plan.forward(state.flat, np.ones((6, 14))[:, ::2])
+        network.plan.forward(np.repeat(state.flat, 2)[::2], rows.x)
     state.flat.flags.writeable = False
     with pytest.raises((ValueError, BufferError), match=r"read-only|writable"):
         train_epochs(network.plan, state, rows, ADAM, Limits(1), batch_size=3)
