@@ -1,6 +1,7 @@
 # make demo         the quickstart, on scikit-learn's digits (ARGS="--csv FILE --target COLUMN" for your table)
 # make test         ruff, then the tests
 # make test-cluster the tests that need a cluster: two worker processes of Dask
+# make test-torch   the tests of training without the compiled engine: torch computes everything
 # make test-oldest  the tests with the oldest versions that are supported
 # make bench        time and memory beside scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
@@ -16,10 +17,10 @@ VENV_OLDEST ?= .venv-oldest
 ARGS ?=
 JOBS ?= auto
 
-PACKAGING = pyproject.toml setup.py
+PACKAGING = pyproject.toml setup.py $(wildcard sklmlp/native/src/*)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-cluster lint format test-oldest bench clean
+.PHONY: demo test test-cluster test-torch lint format test-oldest bench clean
 
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -29,6 +30,12 @@ test: lint
 
 test-cluster: $(VENV)/installed-test $(VENV)/installed-dask
 	$(VENV)/bin/python -m pytest -m cluster $(ARGS)
+
+TORCH_ALONE = tests/training tests/optim tests/search tests/callbacks tests/native tests/test_base.py \
+	tests/test_same_numbers.py tests/test_refits.py tests/test_outputs.py tests/test_sklearn_checks.py
+
+test-torch: $(VENV)/installed-test
+	SKLMLP_NO_EXTENSION=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(TORCH_ALONE) $(ARGS)
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .

@@ -4,5 +4,6 @@ from sklmlp import search
 from sklmlp._version import __version__
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
+from sklmlp.versions import show_versions
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "search"]
+__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "search", "show_versions"]

@@ -1,6 +1,10 @@
 """The extension module: whether it is there, and if not, why."""
 
+import os
+
 try:
+    if os.environ.get("SKLMLP_NO_EXTENSION") == "1":
+        raise ImportError("SKLMLP_NO_EXTENSION=1")
     from sklmlp.native import _engine
 except ImportError as error:
     _engine, _error = None, str(error)
