@@ -76,6 +76,7 @@ def learned_sizes(spec):
         choice = spec.activations[i]
         if choice.entry.compiled == "prelu":
             n = choice.entry.filled(choice.arguments)["num_parameters"]
+            n = spec.hidden[i] if n == "per_unit" else n
             sizes[_name(spec, "activation", i, "weight")] = n
     for i in hidden if spec.normalization else ():
         for key in ("weight",) if spec.normalization == "rms" else ("weight", "bias"):

@@ -76,7 +76,7 @@ class Spec:
         """The `sklmlp.losses.Loss` that is trained with and answered by."""
         return make_loss(self.loss, self.loss_params, self.scaling)
 
-    @cached_property
+    @property
     def compiled_loss(self):
         """The compiled operator of the loss, and its arguments; see `sklmlp.losses`."""
         return compiled_loss(self.loss, self.loss_params, self.scaling)
