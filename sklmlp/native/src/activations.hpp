@@ -12,31 +12,36 @@ namespace activations {
 using math::abs;
 using math::clip;
 
-template <class T> struct identity {
+template <class T>
+struct identity {
     explicit identity(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z; }
     SKLMLP_INLINE T backward(T, T, T g) const { return g; }
 };
 
-template <class T> struct logistic {
+template <class T>
+struct logistic {
     explicit logistic(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return math::sigmoid(z); }
     SKLMLP_INLINE T backward(T, T a, T g) const { return g * (a * (1 - a)); }
 };
 
-template <class T> struct tanh {
+template <class T>
+struct tanh {
     explicit tanh(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return math::tanh(z); }
     SKLMLP_INLINE T backward(T, T a, T g) const { return g * (1 - a * a); }
 };
 
-template <class T> struct relu {
+template <class T>
+struct relu {
     explicit relu(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z <= 0 ? T(0) : z; }
     SKLMLP_INLINE T backward(T, T a, T g) const { return a <= 0 ? T(0) : g; }
 };
 
-template <class T> struct leaky_relu {
+template <class T>
+struct leaky_relu {
     const T slope;
     explicit leaky_relu(const T* c) : slope(c[0]) {}
     SKLMLP_INLINE T forward(T z) const { return z > 0 ? z : slope * z; }
@@ -44,7 +49,8 @@ template <class T> struct leaky_relu {
 };
 
 // z or the bound that it is beyond; flat at the bounds.
-template <class T> struct hardtanh {
+template <class T>
+struct hardtanh {
     const T low, high;
     explicit hardtanh(const T* c) : low(c[0]), high(c[1]) {}
     hardtanh(T low, T high) : low(low), high(high) {}
@@ -52,12 +58,14 @@ template <class T> struct hardtanh {
     SKLMLP_INLINE T backward(T, T a, T g) const { return a > low && a < high ? g : T(0); }
 };
 
-template <class T> struct relu6 : hardtanh<T> {
+template <class T>
+struct relu6 : hardtanh<T> {
     explicit relu6(const T*) : hardtanh<T>(T(0), T(6)) {}
 };
 
 // scale z if z > 0, else scale alpha (exp(inner z) - 1)
-template <class T> struct exponential_unit {
+template <class T>
+struct exponential_unit {
     const T scaled_alpha, scale, inner;
     exponential_unit(T alpha, T scale, T inner)
         : scaled_alpha(alpha * scale), scale(scale), inner(inner) {}
@@ -69,21 +77,25 @@ template <class T> struct exponential_unit {
     }
 };
 
-template <class T> struct elu : exponential_unit<T> {
+template <class T>
+struct elu : exponential_unit<T> {
     explicit elu(const T* c) : exponential_unit<T>(c[0], T(1), T(1)) {}
 };
 
-template <class T> struct celu : exponential_unit<T> {
+template <class T>
+struct celu : exponential_unit<T> {
     explicit celu(const T* c) : exponential_unit<T>(c[0], T(1), 1 / c[0]) {}
 };
 
 // Klambauer et al. 2017, eq. 2
-template <class T> struct selu : exponential_unit<T> {
+template <class T>
+struct selu : exponential_unit<T> {
     explicit selu(const T*)
         : exponential_unit<T>(T(1.6732632423543772), T(1.0507009873554805), T(1)) {}
 };
 
-template <class T> struct gelu {
+template <class T>
+struct gelu {
     explicit gelu(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z * math::normal(z).cdf; }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -93,7 +105,8 @@ template <class T> struct gelu {
 };
 
 // Hendrycks & Gimpel 2016: z (1 + tanh(u)) / 2 = z sigmoid(2 u), 2 u = c (z + b z^3)
-template <class T> struct gelu_tanh {
+template <class T>
+struct gelu_tanh {
     static constexpr double c = 1.5957691216057307118, b = 0.044715;  // 2 sqrt(2 / pi)
     explicit gelu_tanh(const T*) {}
     SKLMLP_INLINE T gate(T z) const { return math::sigmoid(T(c) * (z + T(b) * (z * z * z))); }
@@ -105,7 +118,8 @@ template <class T> struct gelu_tanh {
     }
 };
 
-template <class T> struct silu {
+template <class T>
+struct silu {
     explicit silu(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z * math::sigmoid(z); }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -116,7 +130,8 @@ template <class T> struct silu {
 
 // z tanh(log(1 + w)) = z (w^2 + 2 w) / (w^2 + 2 w + 2) with w = exp(z); for z > 0 both are
 // divided by w^2.
-template <class T> struct mish {
+template <class T>
+struct mish {
     explicit mish(const T*) {}
     SKLMLP_INLINE T gate(T z, T e) const {
         const T up = z < 0 ? e * (e + 2) : 1 + 2 * e;
@@ -130,7 +145,8 @@ template <class T> struct mish {
     }
 };
 
-template <class T> struct hardswish {
+template <class T>
+struct hardswish {
     explicit hardswish(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z * clip(z + 3, T(0), T(6)) / 6; }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -138,7 +154,8 @@ template <class T> struct hardswish {
     }
 };
 
-template <class T> struct softplus {
+template <class T>
+struct softplus {
     const T beta, bound;
     explicit softplus(const T* c) : beta(c[0]), bound(c[1]) {}
     SKLMLP_INLINE T forward(T z) const {
@@ -151,14 +168,16 @@ template <class T> struct softplus {
     }
 };
 
-template <class T> struct threshold {
+template <class T>
+struct threshold {
     const T at, value;
     explicit threshold(const T* c) : at(c[0]), value(c[1]) {}
     SKLMLP_INLINE T forward(T z) const { return z <= at ? value : z; }
     SKLMLP_INLINE T backward(T z, T, T g) const { return z <= at ? T(0) : g; }
 };
 
-template <class T> struct hardsigmoid {
+template <class T>
+struct hardsigmoid {
     explicit hardsigmoid(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return clip(z + 3, T(0), T(6)) / 6; }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -166,13 +185,15 @@ template <class T> struct hardsigmoid {
     }
 };
 
-template <class T> struct log_sigmoid {
+template <class T>
+struct log_sigmoid {
     explicit log_sigmoid(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return math::log_sigmoid(z); }
     SKLMLP_INLINE T backward(T z, T, T g) const { return g * math::sigmoid(-z); }
 };
 
-template <class T> struct softsign {
+template <class T>
+struct softsign {
     explicit softsign(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z / (1 + abs(z)); }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -181,7 +202,8 @@ template <class T> struct softsign {
     }
 };
 
-template <class T> struct tanhshrink {
+template <class T>
+struct tanhshrink {
     explicit tanhshrink(const T*) {}
     SKLMLP_INLINE T forward(T z) const { return z - math::tanh(z); }
     SKLMLP_INLINE T backward(T z, T, T g) const {
@@ -190,7 +212,8 @@ template <class T> struct tanhshrink {
     }
 };
 
-template <class T> struct softshrink {
+template <class T>
+struct softshrink {
     const T bound;
     explicit softshrink(const T* c) : bound(c[0]) {}
     SKLMLP_INLINE T forward(T z) const {
@@ -199,19 +222,22 @@ template <class T> struct softshrink {
     SKLMLP_INLINE T backward(T, T a, T g) const { return abs(a) > 0 ? g : T(0); }
 };
 
-template <class T> struct hardshrink {
+template <class T>
+struct hardshrink {
     const T bound;
     explicit hardshrink(const T* c) : bound(c[0]) {}
     SKLMLP_INLINE T forward(T z) const { return abs(z) <= bound ? T(0) : z; }
     SKLMLP_INLINE T backward(T, T a, T g) const { return abs(a) > 0 ? g : T(0); }
 };
 
-template <class T, class F> void forward(F f, const T* z, T* a, size_t n) {
+template <class T, class F>
+void forward(F f, const T* z, T* a, size_t n) {
     SKLMLP_LOOP
     for (size_t i = 0; i < n; ++i) a[i] = f.forward(z[i]);
 }
 
-template <class T, class F> void backward(F f, const T* z, const T* a, T* g, size_t n) {
+template <class T, class F>
+void backward(F f, const T* z, const T* a, T* g, size_t n) {
     SKLMLP_LOOP
     for (size_t i = 0; i < n; ++i) g[i] = f.backward(z[i], a[i], g[i]);
 }
@@ -219,14 +245,17 @@ template <class T, class F> void backward(F f, const T* z, const T* a, T* g, siz
 }  // namespace activations
 
 // Whether the derivative reads the input; where it does not, `a` may be written over `z`.
-template <class T> bool activation_keeps_input(int op) { return ::sklmlp::kActivations[op].flag; }
+template <class T>
+bool activation_keeps_input(int op) {
+    return ::sklmlp::kActivations[op].flag;
+}
 
 // n values of z to n of a, which may be the same memory; `args` in the order of the table.
 template <class T>
 void activation_forward(int op, const T* args, const T* z, T* a, size_t n) {
     switch (static_cast<::sklmlp::Activation>(op)) {
-#define SKLMLP_CASE(name, ...)            \
-    case ::sklmlp::Activation::name:      \
+#define SKLMLP_CASE(name, ...)       \
+    case ::sklmlp::Activation::name: \
         return activations::forward(activations::name<T>(args), z, a, n);
         SKLMLP_ACTIVATIONS(SKLMLP_CASE)
 #undef SKLMLP_CASE
@@ -237,8 +266,8 @@ void activation_forward(int op, const T* args, const T* z, T* a, size_t n) {
 template <class T>
 void activation_backward(int op, const T* args, const T* z, const T* a, T* g, size_t n) {
     switch (static_cast<::sklmlp::Activation>(op)) {
-#define SKLMLP_CASE(name, ...)            \
-    case ::sklmlp::Activation::name:      \
+#define SKLMLP_CASE(name, ...)       \
+    case ::sklmlp::Activation::name: \
         return activations::backward(activations::name<T>(args), z, a, g, n);
         SKLMLP_ACTIVATIONS(SKLMLP_CASE)
 #undef SKLMLP_CASE
@@ -247,7 +276,8 @@ void activation_backward(int op, const T* args, const T* z, const T* a, T* g, si
 
 // Each row of z is `width` linear units and as many gates (Dauphin et al. 2017): (n, 2 width) to
 // (n, width).
-template <class T> void glu_forward(const T* z, T* a, size_t n, size_t width) {
+template <class T>
+void glu_forward(const T* z, T* a, size_t n, size_t width) {
     for (size_t row = 0; row < n; ++row, z += 2 * width, a += width) {
         SKLMLP_LOOP
         for (size_t i = 0; i < width; ++i) a[i] = z[i] * math::sigmoid(z[width + i]);

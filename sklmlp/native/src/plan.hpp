@@ -38,15 +38,15 @@ struct Weights {
 struct Layer {
     Weights coefs, projection;
     size_t intercepts = kNone;
-    size_t width = 0;                 // units that it hands on
+    size_t width = 0;  // units that it hands on
     bool is_hidden = true;
     int activation = 0;
     std::vector<double> arguments;
     size_t slopes = kNone, n_slopes = 0;
     Normalization normalization = Normalization::none;
     double epsilon = 0, momentum = 0;
-    size_t scale = kNone, shift = kNone;         // of the normalization, in the flat array
-    size_t mean = kNone, variance = kNone;       // running ones, in the array of buffers
+    size_t scale = kNone, shift = kNone;    // of the normalization, in the flat array
+    size_t mean = kNone, variance = kNone;  // running ones, in the array of buffers
     double dropout = 0;
     Skip skip = Skip::none;
     size_t units() const { return coefs.fan_out; }  // that go into the activation
@@ -72,7 +72,7 @@ struct Options {
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, weight_decay = 0;
     double momentum = 0;
     bool nesterov = false;
-    double alpha = 0, max_grad_norm = 0;  // 0: no bound
+    double alpha = 0, max_grad_norm = 0;          // 0: no bound
     double power_t = -1, learning_rate_init = 0;  // negative: the rate stays as it is
 };
 
@@ -87,14 +87,18 @@ struct Rows {
     const void* y = nullptr;
     const double* weight = nullptr;
     bool is_sparse() const { return indptr != nullptr; }
-    bool is_contiguous(size_t width) const { return row_stride == width && (column_stride == 1 || width <= 1); }
+    bool is_contiguous(size_t width) const {
+        return row_stride == width && (column_stride == 1 || width <= 1);
+    }
 
     // Copy a dense row to where its values lie side by side.
     template <class T>
     void copy(size_t row, size_t width, T* to) const {
         const T* from = static_cast<const T*>(dense) + row * row_stride;
-        if (column_stride == 1) std::copy(from, from + width, to);
-        else for (size_t j = 0; j < width; ++j) to[j] = from[j * column_stride];
+        if (column_stride == 1)
+            std::copy(from, from + width, to);
+        else
+            for (size_t j = 0; j < width; ++j) to[j] = from[j * column_stride];
     }
 };
 
@@ -115,10 +119,10 @@ struct Training {
     Options options;
     Rows rows;
     size_t n = 0, batch_size = 0, n_shards = 1, n_threads = 1;
-    int64_t* order = nullptr;          // (n,), or null: rows as they lie
+    int64_t* order = nullptr;           // (n,), or null: rows as they lie
     BitGenerator* generator = nullptr;  // null: no shuffle
     uint64_t dropout_seed = 0;
-    const double* rates = nullptr;     // (max_epochs * batches), or null
+    const double* rates = nullptr;  // (max_epochs * batches), or null
     void *flat, *first_moment = nullptr, *second_moment = nullptr, *buffers = nullptr;
     // the state
     int64_t t = 0;
@@ -143,7 +147,8 @@ struct Segments {
 
     template <class T>
     const T* at(size_t offset) const {
-        const size_t k = size_t(std::upper_bound(begins.begin(), begins.end(), offset) - begins.begin()) - 1;
+        const size_t k =
+            size_t(std::upper_bound(begins.begin(), begins.end(), offset) - begins.begin()) - 1;
         return static_cast<const T*>(data[k]) + (offset - begins[k]);
     }
 };

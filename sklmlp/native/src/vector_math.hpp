@@ -9,22 +9,25 @@
 
 namespace math {
 
-template <class T> struct Real;
+template <class T>
+struct Real;
 
-template <> struct Real<float> {
+template <>
+struct Real<float> {
     typedef uint32_t Bits;
     static constexpr int mantissa = 23;
     static constexpr float magic = 0x1.8p23f;
     static constexpr Bits one = 0x3f800000u, root_half = 0x3f3504f3u, sign = 0x80000000u;
-    static constexpr Bits half = 0xfffff000u;                       // the upper half of a mantissa
-    static constexpr float bias = 0x1p23f + 127;                    // of an exponent made a float
+    static constexpr Bits half = 0xfffff000u;     // the upper half of a mantissa
+    static constexpr float bias = 0x1p23f + 127;  // of an exponent made a float
     static constexpr float ln2_high = 0x1.62e4p-1f, ln2_low = 0x1.7f7d1cp-20f;
-    static constexpr float exp_low = -104.0f, exp_high = 89.0f;     // e^x is 0, infinite
-    static constexpr float one_low = -20.0f;                        // 1 + e^x is 1
-    static constexpr float square_high = 10.1875f;                  // e^(-x^2) is 0
+    static constexpr float exp_low = -104.0f, exp_high = 89.0f;  // e^x is 0, infinite
+    static constexpr float one_low = -20.0f;                     // 1 + e^x is 1
+    static constexpr float square_high = 10.1875f;               // e^(-x^2) is 0
 };
 
-template <> struct Real<double> {
+template <>
+struct Real<double> {
     typedef uint64_t Bits;
     static constexpr int mantissa = 52;
     static constexpr double magic = 0x1.8p52;
@@ -38,29 +41,48 @@ template <> struct Real<double> {
     static constexpr double square_high = 27.3125;
 };
 
-template <class T> SKLMLP_INLINE typename Real<T>::Bits bits(T x) {
+template <class T>
+SKLMLP_INLINE typename Real<T>::Bits bits(T x) {
     typename Real<T>::Bits u;
     __builtin_memcpy(&u, &x, sizeof u);
     return u;
 }
-template <class T> SKLMLP_INLINE T from_bits(typename Real<T>::Bits u) {
+template <class T>
+SKLMLP_INLINE T from_bits(typename Real<T>::Bits u) {
     T x;
     __builtin_memcpy(&x, &u, sizeof x);
     return x;
 }
 
 // Magnitude and sign by their bits; comparisons are such that NaN stays NaN.
-template <class T> SKLMLP_INLINE T abs(T x) { return from_bits<T>(bits(x) & ~Real<T>::sign); }
-template <class T> SKLMLP_INLINE T copysign(T x, T sign) {
+template <class T>
+SKLMLP_INLINE T abs(T x) {
+    return from_bits<T>(bits(x) & ~Real<T>::sign);
+}
+template <class T>
+SKLMLP_INLINE T copysign(T x, T sign) {
     return from_bits<T>((bits(x) & ~Real<T>::sign) | (bits(sign) & Real<T>::sign));
 }
-template <class T> SKLMLP_INLINE T at_least(T x, T low) { return x < low ? low : x; }
-template <class T> SKLMLP_INLINE T at_most(T x, T high) { return x > high ? high : x; }
-template <class T> SKLMLP_INLINE T clip(T x, T low, T high) { return at_most(at_least(x, low), high); }
+template <class T>
+SKLMLP_INLINE T at_least(T x, T low) {
+    return x < low ? low : x;
+}
+template <class T>
+SKLMLP_INLINE T at_most(T x, T high) {
+    return x > high ? high : x;
+}
+template <class T>
+SKLMLP_INLINE T clip(T x, T low, T high) {
+    return at_most(at_least(x, low), high);
+}
 
 // Horner's rule: c0 + c1 x + c2 x^2 + ...
-template <class T> SKLMLP_INLINE T poly(T, double c) { return T(c); }
-template <class T, class... More> SKLMLP_INLINE T poly(T x, double c, More... more) {
+template <class T>
+SKLMLP_INLINE T poly(T, double c) {
+    return T(c);
+}
+template <class T, class... More>
+SKLMLP_INLINE T poly(T x, double c, More... more) {
     return T(c) + x * poly(x, more...);
 }
 
@@ -77,10 +99,14 @@ SKLMLP_INLINE double exp_remainder(double r) {
 }
 
 // e^x = (1 + tail) * first * second with powers of two: two, for results may be denormal.
-template <class T> struct Exponential { T tail, first, second, inverse; };
+template <class T>
+struct Exponential {
+    T tail, first, second, inverse;
+};
 
 // Cody & Waite 1980, ch. 6: x = n ln(2) + r, ln(2) in two parts; `low` is added to the remainder.
-template <class T> SKLMLP_INLINE Exponential<T> exponential(T x, T low) {
+template <class T>
+SKLMLP_INLINE Exponential<T> exponential(T x, T low) {
     typedef Real<T> R;
     const T log2e = T(1.4426950408889634074);
     const T whole = x * log2e + R::magic, part = x * (log2e / 2) + R::magic;
@@ -95,18 +121,22 @@ template <class T> SKLMLP_INLINE Exponential<T> exponential(T x, T low) {
     return e;
 }
 
-template <class T> SKLMLP_INLINE T value(Exponential<T> e) {
+template <class T>
+SKLMLP_INLINE T value(Exponential<T> e) {
     return (e.first + e.first * e.tail) * e.second;
 }
-template <class T> SKLMLP_INLINE T minus_one(Exponential<T> e) {
+template <class T>
+SKLMLP_INLINE T minus_one(Exponential<T> e) {
     return (e.first * e.tail + (e.first - e.inverse)) * e.second;
 }
 
-template <class T> SKLMLP_INLINE T exp(T x) {
+template <class T>
+SKLMLP_INLINE T exp(T x) {
     return value(exponential(clip(x, Real<T>::exp_low, Real<T>::exp_high), T(0)));
 }
 
-template <class T> SKLMLP_INLINE T expm1(T x) {
+template <class T>
+SKLMLP_INLINE T expm1(T x) {
     x = clip(x, Real<T>::one_low, Real<T>::exp_high);
     return copysign(minus_one(exponential(x, T(0))), x);
 }
@@ -136,7 +166,8 @@ SKLMLP_INLINE double log1p_remainder(double z) {
 // x = 2^k (1 + f), sqrt(1/2) <= 1 + f < sqrt(2); with s = f / (2 + f) then
 // log(1 + f) = log((1 + s) / (1 - s)) = f - f^2 / 2 + s (f^2 / 2 + s^2 R(s^2)): Tang 1990.
 // That of a normal x > 0, less k0 ln(2).
-template <class T> SKLMLP_INLINE T log_normal(T x, T k0 = T(0)) {
+template <class T>
+SKLMLP_INLINE T log_normal(T x, T k0 = T(0)) {
     typedef Real<T> R;
     const auto u = bits(x) + (R::one - R::root_half);
     const auto fraction = (typename R::Bits(1) << R::mantissa) - 1;
@@ -148,7 +179,8 @@ template <class T> SKLMLP_INLINE T log_normal(T x, T k0 = T(0)) {
     return k * R::ln2_high - ((half_square - tail) - f);
 }
 
-template <class T> SKLMLP_INLINE T log(T x) {
+template <class T>
+SKLMLP_INLINE T log(T x) {
     typedef std::numeric_limits<T> Limits;
     const bool tiny = x < Limits::min();
     T y = log_normal(tiny ? x * T(0x1p54) : x, tiny ? T(54) : T(0));
@@ -158,38 +190,47 @@ template <class T> SKLMLP_INLINE T log(T x) {
 }
 
 // log(1 + x) for 0 <= x <= 1.
-template <class T> SKLMLP_INLINE T log1p_unit(T x) {
+template <class T>
+SKLMLP_INLINE T log1p_unit(T x) {
     const T s = x / (2 + x), z = s * s;
     return 2 * s + s * z * log1p_remainder(z);
 }
 
 // x^y of a normal x > 0; the relative error grows with |y log(x)|.
-template <class T> SKLMLP_INLINE T power(T x, T y) { return exp(y * log_normal(x)); }
+template <class T>
+SKLMLP_INLINE T power(T x, T y) {
+    return exp(y * log_normal(x));
+}
 
 // What rounding takes from 1 + x is added to first order.
-template <class T> SKLMLP_INLINE T log1p(T x) {
+template <class T>
+SKLMLP_INLINE T log1p(T x) {
     const T u = 1 + x;
     const T lost = (x - (u - 1)) / u;
     const T known = u > 0 && u < Real<T>::magic * 4 ? lost : T(0);
     return copysign(log(u) + known, x);
 }
 
-template <class T> SKLMLP_INLINE T tanh(T x) {
+template <class T>
+SKLMLP_INLINE T tanh(T x) {
     const T e = minus_one(exponential(at_least(-2 * abs(x), Real<T>::one_low), T(0)));
     return copysign(e / (2 + e), x);
 }
 
-template <class T> SKLMLP_INLINE T sigmoid(T x) {
+template <class T>
+SKLMLP_INLINE T sigmoid(T x) {
     const T e = exp(-abs(x));
     return (x < 0 ? e : T(1)) / (1 + e);
 }
 
 // log(1 + e^x)
-template <class T> SKLMLP_INLINE T softplus(T x) {
+template <class T>
+SKLMLP_INLINE T softplus(T x) {
     return (x > 0 ? x : T(0)) + log1p_unit(exp(-abs(x)));
 }
 
-template <class T> SKLMLP_INLINE T log_sigmoid(T x) {
+template <class T>
+SKLMLP_INLINE T log_sigmoid(T x) {
     return (x < 0 ? x : T(0)) - log1p_unit(exp(-abs(x)));
 }
 
@@ -197,29 +238,29 @@ template <class T> SKLMLP_INLINE T log_sigmoid(T x) {
 // t / (t + K) and lies in [-1, 1]; Shepherd & Laframboise 1981 take (t - K) / (t + K).
 SKLMLP_INLINE float erfc_scaled(float t) {
     const float v = 1 / (t + 3);
-    return v * poly(1 - 2.5940594059405940803f * (t * v),
-                    1.3113393504133422719, 0.93188174993792255437, 0.50185755609713036754,
-                    0.19864084759917858352, 0.052272379567736595958, 0.0058720584517615315865,
-                    -0.001375165804390366423, -0.00054449561130823277373,
-                    0.000023570141802584711816, 0.000032154067590690047907);
+    return v * poly(1 - 2.5940594059405940803f * (t * v), 1.3113393504133422719,
+                    0.93188174993792255437, 0.50185755609713036754, 0.19864084759917858352,
+                    0.052272379567736595958, 0.0058720584517615315865, -0.001375165804390366423,
+                    -0.00054449561130823277373, 0.000023570141802584711816,
+                    0.000032154067590690047907);
 }
 SKLMLP_INLINE double erfc_scaled(double t) {
     const double v = 1 / (t + 4);
-    return v * poly(1 - 2.2909090909090909091 * (t * v),
-                    1.2336693816306282822, 1.0493955751986046494, 0.77369429635288005281,
-                    0.49260631478507654228, 0.2682582666417985871, 0.12264282447736064005,
-                    0.045424315280219222695, 0.012605967339227150832, 0.0020392625428164423248,
-                    -0.00013301699965369602908, -0.00017842486291284051701,
-                    -0.000034968548367888443031, 6.406738594688677268e-6, 4.0904774541982148379e-6,
-                    8.1277050691112701697e-8, -3.6215716717029216822e-7, -4.4966059996134190529e-8,
-                    3.174116106220846213e-8, 6.29272027993668565e-9, -2.8050753099382801466e-9,
-                    -6.6487570000662565179e-10, 1.8369676165616564536e-10,
-                    4.4823355565091383345e-11);
+    return v * poly(1 - 2.2909090909090909091 * (t * v), 1.2336693816306282822,
+                    1.0493955751986046494, 0.77369429635288005281, 0.49260631478507654228,
+                    0.2682582666417985871, 0.12264282447736064005, 0.045424315280219222695,
+                    0.012605967339227150832, 0.0020392625428164423248, -0.00013301699965369602908,
+                    -0.00017842486291284051701, -0.000034968548367888443031,
+                    6.406738594688677268e-6, 4.0904774541982148379e-6, 8.1277050691112701697e-8,
+                    -3.6215716717029216822e-7, -4.4966059996134190529e-8, 3.174116106220846213e-8,
+                    6.29272027993668565e-9, -2.8050753099382801466e-9, -6.6487570000662565179e-10,
+                    1.8369676165616564536e-10, 4.4823355565091383345e-11);
 }
 
 // e^(-c t^2) for 0 <= c t^2 <= square_high^2: of t the upper half is squared without rounding.
 // (Were the exponent clipped instead, GCC would compute all of this for each of the bounds too.)
-template <class T> SKLMLP_INLINE T exp_square(T t, T c) {
+template <class T>
+SKLMLP_INLINE T exp_square(T t, T c) {
     const T upper = from_bits<T>(bits(t) & Real<T>::half);
     return value(exponential(-c * upper * upper, -c * (t - upper) * (t + upper)));
 }
@@ -236,16 +277,21 @@ SKLMLP_INLINE double erf_remainder(double z) {
                 -1.5940066854646106954e-7, 1.1472499701041857824e-8);
 }
 
-template <class T> SKLMLP_INLINE T erf(T x) {
+template <class T>
+SKLMLP_INLINE T erf(T x) {
     const T t = at_most(abs(x), Real<T>::square_high);
     const T far = copysign(1 - exp_square(t, T(1)) * erfc_scaled(t), x);
     return t < T(0.75) ? x * erf_remainder(x * x) : far;
 }
 
 // The normal distribution function, and its density times sqrt(2 pi).
-template <class T> struct Normal { T cdf, kernel; };
+template <class T>
+struct Normal {
+    T cdf, kernel;
+};
 
-template <class T> SKLMLP_INLINE Normal<T> normal(T x) {
+template <class T>
+SKLMLP_INLINE Normal<T> normal(T x) {
     const T root = T(0.70710678118654752440);  // sqrt(1 / 2)
     const T t = at_most(abs(x), Real<T>::square_high / root);
     Normal<T> result;
