@@ -24,14 +24,16 @@ inline std::vector<Piece> pieces_of(const Plan& plan) {
         const Layer& layer = plan.layers[l];
         pieces.push_back({l, false, layer.coefs.offset, layer.coefs.rows(), layer.coefs.columns()});
         if (layer.skip == Skip::projection)
-            pieces.push_back({l, true, layer.projection.offset, layer.projection.rows(), layer.projection.columns()});
+            pieces.push_back({l, true, layer.projection.offset, layer.projection.rows(),
+                              layer.projection.columns()});
     }
     return pieces;
 }
 
 // Forward, loss and backward of a batch; what is random and what is learned is the network's.
 template <class T>
-double propagate(Network<T>& network, Team& team, std::vector<double>& losses, const std::function<void(size_t)>& gather) {
+double propagate(Network<T>& network, Team& team, std::vector<double>& losses,
+                 const std::function<void(size_t)>& gather) {
     const size_t n_layers = network.plan.layers.size(), n_shards = network.n_shards();
     auto run = [&](size_t s, size_t l, bool resumed) {
         if (network.forward(s, l, resumed) < n_layers) return;
@@ -62,11 +64,18 @@ template <class T>
 class Trainer {
   public:
     explicit Trainer(Training& run)
-        : run_(run), plan_(*run.plan), flat_(static_cast<T*>(run.flat)), m_(static_cast<T*>(run.first_moment)),
-          v_(static_cast<T*>(run.second_moment)), pieces_(pieces_of(plan_)),
+        : run_(run),
+          plan_(*run.plan),
+          flat_(static_cast<T*>(run.flat)),
+          m_(static_cast<T*>(run.first_moment)),
+          v_(static_cast<T*>(run.second_moment)),
+          pieces_(pieces_of(plan_)),
           network_(plan_, flat_, static_cast<T*>(run.buffers), run.batch_size, true,
                    run.order != nullptr && !run.rows.is_sparse(), run.n_shards),
-          gradient_(plan_.n_parameters), losses_(run.n_shards), squares_(run.n_shards), norms_(run.n_shards),
+          gradient_(plan_.n_parameters),
+          losses_(run.n_shards),
+          squares_(run.n_shards),
+          norms_(run.n_shards),
           team_(std::min(run.n_threads, run.n_shards)) {
         network_.in_training = true;
         network_.dropout_seed = run.dropout_seed;
@@ -122,7 +131,8 @@ class Trainer {
     double weigh(size_t begin, size_t n) const {
         if (!run_.rows.weight) return double(n);
         double total = 0;
-        for (size_t i = begin; i < begin + n; ++i) total += run_.rows.weight[run_.order ? run_.order[i] : i];
+        for (size_t i = begin; i < begin + n; ++i)
+            total += run_.rows.weight[run_.order ? run_.order[i] : i];
         return total;
     }
 
@@ -142,7 +152,8 @@ class Trainer {
             network_.x = network_.gathered;
             network_.y = network_.gathered_y;
         }
-        const double loss = propagate<T>(network_, team_, losses_, [&](size_t s) { gather(s, weight_sum); });
+        const double loss =
+            propagate<T>(network_, team_, losses_, [&](size_t s) { gather(s, weight_sum); });
         if (n > 1 && plan_.has_batch_normalization()) ++run_.n_batch_normalizations;
 
         const Update<T> update(run_.options, run_.learning_rate, ++run_.t);
@@ -152,15 +163,18 @@ class Trainer {
             squares_[s] = norms_[s] = 0;
             each_range(s, [&](const Piece* piece, size_t from, size_t to) {
                 differentiate(s, piece, from, to, penalty);
-                if (bound > 0) norms_[s] += double(dot(&gradient_[from], &gradient_[from], to - from));
-                else apply(update, from, to);
+                if (bound > 0)
+                    norms_[s] += double(dot(&gradient_[from], &gradient_[from], to - from));
+                else
+                    apply(update, from, to);
             });
         });
         if (bound > 0) {
             double norm = 0;
             for (double part : norms_) norm += part;
             // Pascanu, Mikolov & Bengio 2013, algorithm 1, as torch has it; NaN stays
-            const T ratio = T(bound) / (T(std::sqrt(norm)) + T(1e-6)), factor = ratio > T(1) ? T(1) : ratio;
+            const T ratio = T(bound) / (T(std::sqrt(norm)) + T(1e-6)),
+                    factor = ratio > T(1) ? T(1) : ratio;
             team_.each(n_shards, [&](size_t s) {
                 each_range(s, [&](const Piece*, size_t from, size_t to) {
                     for (size_t i = from; i < to; ++i) gradient_[i] *= factor;
@@ -179,7 +193,8 @@ class Trainer {
         const size_t n_shards = run_.n_shards;
         for (const Piece& piece : pieces_) {
             const size_t from = piece.rows * s / n_shards, to = piece.rows * (s + 1) / n_shards;
-            if (from < to) act(&piece, piece.offset + from * piece.columns, piece.offset + to * piece.columns);
+            if (from < to)
+                act(&piece, piece.offset + from * piece.columns, piece.offset + to * piece.columns);
         }
         const size_t n = plan_.n_parameters - plan_.n_coefs;
         const size_t from = n * s / n_shards, to = n * (s + 1) / n_shards;
@@ -188,22 +203,28 @@ class Trainer {
 
     void differentiate(size_t s, const Piece* piece, size_t from, size_t to, T penalty) {
         if (!piece) {
-            std::copy(network_.rest(0) + (from - plan_.n_coefs), network_.rest(0) + (to - plan_.n_coefs), &gradient_[from]);
+            std::copy(network_.rest(0) + (from - plan_.n_coefs),
+                      network_.rest(0) + (to - plan_.n_coefs), &gradient_[from]);
             for (size_t other = 1; other < run_.n_shards; ++other)
                 add(to - from, network_.rest(other) + (from - plan_.n_coefs), &gradient_[from]);
             return;
         }
-        const size_t first = (from - piece->offset) / piece->columns, last = (to - piece->offset) / piece->columns;
-        network_.matrix_gradient(s, piece->layer, piece->is_projection, first, last, gradient_.data(), false);
+        const size_t first = (from - piece->offset) / piece->columns,
+                     last = (to - piece->offset) / piece->columns;
+        network_.matrix_gradient(s, piece->layer, piece->is_projection, first, last,
+                                 gradient_.data(), false);
         squares_[s] += double(dot(flat_ + from, flat_ + from, to - from));
         if (penalty != T(0)) add_scaled(to - from, penalty, flat_ + from, &gradient_[from]);
     }
 
     void apply(const Update<T>& update, size_t from, size_t to) {
-        update(to - from, flat_ + from, &gradient_[from], m_ ? m_ + from : nullptr, v_ ? v_ + from : nullptr);
+        update(to - from, flat_ + from, &gradient_[from], m_ ? m_ + from : nullptr,
+               v_ ? v_ + from : nullptr);
     }
 
-    size_t size_of_target() const { return plan_.n_targets ? plan_.n_targets * sizeof(T) : sizeof(int64_t); }
+    size_t size_of_target() const {
+        return plan_.n_targets ? plan_.n_targets * sizeof(T) : sizeof(int64_t);
+    }
 
     // Copy a shard's rows of the batch.
     void gather(size_t s, double weight_sum) {
@@ -226,9 +247,11 @@ class Trainer {
     bool has_ended(double loss) {
         if (run_.options.power_t >= 0) {  // "invscaling"
             // a thousand orders of magnitude overflow, and past thirty no step is seen anyway
-            const double n = double(run_.n_rows_seen) + 1, power = std::min(run_.options.power_t, 30 / std::log10(n));
+            const double n = double(run_.n_rows_seen) + 1,
+                         power = std::min(run_.options.power_t, 30 / std::log10(n));
             const double rate = run_.options.learning_rate_init / std::pow(n, power);
-            if (m_ && run_.options.solver == Solver::sgd && rate != run_.learning_rate) {  // the velocity stays
+            if (m_ && run_.options.solver == Solver::sgd &&
+                rate != run_.learning_rate) {  // the velocity stays
                 const T factor = T(run_.learning_rate / rate);
                 for (size_t i = 0; i < plan_.n_parameters; ++i) m_[i] *= factor;
             }
@@ -238,9 +261,12 @@ class Trainer {
             run_.no_improvement = loss > run_.best_loss - run_.tol ? run_.no_improvement + 1 : 0;
             if (loss < run_.best_loss) run_.best_loss = loss;
         }
-        if (!std::isfinite(loss)) run_.reason = Reason::not_finite;
-        else if (run_.n_iter_no_change >= 0 && run_.no_improvement > run_.n_iter_no_change) run_.reason = Reason::converged;
-        else return false;
+        if (!std::isfinite(loss))
+            run_.reason = Reason::not_finite;
+        else if (run_.n_iter_no_change >= 0 && run_.no_improvement > run_.n_iter_no_change)
+            run_.reason = Reason::converged;
+        else
+            return false;
         return true;
     }
 
@@ -286,7 +312,8 @@ void forward(const Forward& run) {
     std::vector<std::unique_ptr<Network<T>>> networks(n_threads);
     for (auto& network : networks) {
         T* buffers = static_cast<T*>(const_cast<void*>(run.buffers));  // only training changes them
-        network = std::make_unique<Network<T>>(plan, static_cast<const T*>(run.flat), buffers, size, false, false, 1);
+        network = std::make_unique<Network<T>>(plan, static_cast<const T*>(run.flat), buffers, size,
+                                               false, false, 1);
         if (run.rows.is_sparse()) network->sparse = &run.rows;
     }
     Team team(n_threads);
@@ -322,19 +349,24 @@ void gradient(Gradient& run) {
     for (size_t begin = 0; begin < n; begin += size) {
         network.first = begin;
         network.x = static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
-        network.y = static_cast<const char*>(run.rows.y) + begin * (plan.n_targets ? plan.n_targets * sizeof(T) : 8);
+        network.y = static_cast<const char*>(run.rows.y) +
+                    begin * (plan.n_targets ? plan.n_targets * sizeof(T) : 8);
         network.begin_batch(std::min(size, n - begin));
         run.loss += propagate<T>(network, team, losses, [&](size_t s) {
             if (run.rows.weight)
-                for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i) network.row_scales[i] = T(run.rows.weight[begin + i]);
+                for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i)
+                    network.row_scales[i] = T(run.rows.weight[begin + i]);
         });
         team.each(n_shards, [&](size_t s) {
             for (const Piece& piece : pieces) {
                 const size_t from = piece.rows * s / n_shards, to = piece.rows * (s + 1) / n_shards;
-                if (from < to) network.matrix_gradient(s, piece.layer, piece.is_projection, from, to, gradient, true);
+                if (from < to)
+                    network.matrix_gradient(s, piece.layer, piece.is_projection, from, to, gradient,
+                                            true);
             }
             if (s == 0)
-                for (size_t other = 0; other < n_shards; ++other) add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
+                for (size_t other = 0; other < n_shards; ++other)
+                    add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
         });
     }
 }

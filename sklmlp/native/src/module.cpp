@@ -83,14 +83,18 @@ class Buffer {
         held_ = true;
         const char* format = view_.format ? view_.format : "B";
         const bool is_long = (*format == 'l' || *format == 'q') && view_.itemsize == 8;
-        const bool fits = kind == 'q' ? is_long : kind == 'i' ? (*format == 'i' || *format == 'l') && view_.itemsize == 4 : *format == kind;
+        const bool fits = kind == 'q'   ? is_long
+                          : kind == 'i' ? (*format == 'i' || *format == 'l') && view_.itemsize == 4
+                                        : *format == kind;
         if (!fits || format[1] != 0) {
             const std::string got = format;
             PyBuffer_Release(&view_);
-            throw std::invalid_argument(std::string(name) + " has format '" + got + "', expected '" + kind + "'");
+            throw std::invalid_argument(std::string(name) + " has format '" + got +
+                                        "', expected '" + kind + "'");
         }
     }
-    Buffer(const Reader& from, const char* name, char kind, bool writable) : Buffer(Object(from.get(name)).p, name, kind, writable) {}
+    Buffer(const Reader& from, const char* name, char kind, bool writable)
+        : Buffer(Object(from.get(name)).p, name, kind, writable) {}
     ~Buffer() {
         if (held_) PyBuffer_Release(&view_);
     }
@@ -100,7 +104,8 @@ class Buffer {
     size_t size() const { return held_ ? size_t(view_.len / view_.itemsize) : 0; }
     void expect(const char* name, size_t n) const {
         if (size() != n)
-            throw std::invalid_argument(std::string(name) + " holds " + std::to_string(size()) + " values, expected " + std::to_string(n));
+            throw std::invalid_argument(std::string(name) + " holds " + std::to_string(size()) +
+                                        " values, expected " + std::to_string(n));
     }
     template <class T = void>
     T* as() const {
@@ -120,10 +125,12 @@ void choose_engine(const std::string& name) {
 #ifdef SKLMLP_X86
     __builtin_cpu_init();
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    const bool has_avx512 = has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                            __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    const bool has_avx512 =
+        has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
     if (has_avx2 && name != "baseline") engine = &avx2_engine, instruction_set = "avx2";
-    if (has_avx512 && name != "baseline" && name != "avx2") engine = &avx512_engine, instruction_set = "avx512";
+    if (has_avx512 && name != "baseline" && name != "avx2")
+        engine = &avx512_engine, instruction_set = "avx512";
 #endif
 }
 
@@ -147,14 +154,10 @@ PyObject* guarded(Body&& body) {
 template <class Body>
 void without_lock(Body&& body) {
     std::exception_ptr thrown;
-    Py_BEGIN_ALLOW_THREADS
-    try {
-        body();
-    } catch (...) {
+    Py_BEGIN_ALLOW_THREADS try { body(); } catch (...) {
         thrown = std::current_exception();
     }
-    Py_END_ALLOW_THREADS
-    if (thrown) std::rethrow_exception(thrown);
+    Py_END_ALLOW_THREADS if (thrown) std::rethrow_exception(thrown);
 }
 
 size_t threads(long long n) { return size_t(n < 1 ? 1 : n > 256 ? 256 : n); }
@@ -163,20 +166,23 @@ Layer layer_of(const Reader& from, bool is_hidden) {
     Layer layer;
     layer.is_hidden = is_hidden;
     layer.width = from.count("width");
-    layer.coefs = {from.offset("coefs"), from.count("fan_in"), from.count("units"), from.truth("is_turned")};
+    layer.coefs = {from.offset("coefs"), from.count("fan_in"), from.count("units"),
+                   from.truth("is_turned")};
     layer.intercepts = from.offset("intercepts");
     if (!is_hidden) return layer;
     layer.activation = int(from.integer("activation_number"));
     layer.arguments = from.reals("argument_values");
     layer.slopes = from.offset("slopes"), layer.n_slopes = from.count("n_slopes");
     const long long normalization = from.integer("normalization"), skip = from.integer("skip");
-    if (normalization < 0 || normalization > 3 || skip < 0 || skip > 2) throw std::invalid_argument("unknown normalization or skip");
+    if (normalization < 0 || normalization > 3 || skip < 0 || skip > 2)
+        throw std::invalid_argument("unknown normalization or skip");
     layer.normalization = Normalization(normalization), layer.skip = Skip(skip);
     layer.epsilon = from.real("epsilon"), layer.momentum = from.real("momentum");
     layer.scale = from.offset("scale"), layer.shift = from.offset("shift");
     layer.mean = from.offset("mean"), layer.variance = from.offset("variance");
     layer.dropout = from.real("dropout");
-    if (layer.skip == Skip::projection) layer.projection = {from.offset("projection"), layer.coefs.fan_in, layer.width, true};
+    if (layer.skip == Skip::projection)
+        layer.projection = {from.offset("projection"), layer.coefs.fan_in, layer.width, true};
     return layer;
 }
 
@@ -191,10 +197,12 @@ PyObject* make_plan(PyObject*, PyObject* object) {
         plan->n_targets = from.count("n_targets");
         plan->n_parameters = from.count("n_parameters"), plan->n_coefs = from.count("n_coefs");
         plan->n_buffers = from.count("n_buffers");
-        plan->loss = int(from.integer("loss_number")), plan->loss_arguments = from.reals("loss_argument_values");
+        plan->loss = int(from.integer("loss_number")),
+        plan->loss_arguments = from.reals("loss_argument_values");
         Object layers(from.get("layers")), all(PySequence_Tuple(layers.p));
         const Py_ssize_t n = PyTuple_Size(all.p);
-        for (Py_ssize_t l = 0; l < n; ++l) plan->layers.push_back(layer_of({PyTuple_GetItem(all.p, l)}, l + 1 < n));
+        for (Py_ssize_t l = 0; l < n; ++l)
+            plan->layers.push_back(layer_of({PyTuple_GetItem(all.p, l)}, l + 1 < n));
         plan->check();
         PyObject* capsule = PyCapsule_New(plan.get(), kPlan, [](PyObject* capsule) {
             delete static_cast<Plan*>(PyCapsule_GetPointer(capsule, kPlan));
@@ -216,32 +224,43 @@ struct RowsOf {
     Buffer x, values, indptr, indices, y, weight;
 
     RowsOf(const Plan& plan, const Reader& from, bool with_targets)
-        : x(from, "x", plan.is_double ? 'd' : 'f', false), values(from, "values", plan.is_double ? 'd' : 'f', false),
+        : x(from, "x", plan.is_double ? 'd' : 'f', false),
+          values(from, "values", plan.is_double ? 'd' : 'f', false),
           indptr(from, "indptr", from.truth("has_long_indices") ? 'q' : 'i', false),
           indices(from, "indices", from.truth("has_long_indices") ? 'q' : 'i', false),
-          y(with_targets ? Object(from.get("y")).p : Py_None, "y", plan.n_targets == 0 ? 'q' : plan.is_double ? 'd' : 'f', false),
+          y(with_targets ? Object(from.get("y")).p : Py_None, "y",
+            plan.n_targets == 0 ? 'q'
+            : plan.is_double    ? 'd'
+                                : 'f',
+            false),
           weight(with_targets ? Object(from.get("weight")).p : Py_None, "weight", 'd', false) {
         rows.n = from.count("n_rows");
         rows.has_long_indices = from.truth("has_long_indices");
         if (x.held()) {
             x.expect("x", rows.n * plan.n_features);
         } else {
-            if (!values.held() || !indices.held()) throw std::invalid_argument("rows have neither x nor values and indices");
+            if (!values.held() || !indices.held())
+                throw std::invalid_argument("rows have neither x nor values and indices");
             indptr.expect("indptr", rows.n + 1);
             indices.expect("indices", values.size());
-            if (plan.layers[0].skip != Skip::none) throw std::invalid_argument("sparse rows do not go into a residual layer");
-            if (rows.has_long_indices) check_indices<int64_t>(plan);
-            else check_indices<int32_t>(plan);
+            if (plan.layers[0].skip != Skip::none)
+                throw std::invalid_argument("sparse rows do not go into a residual layer");
+            if (rows.has_long_indices)
+                check_indices<int64_t>(plan);
+            else
+                check_indices<int32_t>(plan);
             rows.indptr = indptr.as(), rows.indices = indices.as();
         }
-        rows.dense = x.as(), rows.values = values.as(), rows.y = y.as(), rows.weight = weight.as<double>();
+        rows.dense = x.as(), rows.values = values.as(), rows.y = y.as(),
+        rows.weight = weight.as<double>();
         if (!with_targets) return;
         y.expect("y", rows.n * (plan.n_targets ? plan.n_targets : 1));
         if (weight.held()) weight.expect("weight", rows.n);
         if (plan.n_targets == 0) {
             const int64_t* index = y.as<int64_t>();
             for (size_t i = 0; i < rows.n; ++i)
-                if (index[i] < 0 || size_t(index[i]) >= plan.n_outputs) throw std::invalid_argument("y has an index that is no class");
+                if (index[i] < 0 || size_t(index[i]) >= plan.n_outputs)
+                    throw std::invalid_argument("y has an index that is no class");
         }
     }
 
@@ -250,7 +269,8 @@ struct RowsOf {
         const I *p = indptr.as<I>(), *column = indices.as<I>();
         bool fits = p[0] == 0 && size_t(p[rows.n]) <= indices.size();
         for (size_t i = 0; i < rows.n; ++i) fits = fits && p[i] <= p[i + 1];
-        for (size_t q = 0; fits && q < size_t(p[rows.n]); ++q) fits = column[q] >= 0 && size_t(column[q]) < plan.n_features;
+        for (size_t q = 0; fits && q < size_t(p[rows.n]); ++q)
+            fits = column[q] >= 0 && size_t(column[q]) < plan.n_features;
         if (!fits) throw std::invalid_argument("indices of sparse rows are out of range");
     }
 };
@@ -279,36 +299,45 @@ PyObject* train(PyObject*, PyObject* arguments) {
         const long long solver = settings.integer("solver");
         if (solver < 0 || solver > 2) throw std::invalid_argument("unknown solver");
         o.solver = Solver(solver);
-        o.beta_1 = settings.real("beta_1"), o.beta_2 = settings.real("beta_2"), o.epsilon = settings.real("epsilon");
-        o.weight_decay = settings.real("weight_decay"), o.momentum = settings.real("momentum"), o.nesterov = settings.truth("nesterov");
+        o.beta_1 = settings.real("beta_1"), o.beta_2 = settings.real("beta_2"),
+        o.epsilon = settings.real("epsilon");
+        o.weight_decay = settings.real("weight_decay"), o.momentum = settings.real("momentum"),
+        o.nesterov = settings.truth("nesterov");
         o.alpha = settings.real("alpha"), o.max_grad_norm = settings.real("max_grad_norm");
-        o.power_t = settings.real("power_t"), o.learning_rate_init = settings.real("learning_rate_init");
+        o.power_t = settings.real("power_t"),
+        o.learning_rate_init = settings.real("learning_rate_init");
 
-        Buffer flat(state, "flat", kind, true), m(state, "first_moment", kind, true), v(state, "second_moment", kind, true);
+        Buffer flat(state, "flat", kind, true), m(state, "first_moment", kind, true),
+            v(state, "second_moment", kind, true);
         Buffer buffers(state, "buffers", kind, true), order(state, "order", 'q', true);
         flat.expect("flat", plan.n_parameters);
         const bool has_m = o.solver != Solver::sgd || o.momentum != 0;
         m.expect("first_moment", has_m ? plan.n_parameters : 0);
         v.expect("second_moment", o.solver != Solver::sgd ? plan.n_parameters : 0);
         if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
-        run.flat = flat.as(), run.first_moment = m.as(), run.second_moment = v.as(), run.buffers = buffers.as();
+        run.flat = flat.as(), run.first_moment = m.as(), run.second_moment = v.as(),
+        run.buffers = buffers.as();
         run.n = run.rows.n;
         if (order.held()) {
             run.order = order.as<int64_t>(), run.n = order.size();
             for (size_t i = 0; i < run.n; ++i)
-                if (run.order[i] < 0 || size_t(run.order[i]) >= run.rows.n) throw std::invalid_argument("order has an index that is no row");
+                if (run.order[i] < 0 || size_t(run.order[i]) >= run.rows.n)
+                    throw std::invalid_argument("order has an index that is no row");
         }
         if (run.n == 0) throw std::invalid_argument("there are no rows to train on");
 
         run.batch_size = std::min(settings.count("batch_size"), run.n);
         run.n_shards = settings.count("n_shards"), run.n_threads = settings.count("n_threads");
-        if (!run.batch_size || !run.n_shards || run.n_shards > 256) throw std::invalid_argument("batch_size or n_shards is out of range");
+        if (!run.batch_size || !run.n_shards || run.n_shards > 256)
+            throw std::invalid_argument("batch_size or n_shards is out of range");
         run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
-        run.max_epochs = settings.count("max_epochs"), run.max_seconds = settings.real("max_seconds");
+        run.max_epochs = settings.count("max_epochs"),
+        run.max_seconds = settings.real("max_seconds");
         run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
         Object generator(settings.get("generator"));
         if (!generator.is_none()) {
-            run.generator = static_cast<BitGenerator*>(PyCapsule_GetPointer(generator.p, "BitGenerator"));
+            run.generator =
+                static_cast<BitGenerator*>(PyCapsule_GetPointer(generator.p, "BitGenerator"));
             if (!run.generator) throw PythonError();
             if (!run.order) throw std::invalid_argument("a shuffle needs an order");
         }
@@ -317,12 +346,17 @@ PyObject* train(PyObject*, PyObject* arguments) {
         if (rates.held()) rates.expect("rates", run.max_epochs * n_batches);
         if (stop.held() && stop.size() == 0) throw std::invalid_argument("stop is empty");
         run.rates = rates.as<double>(), run.stop = stop.as<unsigned char>();
-        Buffer losses(settings, "losses", 'd', true), seconds(settings, "seconds", 'd', true), used(settings, "learning_rates", 'd', true);
-        for (const auto& each : {&losses, &seconds, &used}) each->expect("losses, seconds or learning_rates", run.max_epochs);
-        run.losses = losses.as<double>(), run.seconds = seconds.as<double>(), run.used_rates = used.as<double>();
+        Buffer losses(settings, "losses", 'd', true), seconds(settings, "seconds", 'd', true),
+            used(settings, "learning_rates", 'd', true);
+        for (const auto& each : {&losses, &seconds, &used})
+            each->expect("losses, seconds or learning_rates", run.max_epochs);
+        run.losses = losses.as<double>(), run.seconds = seconds.as<double>(),
+        run.used_rates = used.as<double>();
 
-        run.t = state.integer("t"), run.learning_rate = state.real("learning_rate"), run.best_loss = state.real("best_loss");
-        run.no_improvement = state.integer("no_improvement"), run.n_rows_seen = state.integer("n_rows_seen");
+        run.t = state.integer("t"), run.learning_rate = state.real("learning_rate"),
+        run.best_loss = state.real("best_loss");
+        run.no_improvement = state.integer("no_improvement"),
+        run.n_rows_seen = state.integer("n_rows_seen");
         run.is_interrupted = is_interrupted;
         without_lock([&] { engine->train[plan.is_double](run); });
 
@@ -333,7 +367,9 @@ PyObject* train(PyObject*, PyObject* arguments) {
         state.set("best_loss", PyFloat_FromDouble(run.best_loss));
         state.set("no_improvement", PyLong_FromLongLong(run.no_improvement));
         state.set("n_rows_seen", PyLong_FromLongLong(run.n_rows_seen));
-        state.set("n_batch_normalizations", PyLong_FromLongLong(state.integer("n_batch_normalizations") + run.n_batch_normalizations));
+        state.set("n_batch_normalizations",
+                  PyLong_FromLongLong(state.integer("n_batch_normalizations") +
+                                      run.n_batch_normalizations));
         if (type) {
             PyErr_Restore(type, error, traceback);
             return nullptr;
@@ -345,10 +381,13 @@ PyObject* train(PyObject*, PyObject* arguments) {
 // forward(plan, flat, buffers, rows, out, n_threads)
 PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
     return guarded([&]() -> PyObject* {
-        if (n != 6) throw std::invalid_argument("forward takes plan, flat, buffers, rows, out and n_threads");
+        if (n != 6)
+            throw std::invalid_argument(
+                "forward takes plan, flat, buffers, rows, out and n_threads");
         const Plan& plan = plan_of(arguments[0]);
         const char kind = plan.is_double ? 'd' : 'f';
-        Buffer flat(arguments[1], "flat", kind, false), buffers(arguments[2], "buffers", kind, false), out(arguments[4], "out", kind, true);
+        Buffer flat(arguments[1], "flat", kind, false),
+            buffers(arguments[2], "buffers", kind, false), out(arguments[4], "out", kind, true);
         flat.expect("flat", plan.n_parameters);
         if (plan.n_buffers) buffers.expect("buffers", plan.n_buffers);
         const long long n_threads = PyLong_AsLongLong(arguments[5]);
@@ -360,8 +399,10 @@ PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
             x.expect("x", run.rows.n * plan.n_features);
             out.expect("out", run.rows.n * plan.n_outputs);
             run.rows.dense = x.as();
-            if (double(run.rows.n) * plan.multiplications() < 1e5) engine->forward[plan.is_double](run);
-            else without_lock([&] { engine->forward[plan.is_double](run); });
+            if (double(run.rows.n) * plan.multiplications() < 1e5)
+                engine->forward[plan.is_double](run);
+            else
+                without_lock([&] { engine->forward[plan.is_double](run); });
         } else {
             RowsOf rows(plan, {arguments[3]}, false);
             run.rows = rows.rows;
@@ -376,10 +417,12 @@ PyObject* forward(PyObject*, PyObject* const* arguments, Py_ssize_t n) {
 PyObject* gradient(PyObject*, PyObject* arguments) {
     PyObject *capsule, *flat_, *rows_, *gradient_;
     Py_ssize_t n_threads;
-    if (!PyArg_ParseTuple(arguments, "OOOOn", &capsule, &flat_, &rows_, &gradient_, &n_threads)) return nullptr;
+    if (!PyArg_ParseTuple(arguments, "OOOOn", &capsule, &flat_, &rows_, &gradient_, &n_threads))
+        return nullptr;
     return guarded([&]() -> PyObject* {
         const Plan& plan = plan_of(capsule);
-        if (plan.has_batch_normalization()) throw std::invalid_argument("the gradient of all rows has no batches to normalize by");
+        if (plan.has_batch_normalization())
+            throw std::invalid_argument("the gradient of all rows has no batches to normalize by");
         const char kind = plan.is_double ? 'd' : 'f';
         Buffer flat(flat_, "flat", kind, false), gradient(gradient_, "gradient", kind, true);
         flat.expect("flat", plan.n_parameters);
@@ -417,16 +460,27 @@ PyObject* kernel(PyObject*, PyObject* arguments) {
                 if (!std::strcmp(name_of(i), text)) return i;
             throw std::invalid_argument(std::string("unknown kernel ") + text);
         };
-        KernelCall call{Kernel(number(kKernelCount, [](int i) { return kKernels[i]; }, kind)), 0, size_t(n), size_t(k), {}};
-        if (call.kind == Kernel::function) call.op = number(kFunctionCount, [](int i) { return kFunctions[i]; }, name);
-        else if (call.kind == Kernel::activation) call.op = number(kActivationCount, [](int i) { return kActivations[i].name; }, name);
-        else if (call.kind == Kernel::prelu) call.op = std::atoi(name);
-        else if (call.kind != Kernel::glu) call.op = number(kLossCount, [](int i) { return kLosses[i].name; }, name);
+        KernelCall call{Kernel(number(
+                            kKernelCount, [](int i) { return kKernels[i]; }, kind)),
+                        0,
+                        size_t(n),
+                        size_t(k),
+                        {}};
+        if (call.kind == Kernel::function)
+            call.op = number(kFunctionCount, [](int i) { return kFunctions[i]; }, name);
+        else if (call.kind == Kernel::activation)
+            call.op = number(kActivationCount, [](int i) { return kActivations[i].name; }, name);
+        else if (call.kind == Kernel::prelu)
+            call.op = std::atoi(name);
+        else if (call.kind != Kernel::glu)
+            call.op = number(kLossCount, [](int i) { return kLosses[i].name; }, name);
         Py_buffer views[5];
         bool is_double = false;
         Py_ssize_t held = 0;
         for (; held < PyTuple_Size(arrays.p); ++held) {
-            if (PyObject_GetBuffer(PyTuple_GetItem(arrays.p, held), &views[held], PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0) break;
+            if (PyObject_GetBuffer(PyTuple_GetItem(arrays.p, held), &views[held],
+                                   PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0)
+                break;
             call.arrays[held] = views[held].buf;
             is_double = is_double || *views[held].format == 'd';
         }
@@ -453,7 +507,8 @@ PyObject* use_instruction_set(PyObject*, PyObject* name) {
 PyMethodDef methods[] = {
     {"make_plan", make_plan, METH_O, nullptr},
     {"train", train, METH_VARARGS, nullptr},
-    {"forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL, nullptr},
+    {"forward", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(forward)), METH_FASTCALL,
+     nullptr},
     {"gradient", gradient, METH_VARARGS, nullptr},
     {"shuffle", shuffle_, METH_VARARGS, nullptr},
     {"kernel", kernel, METH_VARARGS, nullptr},
@@ -462,7 +517,8 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr},
 };
 
-PyModuleDef module = {PyModuleDef_HEAD_INIT, "_engine", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
+PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_engine", nullptr, -1, methods, nullptr, nullptr, nullptr, nullptr};
 
 }  // namespace
 
@@ -470,7 +526,8 @@ PyModuleDef module = {PyModuleDef_HEAD_INIT, "_engine", nullptr, -1, methods, nu
 static bool add_table(PyObject* to, const char* name, const Op* ops, int n) {
     PyObject* table = PyTuple_New(n);
     for (int i = 0; table && i < n; ++i) {
-        PyObject* entry = Py_BuildValue("sOs", ops[i].name, ops[i].flag ? Py_True : Py_False, ops[i].arguments);
+        PyObject* entry =
+            Py_BuildValue("sOs", ops[i].name, ops[i].flag ? Py_True : Py_False, ops[i].arguments);
         if (entry)
             PyTuple_SetItem(table, i, entry);
         else
@@ -484,7 +541,9 @@ static bool add_table(PyObject* to, const char* name, const Op* ops, int n) {
 PyMODINIT_FUNC PyInit__engine() {
     choose_engine("best");
     PyObject* self = PyModule_Create(&module);
-    if (self && add_table(self, "ACTIVATIONS", kActivations, kActivationCount) && add_table(self, "LOSSES", kLosses, kLossCount)) return self;
+    if (self && add_table(self, "ACTIVATIONS", kActivations, kActivationCount) &&
+        add_table(self, "LOSSES", kLosses, kLossCount))
+        return self;
     Py_XDECREF(self);
     return nullptr;
 }

@@ -21,16 +21,16 @@ class Arena {
 // What a layer leaves behind for its gradient; `n` rows of each.
 template <class T>
 struct LayerMemory {
-    T* z = nullptr;        // (n, units) the affine map
-    T* normal = nullptr;   // (n, units) normalized, before scale and shift
-    T* inverse = nullptr;  // (n,) or, of batches, (units,)
-    T* mean = nullptr;     // (units,) of batches
-    T* value = nullptr;    // (n, units) what goes into the activation
-    T* a = nullptr;        // (n, width) what comes out of it
-    T* out = nullptr;      // (n, width) what the layer hands on
-    T* above = nullptr;    // (n, width) the gradient of `out`
-    T* delta = nullptr;    // (n, units) the gradient of `z`
-    T* spare = nullptr;    // (n, width)
+    T* z = nullptr;           // (n, units) the affine map
+    T* normal = nullptr;      // (n, units) normalized, before scale and shift
+    T* inverse = nullptr;     // (n,) or, of batches, (units,)
+    T* mean = nullptr;        // (units,) of batches
+    T* value = nullptr;       // (n, units) what goes into the activation
+    T* a = nullptr;           // (n, width) what comes out of it
+    T* out = nullptr;         // (n, width) what the layer hands on
+    T* above = nullptr;       // (n, width) the gradient of `out`
+    T* delta = nullptr;       // (n, units) the gradient of `z`
+    T* spare = nullptr;       // (n, width)
     uint8_t* kept = nullptr;  // (n, width) of dropout
     std::vector<T> arguments;
     bool is_batch_normalized = false;
@@ -40,8 +40,15 @@ template <class T>
 class Network {
   public:
     // Room for `capacity` rows; for gradients where `learns`, by shards.
-    Network(const Plan& plan, const T* flat, T* buffers, size_t capacity, bool learns, bool gathers, size_t n_shards)
-        : plan(plan), flat(flat), buffers(buffers), memory(plan.layers.size()), learns_(learns), gathers_(gathers), n_shards_(n_shards) {
+    Network(const Plan& plan, const T* flat, T* buffers, size_t capacity, bool learns, bool gathers,
+            size_t n_shards)
+        : plan(plan),
+          flat(flat),
+          buffers(buffers),
+          memory(plan.layers.size()),
+          learns_(learns),
+          gathers_(gathers),
+          n_shards_(n_shards) {
         for (size_t l = 0; l < memory.size(); ++l) {
             const auto& arguments = plan.layers[l].arguments;
             memory[l].arguments.assign(arguments.begin(), arguments.end());
@@ -52,7 +59,8 @@ class Network {
         Arena<T> counted;
         lay_out(counted, capacity);
         block_.reset(static_cast<char*>(::operator new(counted.size() + 64)));
-        Arena<T> arena(reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(block_.get()) + 63) / 64 * 64));
+        Arena<T> arena(
+            reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(block_.get()) + 63) / 64 * 64));
         lay_out(arena, capacity);
     }
 
@@ -71,10 +79,10 @@ class Network {
     uint64_t dropout_seed = 0;
     uint32_t step = 0;
 
-    T* gathered = nullptr;         // (capacity, n_features)
-    void* gathered_y = nullptr;    // (capacity, n_targets) of T, or (capacity,) of int64_t
-    T* row_losses = nullptr;       // (capacity,)
-    T* row_scales = nullptr;       // (capacity,)
+    T* gathered = nullptr;       // (capacity, n_features)
+    void* gathered_y = nullptr;  // (capacity, n_targets) of T, or (capacity,) of int64_t
+    T* row_losses = nullptr;     // (capacity,)
+    T* row_scales = nullptr;     // (capacity,)
     const void* y = nullptr;
 
     T* logits() const { return memory.back().z; }
@@ -88,10 +96,13 @@ class Network {
 
     Matrix<T> weights(const Weights& w) const { return weights_in(w, flat); }
     static Matrix<T> weights_in(const Weights& w, const T* base) {  // (fan_in, fan_out)
-        return w.is_turned ? Matrix<T>{base + w.offset, 1, w.fan_in} : Matrix<T>{base + w.offset, w.fan_out, 1};
+        return w.is_turned ? Matrix<T>{base + w.offset, 1, w.fan_in}
+                           : Matrix<T>{base + w.offset, w.fan_out, 1};
     }
 
-    bool normalizes_by_batch(size_t l) const { return in_training && n_rows > 1 && memory[l].is_batch_normalized; }
+    bool normalizes_by_batch(size_t l) const {
+        return in_training && n_rows > 1 && memory[l].is_batch_normalized;
+    }
 
     // To be called for each batch, before its shards.
     void begin_batch(size_t n) {
@@ -101,13 +112,15 @@ class Network {
             const Layer& layer = plan.layers[l];
             for (size_t j = 0; j < layer.units(); ++j) {
                 memory[l].mean[j] = buffers[layer.mean + j];
-                memory[l].inverse[j] = T(1) / std::sqrt(buffers[layer.variance + j] + T(layer.epsilon));
+                memory[l].inverse[j] =
+                    T(1) / std::sqrt(buffers[layer.variance + j] + T(layer.epsilon));
             }
         }
     }
 
     // Forward over the rows of a shard from layer l on, up to the end or to a layer that needs the
-    // statistics of all shards; returns the layer that it stopped at. `resumed`: they are there now.
+    // statistics of all shards; returns the layer that it stopped at. `resumed`: they are there
+    // now.
     size_t forward(size_t s, size_t l, bool resumed) {
         const size_t begin = begin_of(s), end = begin_of(s + 1);
         for (; l < memory.size(); ++l, resumed = false) {
@@ -116,7 +129,8 @@ class Network {
                 if (normalizes_by_batch(l)) {
                     const size_t units = plan.layers[l].units();
                     T* moments = moments_ + 2 * s * moments_stride_;
-                    moments_of_units(end - begin, units, memory[l].z + begin * units, moments, moments + moments_stride_);
+                    moments_of_units(end - begin, units, memory[l].z + begin * units, moments,
+                                     moments + moments_stride_);
                     return l;
                 }
             }
@@ -137,7 +151,8 @@ class Network {
         for (size_t s = 0; s < n_shards_; ++s) {
             const size_t more = begin_of(s + 1) - begin_of(s);
             const T* moments = moments_ + 2 * s * moments_stride_;
-            if (more) join_moments(units, n, more, m.mean, squares, moments, moments + moments_stride_);
+            if (more)
+                join_moments(units, n, more, m.mean, squares, moments, moments + moments_stride_);
             n += more;
         }
         T *mean = buffers + layer.mean, *variance = buffers + layer.variance;
@@ -198,7 +213,8 @@ class Network {
     // The gradients of a batch normalization's scale and shift, summed over the shards.
     void join_backward(size_t l) {
         const Layer& layer = plan.layers[l];
-        const size_t units = layer.units(), scale = layer.scale - plan.n_coefs, shift = layer.shift - plan.n_coefs;
+        const size_t units = layer.units(), scale = layer.scale - plan.n_coefs,
+                     shift = layer.shift - plan.n_coefs;
         std::fill(sums_, sums_ + 2 * moments_stride_, T(0));
         for (size_t s = 0; s < n_shards_; ++s) {
             add(units, rest(s) + scale, sums_);
@@ -209,7 +225,8 @@ class Network {
     void clear(size_t s) { std::fill(rest(s), rest(s) + n_rest(), T(0)); }
 
     // The gradient of rows [from, to) of a matrix as it lies in memory: dL/dW = in^T delta.
-    void matrix_gradient(size_t s, size_t l, bool of_projection, size_t from, size_t to, T* gradient, bool adds) {
+    void matrix_gradient(size_t s, size_t l, bool of_projection, size_t from, size_t to,
+                         T* gradient, bool adds) {
         const Layer& layer = plan.layers[l];
         const Weights& w = of_projection ? layer.projection : layer.coefs;
         const T* delta = of_projection ? memory[l].above : memory[l].delta;
@@ -218,7 +235,8 @@ class Network {
         if (l == 0 && sparse) return sparse_gradient(w, delta, from, to, gradient, adds);
         const Matrix<T> in{input(l), w.fan_in, 1}, out{delta, w.fan_out, 1};
         const Matrix<T> left = (w.is_turned ? out : in).transposed().below(from);
-        product(to - from, columns, n_rows, left, w.is_turned ? in : out, to_rows, columns, adds, panel(s));
+        product(to - from, columns, n_rows, left, w.is_turned ? in : out, to_rows, columns, adds,
+                panel(s));
     }
 
   private:
@@ -247,9 +265,12 @@ class Network {
             if (keeps) m.a = m.out = arena.take(n * layer.width);
             const bool changes = layer.dropout > 0 || layer.skip != Skip::none;
             if (changes && learns_) m.out = arena.take(n * layer.width);
-            if (learns_ && (layer.width != units || layer.skip != Skip::none)) m.above = arena.take(n * layer.width);
-            if (learns_ && layer.width != units && layer.skip != Skip::none) m.spare = arena.take(n * layer.width);
-            if (learns_ && layer.dropout > 0) m.kept = arena.template take<uint8_t>(n * layer.width);
+            if (learns_ && (layer.width != units || layer.skip != Skip::none))
+                m.above = arena.take(n * layer.width);
+            if (learns_ && layer.width != units && layer.skip != Skip::none)
+                m.spare = arena.take(n * layer.width);
+            if (learns_ && layer.dropout > 0)
+                m.kept = arena.template take<uint8_t>(n * layer.width);
         }
         moments_stride_ = (widest + 15) / 16 * 16;
         rest_stride_ = (n_rest() + 15) / 16 * 16;
@@ -270,7 +291,8 @@ class Network {
         const T* bias = flat + layer.intercepts;
         T* z = memory[l].z + begin * units;
         if (l == 0 && sparse) return sparse_affine(layer.coefs, begin, end, bias, z);
-        product(end - begin, units, fan_in, {input(l) + begin * fan_in, fan_in, 1}, weights(layer.coefs), z, units, false, panel(s), bias);
+        product(end - begin, units, fan_in, {input(l) + begin * fan_in, fan_in, 1},
+                weights(layer.coefs), z, units, false, panel(s), bias);
     }
 
     // From z to what the layer hands on.
@@ -278,7 +300,8 @@ class Network {
         const Layer& layer = plan.layers[l];
         LayerMemory<T>& m = memory[l];
         const size_t units = layer.units(), width = layer.width, n = end - begin;
-        T *z = m.z + begin * units, *value = m.value + begin * units, *a = m.a + begin * width, *out = m.out + begin * width;
+        T *z = m.z + begin * units, *value = m.value + begin * units, *a = m.a + begin * width,
+          *out = m.out + begin * width;
         if (layer.normalization != Normalization::none) {
             T* normal = m.normal + begin * units;
             if (m.is_batch_normalized) {
@@ -287,7 +310,8 @@ class Network {
                 const bool centred = layer.normalization == Normalization::layer;
                 normalize_rows(n, units, centred, layer.epsilon, z, normal, m.inverse + begin);
             }
-            scale_and_shift(n, units, normal, flat + layer.scale, layer.shift == kNone ? nullptr : flat + layer.shift, value);
+            scale_and_shift(n, units, normal, flat + layer.scale,
+                            layer.shift == kNone ? nullptr : flat + layer.shift, value);
         }
         if (layer.activation == kPReLU)
             prelu_forward(value, flat + layer.slopes, layer.n_slopes, a, n, width);
@@ -300,7 +324,7 @@ class Network {
             for (size_t i = begin; i < end; ++i) {
                 uint8_t* kept = m.kept + i * width;
                 draw_kept(dropout_seed, step, uint32_t(l), uint32_t(i), layer.dropout, width, kept);
-                const T *from = m.a + i * width;
+                const T* from = m.a + i * width;
                 T* to = m.out + i * width;
                 for (size_t j = 0; j < width; ++j) to[j] = from[j] * (T(kept[j]) * stretch);
             }
@@ -310,7 +334,8 @@ class Network {
         if (layer.skip == Skip::identity) add(n * width, input(l) + begin * width, out);
         if (layer.skip == Skip::projection) {
             const size_t fan_in = layer.coefs.fan_in;
-            product(n, width, fan_in, {input(l) + begin * fan_in, fan_in, 1}, weights(layer.projection), out, width, true, panel_of(begin));
+            product(n, width, fan_in, {input(l) + begin * fan_in, fan_in, 1},
+                    weights(layer.projection), out, width, true, panel_of(begin));
         }
     }
 
@@ -333,7 +358,8 @@ class Network {
             for (size_t i = 0; i < n * width; ++i) g[i] *= T(kept[i]) * stretch;
         }
         if (layer.activation == kPReLU)
-            prelu_backward(value, flat + layer.slopes, layer.n_slopes, g, rest(s) + (layer.slopes - plan.n_coefs), n, width);
+            prelu_backward(value, flat + layer.slopes, layer.n_slopes, g,
+                           rest(s) + (layer.slopes - plan.n_coefs), n, width);
         else if (layer.activation == kGLU)
             glu_backward(value, g, delta, n, width);
         else
@@ -344,7 +370,8 @@ class Network {
         T* shift_gradient = layer.shift == kNone ? nullptr : rest(s) + (layer.shift - plan.n_coefs);
         if (!m.is_batch_normalized) {
             const bool centred = layer.normalization == Normalization::layer;
-            return normalize_rows_backward(n, units, centred, normal, m.inverse + begin, scale, delta, scale_gradient, shift_gradient);
+            return normalize_rows_backward(n, units, centred, normal, m.inverse + begin, scale,
+                                           delta, scale_gradient, shift_gradient);
         }
         normalize_units_backward(n, units, normal, delta, scale_gradient, shift_gradient);
         if (!normalizes_by_batch(l))
@@ -363,7 +390,8 @@ class Network {
             T* delta = m.delta + i * units;
             const T* normal = m.normal + i * units;
             for (size_t j = 0; j < units; ++j)
-                delta[j] = scale[j] * m.inverse[j] * (delta[j] - share * (mean[j] + normal[j] * along[j]));
+                delta[j] =
+                    scale[j] * m.inverse[j] * (delta[j] - share * (mean[j] + normal[j] * along[j]));
         }
     }
 
@@ -373,10 +401,12 @@ class Network {
         const size_t fan_in = layer.coefs.fan_in, units = layer.units(), width = layer.width;
         T* below = memory[l - 1].above + begin * fan_in;
         const T* above = memory[l].above + begin * width;
-        product(end - begin, fan_in, units, {memory[l].delta + begin * units, units, 1}, weights(layer.coefs).transposed(), below, fan_in, false, panel(s));
+        product(end - begin, fan_in, units, {memory[l].delta + begin * units, units, 1},
+                weights(layer.coefs).transposed(), below, fan_in, false, panel(s));
         if (layer.skip == Skip::identity) add((end - begin) * width, above, below);
         if (layer.skip == Skip::projection)
-            product(end - begin, fan_in, width, {above, width, 1}, weights(layer.projection).transposed(), below, fan_in, true, panel(s));
+            product(end - begin, fan_in, width, {above, width, 1},
+                    weights(layer.projection).transposed(), below, fan_in, true, panel(s));
     }
 
     T* panel_of(size_t begin) const {
@@ -411,14 +441,16 @@ class Network {
         }
     }
 
-    void sparse_gradient(const Weights& w, const T* delta, size_t from, size_t to, T* gradient, bool adds) const {
+    void sparse_gradient(const Weights& w, const T* delta, size_t from, size_t to, T* gradient,
+                         bool adds) const {
         T* base = gradient + w.offset;
         const size_t units = w.fan_out;
         if (!adds) std::fill(base + from * w.columns(), base + to * w.columns(), T(0));
         for (size_t i = 0; i < n_rows; ++i, delta += units)
             each_value(row_of(i), [&](size_t column, T value) {
                 if (w.is_turned)
-                    for (size_t j = from; j < to; ++j) base[j * w.fan_in + column] += value * delta[j];
+                    for (size_t j = from; j < to; ++j)
+                        base[j * w.fan_in + column] += value * delta[j];
                 else if (column >= from && column < to)
                     add_scaled(units, value, delta, base + column * units);
             });

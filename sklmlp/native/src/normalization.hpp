@@ -1,18 +1,22 @@
 // Normalizations and their gradients, on the rows of one shard. Included as `simd.hpp` is.
 //
-// normal = (z - mean) inverse, value = normal scale + shift; inverse = 1 / sqrt(variance + epsilon).
+// normal = (z - mean) inverse, value = normal scale + shift; inverse = 1 / sqrt(variance +
+// epsilon).
 #pragma once
 
 template <class T>
-void scale_and_shift(size_t n, size_t width, const T* normal, const T* scale, const T* shift, T* value) {
+void scale_and_shift(size_t n, size_t width, const T* normal, const T* scale, const T* shift,
+                     T* value) {
     for (size_t i = 0; i < n; ++i, normal += width, value += width)
-        for (size_t j = 0; j < width; ++j) value[j] = normal[j] * scale[j] + (shift ? shift[j] : T(0));
+        for (size_t j = 0; j < width; ++j)
+            value[j] = normal[j] * scale[j] + (shift ? shift[j] : T(0));
 }
 
 // Over the units of each row. Ba, Kiros & Hinton 2016, eq. 4; without the mean, Zhang & Sennrich
 // 2019, eq. 4.
 template <class T>
-void normalize_rows(size_t n, size_t width, bool centred, double epsilon, const T* z, T* normal, T* inverse) {
+void normalize_rows(size_t n, size_t width, bool centred, double epsilon, const T* z, T* normal,
+                    T* inverse) {
     for (size_t i = 0; i < n; ++i, z += width, normal += width) {
         const T mean = centred ? sum_of(z, width) / T(width) : T(0);
         for (size_t j = 0; j < width; ++j) normal[j] = z[j] - mean;
@@ -23,8 +27,9 @@ void normalize_rows(size_t n, size_t width, bool centred, double epsilon, const 
 
 // g: the gradient of `value` in, that of z out; adds to the gradients of scale and shift.
 template <class T>
-void normalize_rows_backward(size_t n, size_t width, bool centred, const T* normal, const T* inverse,
-                             const T* scale, T* g, T* scale_gradient, T* shift_gradient) {
+void normalize_rows_backward(size_t n, size_t width, bool centred, const T* normal,
+                             const T* inverse, const T* scale, T* g, T* scale_gradient,
+                             T* shift_gradient) {
     for (size_t i = 0; i < n; ++i, normal += width, g += width) {
         for (size_t j = 0; j < width; ++j) {
             scale_gradient[j] += g[j] * normal[j];
@@ -39,7 +44,8 @@ void normalize_rows_backward(size_t n, size_t width, bool centred, const T* norm
 
 // Over the rows of a batch, unit by unit: Ioffe & Szegedy 2015, algorithm 1.
 template <class T>
-void normalize_units(size_t n, size_t width, const T* z, const T* mean, const T* inverse, T* normal) {
+void normalize_units(size_t n, size_t width, const T* z, const T* mean, const T* inverse,
+                     T* normal) {
     for (size_t i = 0; i < n; ++i, z += width, normal += width)
         for (size_t j = 0; j < width; ++j) normal[j] = (z[j] - mean[j]) * inverse[j];
 }
@@ -62,7 +68,8 @@ void moments_of_units(size_t n, size_t width, const T* z, T* mean, T* squares) {
 
 // Join the moments of n_b rows to those of n_a: Chan, Golub & LeVeque 1983, eq. 2.1.
 template <class T>
-void join_moments(size_t width, size_t n_a, size_t n_b, T* mean, T* squares, const T* mean_b, const T* squares_b) {
+void join_moments(size_t width, size_t n_a, size_t n_b, T* mean, T* squares, const T* mean_b,
+                  const T* squares_b) {
     const T share = T(n_b) / T(n_a + n_b);
     for (size_t j = 0; j < width; ++j) {
         const T d = mean_b[j] - mean[j];
@@ -72,7 +79,8 @@ void join_moments(size_t width, size_t n_a, size_t n_b, T* mean, T* squares, con
 }
 
 template <class T>
-void normalize_units_backward(size_t n, size_t width, const T* normal, const T* g, T* scale_gradient, T* shift_gradient) {
+void normalize_units_backward(size_t n, size_t width, const T* normal, const T* g,
+                              T* scale_gradient, T* shift_gradient) {
     for (size_t i = 0; i < n; ++i, normal += width, g += width)
         for (size_t j = 0; j < width; ++j) {
             scale_gradient[j] += g[j] * normal[j];

@@ -9,7 +9,8 @@ struct Update {
     bool nesterov;
 
     // The update of step t, counted from 1.
-    Update(const Options& o, double learning_rate, int64_t t) : solver(o.solver), nesterov(o.nesterov) {
+    Update(const Options& o, double learning_rate, int64_t t)
+        : solver(o.solver), nesterov(o.nesterov) {
         beta_1 = T(o.beta_1), beta_2 = T(o.beta_2), momentum = T(o.momentum);
         decay = T(1 - learning_rate * o.weight_decay);
         rate = T(learning_rate), epsilon = T(o.epsilon);
@@ -21,7 +22,8 @@ struct Update {
         if (solver == Solver::adamw) epsilon = T(o.epsilon * correction);
     }
 
-    void operator()(size_t n, T* __restrict w, const T* __restrict g, T* __restrict m, T* __restrict v) const {
+    void operator()(size_t n, T* __restrict w, const T* __restrict g, T* __restrict m,
+                    T* __restrict v) const {
         if (solver == Solver::sgd)
             sgd(n, w, g, m);
         else if (solver == Solver::adam)
@@ -32,8 +34,10 @@ struct Update {
 
     // Algorithm 1 of Kingma & Ba 2015; with decay, algorithm 2 of Loshchilov & Hutter 2019.
     template <bool Decays>
-    void adam(size_t n, T* __restrict w, const T* __restrict g, T* __restrict m, T* __restrict v) const {
-        const T b1 = beta_1, c1 = T(1) - b1, b2 = beta_2, c2 = T(1) - b2, r = rate, e = epsilon, d = decay;
+    void adam(size_t n, T* __restrict w, const T* __restrict g, T* __restrict m,
+              T* __restrict v) const {
+        const T b1 = beta_1, c1 = T(1) - b1, b2 = beta_2, c2 = T(1) - b2, r = rate, e = epsilon,
+                d = decay;
         for (size_t i = 0; i < n; ++i) {
             m[i] = b1 * m[i] + c1 * g[i];
             v[i] = b2 * v[i] + c2 * g[i] * g[i];

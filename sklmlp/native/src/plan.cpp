@@ -12,8 +12,8 @@ void require(bool holds, const std::string& what) {
 void require_range(size_t offset, size_t n, size_t first, size_t last, const std::string& name) {
     require(offset != kNone && offset >= first && offset <= last && n <= last - offset,
             name + " lies outside of its array: " + std::to_string(n) + " values from " +
-                (offset == kNone ? "nowhere" : std::to_string(offset)) + " on, in [" + std::to_string(first) + ", " +
-                std::to_string(last) + ")");
+                (offset == kNone ? "nowhere" : std::to_string(offset)) + " on, in [" +
+                std::to_string(first) + ", " + std::to_string(last) + ")");
 }
 
 // Arguments of an entry of a table; of those losses that have one for each output, that many.
@@ -29,32 +29,45 @@ constexpr size_t kMost = size_t(1) << 31;  // units of a layer; products of two 
 
 void Plan::check() const {
     require(!layers.empty() && !layers.back().is_hidden, "the last layer is no output layer");
-    require(n_features > 0 && n_features < kMost && n_outputs > 0 && n_targets < kMost, "a network has features and outputs");
+    require(n_features > 0 && n_features < kMost && n_outputs > 0 && n_targets < kMost,
+            "a network has features and outputs");
     require(n_coefs <= n_parameters, "n_coefs is greater than n_parameters");
     require(layers.back().width == n_outputs, "the last layer has not n_outputs units");
     require(loss >= 0 && loss < kLossCount, "unknown loss");
     const Loss kind = Loss(loss);
     const bool by_output = kind == Loss::huber || kind == Loss::quantiles;
-    require(loss_arguments.size() == (by_output ? n_outputs : n_arguments(kLosses[loss])), "wrong number of loss_arguments");
-    const size_t targets = kLosses[loss].flag ? 0 : kind == Loss::quantiles ? 1 : kind == Loss::gaussian ? n_outputs / 2 : n_outputs;
-    require(n_targets == targets && (kind != Loss::gaussian || n_outputs % 2 == 0), "n_targets does not fit the loss");
+    require(loss_arguments.size() == (by_output ? n_outputs : n_arguments(kLosses[loss])),
+            "wrong number of loss_arguments");
+    const size_t targets = kLosses[loss].flag        ? 0
+                           : kind == Loss::quantiles ? 1
+                           : kind == Loss::gaussian  ? n_outputs / 2
+                                                     : n_outputs;
+    require(n_targets == targets && (kind != Loss::gaussian || n_outputs % 2 == 0),
+            "n_targets does not fit the loss");
     size_t width = n_features;
     for (size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
         const std::string name = "layer " + std::to_string(l) + ": ";
         const size_t units = layer.units();
-        require(layer.is_hidden == (l + 1 < layers.size()), name + "only the last layer is an output layer");
-        require(layer.width > 0 && layer.width < kMost && units < kMost, name + "a layer has units");
-        require(layer.coefs.fan_in == width, name + "fan_in is " + std::to_string(layer.coefs.fan_in) + ", expected " + std::to_string(width));
-        require(units == layer.width * (layer.activation == kGLU && layer.is_hidden ? 2 : 1), name + "units do not fit width");
+        require(layer.is_hidden == (l + 1 < layers.size()),
+                name + "only the last layer is an output layer");
+        require(layer.width > 0 && layer.width < kMost && units < kMost,
+                name + "a layer has units");
+        require(layer.coefs.fan_in == width, name + "fan_in is " +
+                                                 std::to_string(layer.coefs.fan_in) +
+                                                 ", expected " + std::to_string(width));
+        require(units == layer.width * (layer.activation == kGLU && layer.is_hidden ? 2 : 1),
+                name + "units do not fit width");
         require_range(layer.coefs.offset, layer.coefs.size(), 0, n_coefs, name + "coefs");
         require_range(layer.intercepts, units, n_coefs, n_parameters, name + "intercepts");
         if (layer.is_hidden) {
-            require(layer.activation >= kGLU && layer.activation < kActivationCount, name + "unknown activation");
+            require(layer.activation >= kGLU && layer.activation < kActivationCount,
+                    name + "unknown activation");
             const size_t n = layer.activation < 0 ? 0 : n_arguments(kActivations[layer.activation]);
             require(layer.arguments.size() == n, name + "wrong number of arguments");
             if (layer.activation == kPReLU) {
-                require(layer.n_slopes == 1 || layer.n_slopes == units, name + "n_slopes is neither 1 nor the number of units");
+                require(layer.n_slopes == 1 || layer.n_slopes == units,
+                        name + "n_slopes is neither 1 nor the number of units");
                 require_range(layer.slopes, layer.n_slopes, n_coefs, n_parameters, name + "slopes");
             }
             if (layer.normalization != Normalization::none) {
@@ -69,10 +82,13 @@ void Plan::check() const {
                 require_range(layer.variance, units, 0, n_buffers, name + "variance");
             }
             require(layer.dropout >= 0 && layer.dropout < 1, name + "dropout is not in [0, 1)");
-            if (layer.skip == Skip::identity) require(width == layer.width, name + "an identity skip keeps the width");
+            if (layer.skip == Skip::identity)
+                require(width == layer.width, name + "an identity skip keeps the width");
             if (layer.skip == Skip::projection) {
-                require(layer.projection.fan_in == width && layer.projection.fan_out == layer.width, name + "projection has another shape");
-                require_range(layer.projection.offset, layer.projection.size(), 0, n_coefs, name + "projection");
+                require(layer.projection.fan_in == width && layer.projection.fan_out == layer.width,
+                        name + "projection has another shape");
+                require_range(layer.projection.offset, layer.projection.size(), 0, n_coefs,
+                              name + "projection");
             }
         }
         width = layer.width;
@@ -82,7 +98,8 @@ void Plan::check() const {
 double Plan::multiplications() const {
     double total = 0;
     for (const Layer& layer : layers)
-        total += double(layer.coefs.size()) + (layer.skip == Skip::projection ? double(layer.projection.size()) : 0);
+        total += double(layer.coefs.size()) +
+                 (layer.skip == Skip::projection ? double(layer.projection.size()) : 0);
     return total;
 }
 
@@ -100,7 +117,8 @@ void shuffle(BitGenerator& generator, int64_t* values, size_t n) {
         for (int shift = 1; shift < 64; shift *= 2) mask |= mask >> shift;
         uint64_t j;
         do {
-            j = mask & (i <= 0xffffffffu ? uint64_t(generator.next_uint32(generator.state)) : generator.next_uint64(generator.state));
+            j = mask & (i <= 0xffffffffu ? uint64_t(generator.next_uint32(generator.state))
+                                         : generator.next_uint64(generator.state));
         } while (j > i);
         std::swap(values[i], values[j]);
     }

@@ -37,15 +37,15 @@ struct Weights {
 struct Layer {
     Weights coefs, projection;
     size_t intercepts = kNone;
-    size_t width = 0;                 // units that it hands on
+    size_t width = 0;  // units that it hands on
     bool is_hidden = true;
     int activation = 0;
     std::vector<double> arguments;
     size_t slopes = kNone, n_slopes = 0;
     Normalization normalization = Normalization::none;
     double epsilon = 0, momentum = 0;
-    size_t scale = kNone, shift = kNone;         // of the normalization, in the flat array
-    size_t mean = kNone, variance = kNone;       // running ones, in the array of buffers
+    size_t scale = kNone, shift = kNone;    // of the normalization, in the flat array
+    size_t mean = kNone, variance = kNone;  // running ones, in the array of buffers
     double dropout = 0;
     Skip skip = Skip::none;
     size_t units() const { return coefs.fan_out; }  // that go into the activation
@@ -71,7 +71,7 @@ struct Options {
     double beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-8, weight_decay = 0;
     double momentum = 0;
     bool nesterov = false;
-    double alpha = 0, max_grad_norm = 0;  // 0: no bound
+    double alpha = 0, max_grad_norm = 0;          // 0: no bound
     double power_t = -1, learning_rate_init = 0;  // negative: the rate stays as it is
 };
 
@@ -104,10 +104,10 @@ struct Training {
     Options options;
     Rows rows;
     size_t n = 0, batch_size = 0, n_shards = 1, n_threads = 1;
-    int64_t* order = nullptr;          // (n,), or null: rows as they lie
+    int64_t* order = nullptr;           // (n,), or null: rows as they lie
     BitGenerator* generator = nullptr;  // null: no shuffle
     uint64_t dropout_seed = 0;
-    const double* rates = nullptr;     // (max_epochs * batches), or null
+    const double* rates = nullptr;  // (max_epochs * batches), or null
     void *flat, *first_moment = nullptr, *second_moment = nullptr, *buffers = nullptr;
     // the state
     int64_t t = 0;

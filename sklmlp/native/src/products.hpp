@@ -27,7 +27,8 @@ constexpr size_t packed_size() {
 // A tile of `Rows` rows and `Vectors` vectors: c = bias + a panel, or c += a panel. The rows of the
 // panel are `step` apart.
 template <class T, size_t Rows, size_t Vectors>
-void tile(size_t depth, Matrix<T> a, const T* panel, size_t step, T* c, size_t ldc, size_t width, bool adds, const T* bias) {
+void tile(size_t depth, Matrix<T> a, const T* panel, size_t step, T* c, size_t ldc, size_t width,
+          bool adds, const T* bias) {
     using S = Simd<T>;
     constexpr size_t lanes = S::lanes;
     typename S::Vector sum[Rows][Vectors] = {};
@@ -83,7 +84,8 @@ void pack(Matrix<T> b, size_t depth, size_t width, size_t padded, T* panel) {
         return;
     }
     if (part)
-        for (size_t p = 0; p < depth; ++p) S::store(panel + p * padded + whole, typename S::Vector{});
+        for (size_t p = 0; p < depth; ++p)
+            S::store(panel + p * padded + whole, typename S::Vector{});
     for (size_t j = 0; j < width; ++j) {
         const T* from = b.data + j * b.column;
         for (size_t p = 0; p < depth; ++p) panel[p * padded + j] = from[p];
@@ -96,12 +98,14 @@ void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, 
     for (size_t i = 0; i < m; ++i, c += ldc) {
         const T* left = a.data + i * a.row;
         if (b.column == 1)
-            for (size_t p = 0; p < depth; ++p) add_scaled(n, left[p * a.column], b.data + p * b.row, c);
+            for (size_t p = 0; p < depth; ++p)
+                add_scaled(n, left[p * a.column], b.data + p * b.row, c);
         else if (a.column == 1)
             for (size_t j = 0; j < n; ++j) c[j] += dot(left, b.data + j * b.column, depth);
         else
             for (size_t j = 0; j < n; ++j)
-                for (size_t p = 0; p < depth; ++p) c[j] += left[p * a.column] * b.data[p + j * b.column];
+                for (size_t p = 0; p < depth; ++p)
+                    c[j] += left[p * a.column] * b.data[p + j * b.column];
     }
 }
 
@@ -110,13 +114,15 @@ constexpr size_t kFew = 3, kLarge = 8192;
 // C (m x n, rows ldc apart) = bias + A B, or += A B where `adds`; A is (m, depth), B is (depth, n);
 // a bias of n values is the same for all rows. `panel` is memory for packed_size<T>() values.
 template <class T>
-void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc, bool adds, T* panel,
-             const T* bias = nullptr) {
+void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc,
+             bool adds, T* panel, const T* bias = nullptr) {
     constexpr size_t lanes = Simd<T>::lanes, full = kTileVectors * lanes;
     if (m == 1 || depth == 0 || (m <= kFew && n * depth > kLarge)) {
         for (size_t i = 0; i < m && !adds; ++i)
-            if (bias) std::copy(bias, bias + n, c + i * ldc);
-            else std::fill(c + i * ldc, c + i * ldc + n, T(0));
+            if (bias)
+                std::copy(bias, bias + n, c + i * ldc);
+            else
+                std::fill(c + i * ldc, c + i * ldc + n, T(0));
         return product_of_few(m, n, depth, a, b, c, ldc);
     }
     for (size_t p = 0; p < depth; p += kDepth, adds = true, bias = nullptr) {
@@ -126,7 +132,8 @@ void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, s
             const bool narrow = width <= lanes;
             const Matrix<T> right = b.below(p).right(j);
             // what few tiles use, and what is whole vectors, is used where it lies
-            const bool in_place = b.column == 1 && m <= 2 * kTileRows && (width == full || width == lanes);
+            const bool in_place =
+                b.column == 1 && m <= 2 * kTileRows && (width == full || width == lanes);
             const T* from = in_place ? right.data : panel;
             const size_t step = in_place ? b.row : narrow ? lanes : full;
             if (!in_place) pack(right, deep, width, step, panel);
@@ -138,7 +145,8 @@ void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, s
                 if (narrow)
                     tile_of<T, 1>(rows, deep, left, from, step, to, ldc, width, adds, own_bias);
                 else
-                    tile_of<T, kTileVectors>(rows, deep, left, from, step, to, ldc, width, adds, own_bias);
+                    tile_of<T, kTileVectors>(rows, deep, left, from, step, to, ldc, width, adds,
+                                             own_bias);
             }
         }
     }

@@ -24,11 +24,15 @@ struct Simd {
     // The first n values, 0 < n < lanes; zeros behind them.
     static Vector load_part(const T* from, size_t n) {
 #if defined(__AVX512F__)
-        if constexpr (sizeof(T) == 4) return Vector(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from));
-        else return Vector(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from));
+        if constexpr (sizeof(T) == 4)
+            return Vector(_mm512_maskz_loadu_ps(__mmask16((1u << n) - 1), from));
+        else
+            return Vector(_mm512_maskz_loadu_pd(__mmask8((1u << n) - 1), from));
 #elif defined(__AVX2__)
-        if constexpr (sizeof(T) == 4) return Vector(_mm256_maskload_ps(from, mask_of(n)));
-        else return Vector(_mm256_maskload_pd(from, mask_of(2 * n)));
+        if constexpr (sizeof(T) == 4)
+            return Vector(_mm256_maskload_ps(from, mask_of(n)));
+        else
+            return Vector(_mm256_maskload_pd(from, mask_of(2 * n)));
 #else
         Vector v = {};
         for (size_t i = 0; i < n; ++i) v[i] = from[i];
@@ -37,11 +41,15 @@ struct Simd {
     }
     static void store_part(T* to, Vector v, size_t n) {
 #if defined(__AVX512F__)
-        if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), __m512(v));
-        else _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), __m512d(v));
+        if constexpr (sizeof(T) == 4)
+            _mm512_mask_storeu_ps(to, __mmask16((1u << n) - 1), __m512(v));
+        else
+            _mm512_mask_storeu_pd(to, __mmask8((1u << n) - 1), __m512d(v));
 #elif defined(__AVX2__)
-        if constexpr (sizeof(T) == 4) _mm256_maskstore_ps(to, mask_of(n), __m256(v));
-        else _mm256_maskstore_pd(to, mask_of(2 * n), __m256d(v));
+        if constexpr (sizeof(T) == 4)
+            _mm256_maskstore_ps(to, mask_of(n), __m256(v));
+        else
+            _mm256_maskstore_pd(to, mask_of(2 * n), __m256d(v));
 #else
         for (size_t i = 0; i < n; ++i) to[i] = v[i];
 #endif
@@ -66,7 +74,8 @@ T dot(const T* a, const T* b, size_t n) {
     typename S::Vector sums[4] = {};
     size_t i = 0;
     for (; i + 4 * S::lanes <= n; i += 4 * S::lanes)
-        for (size_t v = 0; v < 4; ++v) sums[v] += S::load(a + i + v * S::lanes) * S::load(b + i + v * S::lanes);
+        for (size_t v = 0; v < 4; ++v)
+            sums[v] += S::load(a + i + v * S::lanes) * S::load(b + i + v * S::lanes);
     for (; i + S::lanes <= n; i += S::lanes) sums[0] += S::load(a + i) * S::load(b + i);
     T result = S::total((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; i < n; ++i) result += a[i] * b[i];
@@ -102,7 +111,10 @@ void add_rows(size_t n, size_t width, const T* x, T* sums) {
             S::store(sums + j, S::load(sums + j) + ((total[0] + total[1]) + (total[2] + total[3])));
         } else {
             for (size_t i = 0; i < n; ++i) total[i % 4] += S::load_part(x + i * width + j, part);
-            S::store_part(sums + j, S::load_part(sums + j, part) + ((total[0] + total[1]) + (total[2] + total[3])), part);
+            S::store_part(
+                sums + j,
+                S::load_part(sums + j, part) + ((total[0] + total[1]) + (total[2] + total[3])),
+                part);
         }
     }
 }

@@ -33,7 +33,8 @@ class Team {
         const size_t n_helpers = n_threads > 1 ? n_threads - 1 : 0;
         seats_ = std::vector<Seat>(n_helpers);
         try {
-            for (size_t i = 0; i < n_helpers; ++i) seats_[i].thread = std::thread([this, i] { help(i); });
+            for (size_t i = 0; i < n_helpers; ++i)
+                seats_[i].thread = std::thread([this, i] { help(i); });
         } catch (const std::system_error&) {  // as many as there are; the caller does the rest
         }
     }
@@ -52,7 +53,8 @@ class Team {
     void each(size_t n, Work&& work) {
         const size_t n_shared = std::min(n, seats_.size() + 1);
         const Clock::time_point began = Clock::now();
-        if (n_shared <= 1 || began.time_since_epoch().count() < alone_until.load(std::memory_order_relaxed)) {
+        if (n_shared <= 1 ||
+            began.time_since_epoch().count() < alone_until.load(std::memory_order_relaxed)) {
             for (size_t i = 0; i < n; ++i) work(i);
             return;
         }
@@ -64,7 +66,8 @@ class Team {
         act_ = [](void* part, size_t i) { (*static_cast<Part*>(part))(i); };
         part_ = &part;
         n_open_.store(n_shared - 1, std::memory_order_relaxed);
-        for (size_t i = 0; i + 1 < n_shared; ++i) seats_[i].is_open.store(true, std::memory_order_release);
+        for (size_t i = 0; i + 1 < n_shared; ++i)
+            seats_[i].is_open.store(true, std::memory_order_release);
         publish();
         part(0);
         finish(n_shared - 1, began);
@@ -83,7 +86,9 @@ class Team {
     void publish() {
         turn_.fetch_add(1, std::memory_order_seq_cst);
         if (n_asleep_.load(std::memory_order_seq_cst) > 0) {
-            { std::lock_guard<std::mutex> lock(mutex_); }
+            {
+                std::lock_guard<std::mutex> lock(mutex_);
+            }
             awake_.notify_all();
         }
     }
@@ -105,7 +110,8 @@ class Team {
             std::this_thread::yield();  // the helper may be waiting for this very core
         const Clock::time_point ended = Clock::now();
         if (ended - waiting > (waiting - began) + std::chrono::microseconds(200))
-            alone_until.store((ended + kRest * (ended - waiting)).time_since_epoch().count(), std::memory_order_relaxed);
+            alone_until.store((ended + kRest * (ended - waiting)).time_since_epoch().count(),
+                              std::memory_order_relaxed);
     }
 
     static bool take(Seat& seat) {
