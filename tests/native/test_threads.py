@@ -7,7 +7,7 @@ import threading
 import numpy as np
 import pytest
 
-from sklmlp.native import Limits, Rows, instruction_set, train_epochs
+from sklmlp.native import Limits, Rows, instruction_set, shards, train_epochs
 from sklmlp.native.extension import engine
 from tests.native.networks import ADAM, Network
 
@@ -57,6 +57,16 @@ def test_processes_train_as_their_parent(method):
     with multiprocessing.get_context(method).Pool(2) as pool:
         results = pool.map(fit, [0, 0])
     np.testing.assert_array_equal(results, [expected, expected])
+
+
+@pytest.mark.parametrize(
+    ("hidden", "batch_size", "n_threads", "expected"),
+    [((4,), 200, 8, 1), ((500,), 200, 8, 8), ((500,), 20, 8, 2), ((500,), 200, 1, 1)],
+)
+def test_a_batch_is_cut_where_it_pays(hidden, batch_size, n_threads, expected):
+    """Shards are as many as threads, but small steps and small batches have fewer."""
+    plan = Network(n_features=64, hidden=hidden).plan
+    assert shards(plan, batch_size, n_threads) == expected
 
 
 def test_other_threads_run_during_a_block():
