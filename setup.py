@@ -2,6 +2,7 @@
 
 import os
 import platform
+import sysconfig
 from glob import glob
 from pathlib import Path
 
@@ -31,17 +32,25 @@ class BuildEngine(build_ext):
         super().build_extension(extension)
 
 
+# One build for this version of Python and those that follow, where the interpreter has its lock.
+stable = {} if sysconfig.get_config_var("Py_GIL_DISABLED") else {"py_limited_api": True}
+macros = [("Py_LIMITED_API", "0x030B0000")] if stable else []
+
 engine = Extension(
     "sklmlp.native._engine",
     sorted(glob("sklmlp/native/src/*.cpp")),
     depends=sorted(glob("sklmlp/native/src/*.hpp")),
     language="c++",
+    define_macros=macros,
     extra_compile_args=FLAGS,
     extra_link_args=["-pthread"],
-    optional=True,  # without a compiler torch computes everything
+    optional=os.environ.get("SKLMLP_NEED_EXTENSION") != "1",  # torch does without a compiler
+    **stable,
 )
 
+built = [] if os.environ.get("SKLMLP_NO_EXTENSION") == "1" else [engine]
 setup(
-    ext_modules=[] if os.environ.get("SKLMLP_NO_EXTENSION") == "1" else [engine],
+    ext_modules=built,
     cmdclass={"build_ext": BuildEngine},
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if built and stable else {},
 )

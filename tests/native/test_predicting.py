@@ -1,11 +1,14 @@
 """Logits, and the gradient of all rows, against torch."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 import torch
 from scipy import sparse
 
-from sklmlp.native import Rows
+from sklmlp.native import Rows, instruction_set
+from sklmlp.native.extension import engine
 from tests.native import reference
 from tests.native.networks import MODULES, Network
 
@@ -37,6 +40,31 @@ def test_logits_are_those_of_torch(kind, n, n_threads):
     with torch.no_grad():
         expected = network.logits(torch.from_numpy(x), training=False)
     np.testing.assert_allclose(z, expected, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("name", ["baseline", "avx2", "avx512"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_products_of_any_shape_are_numpys(name, turned, dtype):
+    """An affine map and its gradient are NumPy's, for sizes around those of vectors and tiles."""
+    best, rtol = instruction_set(), 1e-4 if dtype == "float32" else 1e-12
+    rng = np.random.default_rng(0)
+    try:
+        engine().use_instruction_set(name)
+        for n, d, k in product((1, 2, 3, 13, 40), (1, 7, 64, 300), (1, 3, 8, 9, 16, 33, 70)):
+            kind = {"loss": "squared_error", "hidden": (), "turned": (turned,), "dtype": dtype}
+            network = Network(n_features=d, n_outputs=k, **kind)
+            x, y = (rng.normal(size=(n, size)).astype(dtype) for size in (d, k))
+            flat, gradient = network.flat(), np.empty(d * k + k, dtype)
+            coefs = flat[:-k].reshape((k, d) if turned else (d, k))
+            z = x @ (coefs.T if turned else coefs) + flat[-k:]
+            np.testing.assert_allclose(network.plan.forward(flat, x), z, rtol, 100 * rtol)
+            network.plan.loss_and_gradient(flat, Rows(n, x, y), gradient, n_threads=2)
+            slope = (z - y).T @ x if turned else x.T @ (z - y)
+            np.testing.assert_allclose(gradient[:-k], slope.ravel(), rtol, 100 * rtol)
+            np.testing.assert_allclose(gradient[-k:], (z - y).sum(0), rtol, 100 * rtol)
+    finally:
+        engine().use_instruction_set(best)
 
 
 def test_no_rows_have_no_logits():

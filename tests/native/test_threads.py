@@ -7,8 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from sklmlp.native import Limits, Rows, instruction_set, train_epochs
-from sklmlp.native import _engine as engine
+from sklmlp.native import Limits, Rows, instruction_set, shards, train_epochs
+from sklmlp.native.extension import engine
 from tests.native.networks import ADAM, Network
 
 NETWORK = {"dtype": "float32", "hidden": (40, 30)}
@@ -57,6 +57,16 @@ def test_processes_train_as_their_parent(method):
     with multiprocessing.get_context(method).Pool(2) as pool:
         results = pool.map(fit, [0, 0])
     np.testing.assert_array_equal(results, [expected, expected])
+
+
+@pytest.mark.parametrize(
+    ("hidden", "batch_size", "n_threads", "expected"),
+    [((4,), 200, 8, 1), ((500,), 200, 8, 8), ((500,), 20, 8, 2), ((500,), 200, 1, 1)],
+)
+def test_a_batch_is_cut_where_it_pays(hidden, batch_size, n_threads, expected):
+    """Shards are as many as threads, but small steps and small batches have fewer."""
+    plan = Network(n_features=64, hidden=hidden).plan
+    assert shards(plan, batch_size, n_threads) == expected
 
 
 def test_other_threads_run_during_a_block():
@@ -115,7 +125,7 @@ def test_the_shuffle_is_numpys(bits, n):
     ours, theirs = (np.random.RandomState(bits(5)) for _ in range(2))
     values, expected = np.arange(n), np.arange(n)
     for _ in range(3):
-        engine.shuffle(ours._bit_generator.capsule, values)
+        engine().shuffle(ours._bit_generator.capsule, values)
         theirs.shuffle(expected)
     np.testing.assert_array_equal(values, expected)
     assert ours.randint(2**31) == theirs.randint(2**31)
@@ -134,7 +144,7 @@ def test_instruction_sets_agree(name, kind, dtype):
     try:
         flats = []
         for each in (best, name):
-            engine.use_instruction_set(each)
+            engine().use_instruction_set(each)
             network = Network(dtype=dtype, **kind)
             x = np.random.default_rng(1).normal(size=(50, network.n_features)).astype(dtype)
             state = network.state(ADAM, 50)
@@ -144,7 +154,7 @@ def test_instruction_sets_agree(name, kind, dtype):
             )
             flats.append(state.flat)
     finally:
-        engine.use_instruction_set(best)
+        engine().use_instruction_set(best)
     tolerance = (
         1e-10 if dtype == "float64" else 2e-3
     )  # Adam's first steps are as long for any noise

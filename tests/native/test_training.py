@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from scipy import sparse
+from sklearn.datasets import load_digits
+from sklearn.neural_network import MLPClassifier
 
 from sklmlp.native import Limits, Optimizer, Rows, train_epochs
 from sklmlp.native.plan import activations, losses
@@ -163,16 +165,21 @@ def test_matrices_may_lie_either_way(turned, hidden):
     assert_equals_autograd(network, n_shards=2)
 
 
-@pytest.mark.parametrize("activation", ["relu", "gelu", "prelu", "glu"])
-@pytest.mark.parametrize("residual", [False, True])
-@pytest.mark.parametrize("normalization", [None, "batch", "layer", "rms"])
+LAYERS = [
+    (activation, normalization, residual)
+    for activation in ("relu", "gelu", "prelu", "glu")
+    for normalization in (None, "batch", "layer", "rms")
+    for residual in (False, True)
+    if activation in ("prelu", "glu") or normalization or residual  # plain ones stand above
+]
+
+
 @pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize(("activation", "normalization", "residual"), LAYERS)
 def test_what_stands_in_a_layer_trains_as_by_autograd(
-    activation, residual, normalization, n_shards
+    activation, normalization, residual, n_shards
 ):
     """Normalizations, skips and learned activations have autograd's gradients, together too."""
-    if activation == "relu" and normalization is None and not residual:
-        pytest.skip("plain layers are tested above")
     # SGD, for Adam makes noise of gradients that are 0, as those of biases in front of a mean
     network = Network(
         hidden=(7, 12, 12),
@@ -343,6 +350,55 @@ def test_float32_follows_float64():
         data = replace(data, x=data.x.astype(dtype))
         results.append(train(network, data, OPTIMIZERS["momentum"])[0].flat)
     np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("params", "options"),
+    [
+        ({"solver": "adam"}, Optimizer("adam", learning_rate_init=0.001, alpha=1e-4)),
+        (
+            {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.5},
+            Optimizer(
+                "sgd",
+                momentum=0.9,
+                nesterov=True,
+                learning_rate_init=0.5,
+                power_t=0.5,
+                alpha=1e-4,
+            ),
+        ),
+    ],
+)
+def test_scikit_learn_has_the_same_numbers(params, options):
+    """Loss curve, weights and the number of epochs are those of scikit-learn's own fit."""
+    network = Network(n_features=64, n_outputs=10, hidden=(20,), turned=(False, False))
+    x, y = load_digits(return_X_y=True)
+    x, y = x[:500] / 16, y[:500]
+    theirs = MLPClassifier((20,), max_iter=40, tol=1e-2, random_state=0, **params).fit(x, y)
+    rng, flat, intercepts = np.random.RandomState(0), [], []
+    for fan_in, fan_out in ((64, 20), (20, 10)):
+        bound = np.sqrt(6 / (fan_in + fan_out))
+        flat.append(rng.uniform(-bound, bound, (fan_in, fan_out)).ravel())
+        intercepts.append(rng.uniform(-bound, bound, fan_out))
+    state = network.state(options, 500)
+    state.flat[:] = np.concatenate([*flat, *intercepts])
+    block = train_epochs(
+        network.plan,
+        state,
+        Rows(500, x, y),
+        options,
+        Limits(40, np.inf, tol=1e-2, n_iter_no_change=10),
+        batch_size=200,
+        rng=rng,
+        n_shards=2,
+    )
+    assert block.n_epochs == theirs.n_iter_
+    np.testing.assert_allclose(block.losses, theirs.loss_curve_, rtol=1e-10)
+    learned = [*map(np.ravel, theirs.coefs_), *theirs.intercepts_]
+    np.testing.assert_allclose(state.flat, np.concatenate(learned), rtol=1e-8, atol=1e-10)
+    logits = network.plan.forward(state.flat, x)
+    np.testing.assert_array_equal(logits.argmax(1), theirs.predict(x))
 
 
 class TestLimits:

@@ -1,4 +1,11 @@
 // Training, prediction and the gradient of all rows. Included as `simd.hpp` is.
+//
+// A step has two phases, and a team of threads meets after each. First every shard of the batch's
+// rows is gathered and goes forward, through the loss and backward. Then every shard of the
+// parameters, which are rows of each matrix, gets its gradient from all rows of the batch, its
+// penalty and its update. So no thread sums up what others have computed, but for the few
+// parameters that are no matrices. A normalization by batches, and a bound of the gradient's norm,
+// need a meeting more.
 #pragma once
 #include "simd.hpp"
 #include "products.hpp"
@@ -11,7 +18,7 @@
 #include "kernels.hpp"
 #include "network.hpp"
 
-// Work on rows and on parameters that is cut into shards, and the matrices to cut.
+// A matrix among the parameters, whose rows are dealt to the shards.
 struct Piece {
     size_t layer;
     bool is_projection;

@@ -58,10 +58,10 @@ struct Reader {
         return x;
     }
     std::vector<double> reals(const char* name) const {
-        Object value(get(name)), fast(PySequence_Fast(value.p, "expected a sequence of numbers"));
+        Object value(get(name)), tuple(PySequence_Tuple(value.p));
         std::vector<double> all;
-        for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(fast.p); ++i) {
-            all.push_back(PyFloat_AsDouble(PySequence_Fast_GET_ITEM(fast.p, i)));
+        for (Py_ssize_t i = 0; i < PyTuple_Size(tuple.p); ++i) {
+            all.push_back(PyFloat_AsDouble(PyTuple_GetItem(tuple.p, i)));
             if (PyErr_Occurred()) throw PythonError();
         }
         return all;
@@ -212,10 +212,10 @@ PyObject* make_plan(PyObject*, PyObject* object) {
         plan->n_buffers = from.count("n_buffers");
         plan->loss = int(from.integer("loss_number")),
         plan->loss_arguments = from.reals("loss_argument_values");
-        Object layers(from.get("layers")), all(PySequence_Fast(layers.p, "layers is no sequence"));
-        const Py_ssize_t n = PySequence_Fast_GET_SIZE(all.p);
+        Object layers(from.get("layers")), all(PySequence_Tuple(layers.p));
+        const Py_ssize_t n = PyTuple_Size(all.p);
         for (Py_ssize_t l = 0; l < n; ++l)
-            plan->layers.push_back(layer_of({PySequence_Fast_GET_ITEM(all.p, l)}, l + 1 < n));
+            plan->layers.push_back(layer_of({PyTuple_GetItem(all.p, l)}, l + 1 < n));
         plan->check();
         PyObject* capsule = PyCapsule_New(plan.get(), kPlan, [](PyObject* capsule) {
             delete static_cast<Plan*>(PyCapsule_GetPointer(capsule, kPlan));
@@ -414,11 +414,11 @@ PyObject* bind(PyObject*, PyObject* arguments) {
         auto model = std::make_unique<Model>(capsule);
         model->buffers = std::make_unique<Buffer>(buffers, "buffers", kind, false);
         if (plan.n_buffers) model->buffers->expect("buffers", plan.n_buffers);
-        Object all(PySequence_Fast(arrays_, "arrays is no sequence"));
+        Object all(PySequence_Tuple(arrays_));
         size_t n = 0;
-        for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(all.p); ++k) {
-            model->arrays.push_back(std::make_unique<Buffer>(
-                PySequence_Fast_GET_ITEM(all.p, k), "an array", kind, false, PyBUF_ANY_CONTIGUOUS));
+        for (Py_ssize_t k = 0; k < PyTuple_Size(all.p); ++k) {
+            model->arrays.push_back(std::make_unique<Buffer>(PyTuple_GetItem(all.p, k), "an array",
+                                                             kind, false, PyBUF_ANY_CONTIGUOUS));
             model->segments.begins.push_back(n);
             model->segments.data.push_back(model->arrays.back()->as());
             n += model->arrays.back()->size();
@@ -567,14 +567,14 @@ PyObject* kernel(PyObject*, PyObject* arguments) {
         Py_buffer views[5];
         bool is_double = false;
         Py_ssize_t held = 0;
-        for (; held < PyTuple_GET_SIZE(arrays.p); ++held) {
-            if (PyObject_GetBuffer(PyTuple_GET_ITEM(arrays.p, held), &views[held],
+        for (; held < PyTuple_Size(arrays.p); ++held) {
+            if (PyObject_GetBuffer(PyTuple_GetItem(arrays.p, held), &views[held],
                                    PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0)
                 break;
             call.arrays[held] = views[held].buf;
             is_double = is_double || *views[held].format == 'd';
         }
-        const bool is_complete = held == PyTuple_GET_SIZE(arrays.p);
+        const bool is_complete = held == PyTuple_Size(arrays.p);
         if (is_complete) engine->kernel[is_double](call);
         for (Py_ssize_t i = 0; i < held; ++i) PyBuffer_Release(&views[i]);
         if (!is_complete) throw PythonError();
@@ -587,7 +587,7 @@ PyObject* instruction_set_(PyObject*, PyObject*) { return PyUnicode_FromString(i
 // use_instruction_set(name): for tests; the best that is there for a name that is not known.
 PyObject* use_instruction_set(PyObject*, PyObject* name) {
     return guarded([&]() -> PyObject* {
-        const char* text = PyUnicode_AsUTF8(name);
+        const char* text = PyUnicode_AsUTF8AndSize(name, nullptr);
         if (!text) throw PythonError();
         choose_engine(text);
         return PyUnicode_FromString(instruction_set);
@@ -622,7 +622,7 @@ static bool add_table(PyObject* to, const char* name, const Op* ops, int n) {
         PyObject* entry =
             Py_BuildValue("sOs", ops[i].name, ops[i].flag ? Py_True : Py_False, ops[i].arguments);
         if (entry)
-            PyTuple_SET_ITEM(table, i, entry);
+            PyTuple_SetItem(table, i, entry);
         else
             Py_CLEAR(table);
     }
