@@ -160,7 +160,7 @@ for activation, widths, mean, std, seconds in sorted(rows, key=lambda row: -row[
 
 # %% [markdown]
 # ## The best one on rows that it has never seen
-# Beside it, what one gets for free: the most frequent class, or the mean.
+# Next to it, what one gets for free: the most frequent class, or the mean.
 
 # %%
 best = search.best_estimator_

@@ -136,7 +136,7 @@ class Limited:
         return await self.app(scope, limited, send)
 
 
-# %% The application: the model is loaded once, and predicts in threads beside the event loop
+# %% The application: the model is loaded once, and predicts in threads next to the event loop
 def make_app(model):
     """The application that serves a fitted estimator or pipeline."""
     types, has_names = column_types(model), hasattr(model, "feature_names_in_")

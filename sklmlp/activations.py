@@ -41,7 +41,7 @@ class Activation:
     source : str
         Where rule and gain come from.
     aliases : tuple of str
-        Other names, beside torch's spellings of `name` itself.
+        Other names, besides torch's spellings of `name` itself.
     width_factor : int
         Units that go in for each unit that comes out.
     elementwise : bool

@@ -37,7 +37,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
+        Number of units that each hidden layer outputs. `()` is the perceptron's affine map alone:
         softmax regression.
     activation : str, tuple, module, callable or list, default='relu'
         The hidden layers' nonlinearity: a name of `torch.nn` in any spelling or one of
@@ -165,11 +165,11 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         values, are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
-        there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
+        there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
         CPU where there is none.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
-        anything else becomes float64; on a card it is float32.
+        anything else becomes float64; on a GPU it is float32.
     matmul_precision : {'highest', 'high', 'medium'}, default='highest'
         How float32 matrices are multiplied, in the words of
         `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16

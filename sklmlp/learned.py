@@ -80,7 +80,7 @@ class LearnedMixin:
                 f"Training cannot go on: coefs_ has the shapes {got}, and hidden_layer_sizes="
                 f"{self.hidden_layer_sizes!r} with activation={self.activation!r} and "
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
-                "anew."
+                "from scratch."
             )
         known = vars(self)
         return Weights(coefs, intercepts, known.get("_state"), known.get("_module_seed"))

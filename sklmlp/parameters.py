@@ -94,7 +94,7 @@ class ParametersMixin:
 
 @dataclass(frozen=True)
 class Dependence:
-    """A parameter that has an effect only beside certain values of another one.
+    """A parameter that has an effect only with certain values of another one.
 
     Parameters
     ----------

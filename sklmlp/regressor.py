@@ -38,7 +38,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         each sample, (n,). Autograd differentiates it. A :class:`sklmlp.losses.Loss` also says its
         link, gradient and range of targets.
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
+        Number of units that each hidden layer outputs. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.
     activation : str, tuple, module, callable or list, default='relu'
         The hidden layers' nonlinearity: a name of `torch.nn` in any spelling or one of
@@ -158,11 +158,11 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         Networks to train, side by side, each from its own seed; their predictions are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
-        there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
+        there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
         CPU where there is none.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
-        anything else becomes float64; on a card it is float32.
+        anything else becomes float64; on a GPU it is float32.
     matmul_precision : {'highest', 'high', 'medium'}, default='highest'
         How float32 matrices are multiplied, in the words of
         `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
@@ -402,7 +402,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if (scaling is not None) != bool(self.normalize_y):
             raise ValueError(
                 f"Training cannot go on: it began with normalize_y={scaling is not None}, got "
-                f"normalize_y={self.normalize_y}. Use warm_start=False to fit anew."
+                f"normalize_y={self.normalize_y}. Use warm_start=False to fit from scratch."
             )
         if scaling is None:
             return None
@@ -411,7 +411,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"Training cannot go on: normalize_y=True scaled the targets for loss="
                 f"{before.name!r}, which does not go with loss={self.loss!r}. Use warm_start=False "
-                "to fit anew."
+                "to fit from scratch."
             )
         return scaling
 

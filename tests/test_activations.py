@@ -618,7 +618,7 @@ def test_argument_that_torch_refuses_late(activation):
 
 
 def test_a_callable_that_changes_the_width():
-    """A callable that hands on another number of units is an error that says both shapes."""
+    """A callable that returns another number of units raises an error that says both shapes."""
     assert refusal(halves) == (
         "activation 'halves' returned shape (2, 4) and dtype torch.float64 for input of shape "
         "(2, 8) and dtype torch.float64; expected shape (2, 8) and dtype torch.float64. Use a "
@@ -662,7 +662,7 @@ def test_something_else_altogether(wrong):
 
 
 def test_a_callable_takes_no_arguments():
-    """Arguments beside a callable are an error: bind them in the callable."""
+    """Arguments next to a callable are an error: bind them in the callable."""
     assert "arguments of an activation go with a name" in refusal((cube, {"a": 1}), TypeError)
 
 

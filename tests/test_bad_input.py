@@ -188,7 +188,7 @@ BAD_ROWS = {
         + ENCODE
         + ENCODED.format(columns="[3]"),
     ),
-    "text beside numbers, a list": (
+    "text next to numbers, a list": (
         lambda X: [[1.5, "a", 2], [2.5, "b", 3]],
         TEXT.format("1 of 3", "1") + ENCODE + ENCODED.format(columns="[1]"),
     ),
@@ -211,7 +211,7 @@ BAD_ROWS = {
         lambda X: frame(X, b=pd.Series(["x", "y"] * 30, dtype="category")),
         TEXT.format("1 of 5", "'b'") + ENCODE + ENCODED.format(columns="['b']"),
     ),
-    "text beside gaps": (
+    "text next to gaps": (
         lambda X: frame(X, b="x", c=[np.nan, 1.0] * 30),
         TEXT.format("1 of 5", "'b'")
         + ENCODE

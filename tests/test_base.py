@@ -34,7 +34,7 @@ def test_a_warm_start_keeps_to_what_its_activation_has_learned():
     assert str(error.value) == (
         "Training cannot go on: a network with the activations ['prelu'] asks for "
         "{'activation_0.weight': (1,)}, and what was learned is {}. Use warm_start=False to fit "
-        "anew."
+        "from scratch."
     )
 
 

@@ -114,7 +114,7 @@ def test_what_is_no_loss_is_refused(function, message):
 
 
 def test_parameters_of_built_in_losses_have_no_effect():
-    """Those of the built-in losses are refused beside a function."""
+    """Those of the built-in losses are refused with a function."""
     X, y = make_table("multiclass")
     with pytest.raises(ValueError) as caught:
         make("multiclass", loss=of_class, label_smoothing=0.1).fit(X, y)

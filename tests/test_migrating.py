@@ -469,7 +469,7 @@ def test_bools_in_place_of_numbers(library, name):
 
 @pytest.mark.parametrize("name", ["adaptive", "invscaling"])
 def test_schedules_without_sgd(library, name):
-    """Schedules of "sgd" beside another solver warn; scikit-learn ignores them silently."""
+    """Schedules of "sgd" with another solver warn; scikit-learn ignores them silently."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         regressor(library, learning_rate=name).fit(X, Y)
@@ -704,7 +704,7 @@ def test_private_attributes(library, name):
 
 
 def test_pickles_leave_the_moments_of_fit(library):
-    """Through pickle, `partial_fit` after `fit` starts its optimizer anew."""
+    """Through pickle, `partial_fit` after `fit` starts its optimizer from scratch."""
     model = quietly(regressor(library).fit, X, Y)
     twin = pickle.loads(pickle.dumps(model)).partial_fit(X, Y)
     same = np.array_equal(model.partial_fit(X, Y).coefs_[0], twin.coefs_[0])
@@ -733,8 +733,8 @@ def test_classes_are_their_own(library):
 
 
 def test_a_card_computes_in_float32():
-    """With a CUDA card `device="auto"` uses it and `dtype="auto"` is float32 there."""
-    card, cpu = torch.device("cuda"), torch.device("cpu")
-    assert resolve_dtype("auto", np.dtype("float64"), card) == np.float32
-    assert resolve_dtype("float64", np.dtype("float64"), card) == np.float64
+    """With a CUDA GPU `device="auto"` uses it and `dtype="auto"` is float32 there."""
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert resolve_dtype("auto", np.dtype("float64"), gpu) == np.float32
+    assert resolve_dtype("float64", np.dtype("float64"), gpu) == np.float64
     assert resolve_dtype("auto", np.dtype("float64"), cpu) == np.float64

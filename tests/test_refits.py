@@ -1,4 +1,4 @@
-"""Refits beside predictions: every prediction is made by one version of the model."""
+"""Refits during predictions: every prediction is made by one version of the model."""
 
 import copy
 import pickle
@@ -253,7 +253,7 @@ def test_arrays_that_are_assigned_or_written_into():
 
 
 def test_a_predictor_knows_its_spec():
-    """The same arrays with another activation are predicted with anew."""
+    """The same arrays with another activation are predicted with again."""
     model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(X, VALUES)
     model.predict(X)
     model._spec = replace(model._spec, activations=tuple(resolve("tanh", 1)))

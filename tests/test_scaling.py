@@ -280,7 +280,7 @@ def test_training_cannot_go_on_in_other_units(before, after, n_estimators):
     model.set_params(normalize_y=before).fit(X, y)
     message = (
         f"^Training cannot go on: it began with normalize_y={before}, got normalize_y={after}. "
-        "Use warm_start=False to fit anew.$"
+        "Use warm_start=False to fit from scratch.$"
     )
     with pytest.raises(ValueError, match=message):
         model.set_params(normalize_y=after).fit(X, y)
@@ -292,7 +292,7 @@ def test_training_cannot_go_on_with_a_positive_loss():
     model.fit(X, POSITIVE)
     message = (
         "^Training cannot go on: normalize_y=True scaled the targets for loss='squared_error', "
-        "which does not go with loss='poisson'. Use warm_start=False to fit anew.$"
+        "which does not go with loss='poisson'. Use warm_start=False to fit from scratch.$"
     )
     with pytest.raises(ValueError, match=message):
         model.set_params(loss="poisson").fit(X, POSITIVE)
@@ -436,7 +436,7 @@ def test_without_it_there_is_no_scaling():
     assert MLPRegressor(max_iter=1).fit(X, REAL).target_scaling_ is None
 
 
-# Beside others
+# With others
 
 
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error", "quantile", "gaussian"])

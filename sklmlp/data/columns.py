@@ -25,7 +25,7 @@ def _kind_of_types(types):
     -------
     kind : str
         "number", "text", "date", "complex", the name of another type, or "missing" for numbers
-        beside a value that marks what is missing and is no number.
+        next to a value that marks what is missing and is no number.
     """
     kinds = {_kind_of_type(each) for each in types} - {"missing"}
     for kind in ("text", "date", "complex"):
@@ -165,7 +165,7 @@ def _kinds_in_array(array):
     columns = range(array.shape[1])
     if array.dtype.kind not in "SU":
         return [_kind_of_array(array[:, place]) for place in columns]
-    # NumPy makes text of the numbers beside text: only what is no number was given as text
+    # NumPy makes text of the numbers next to text: only what is no number was given as text
     kinds = ["number" if _is_number_as_text(array[:, place]) else "text" for place in columns]
     return kinds if "text" in kinds else ["text" for _ in columns]
 

@@ -87,7 +87,7 @@ class TensorRows:
 class ConvertedRows:
     """Rows that are densified, converted or sent to the device a batch at a time.
 
-    For sparse and memory-mapped tables, and those that are larger than the card.
+    For sparse and memory-mapped tables, and those that are larger than the GPU's memory.
     """
 
     def __init__(self, X, dtype, device):
@@ -159,7 +159,7 @@ def rows_of(X, dtype, device):
     """The rows of a validated table, on the device as a whole where that is no waste.
 
     A sparse table is never densified whole, a memory-mapped one never copied whole, and one that
-    would take more than half of a card's free memory stays with the host.
+    would take more than half of a GPU's free memory stays with the host.
     """
     itemsize = torch.empty(0, dtype=dtype).element_size()
     by_batch = (

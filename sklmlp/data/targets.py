@@ -49,7 +49,7 @@ class ClassTargets:
 
     @property
     def kind_and_form(self):
-        """What is to be remembered beside `classes_`."""
+        """What is to be remembered besides `classes_`."""
         return self.kind, self.sparse
 
     @property

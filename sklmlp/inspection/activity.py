@@ -9,7 +9,7 @@ from sklmlp import runtime
 from sklmlp.inspection.layers import Layers, slope
 
 ZERO = 1e-6
-"""A unit that never hands on more than this, of either sign, is dead."""
+"""A unit whose output never exceeds this, of either sign, is dead."""
 
 FLAT = 0.05
 """A unit is saturated where its slope is below this share of the activation's steepest slope."""
@@ -20,7 +20,7 @@ MOSTLY = 0.9
 
 @dataclass
 class Activity:
-    """What a layer hands on for some rows.
+    """Statistics of a layer's output for some rows.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Activity:
     mean, std : float
         Of all rows and units.
     dead : ndarray of bool of shape (units,)
-        Which units hand on zero for every row, up to `ZERO`.
+        Which units are zero for every row, up to `ZERO`.
     saturated : ndarray of shape (units,)
         On which share of rows the activation is flat, see `FLAT`; zeros where it is not flat on
         both sides, and NaN where it is no function of one number from torch.nn.
@@ -130,7 +130,7 @@ class _Watched:
         self.flat = getattr(self, "flat", 0) + flat.sum(0).cpu().numpy()
 
     def add(self, handed_on):
-        """Take note of what is handed on for a run of rows, (n, units)."""
+        """Add the outputs for a chunk of rows, (n, units)."""
         a = handed_on.cpu().double().numpy()
         if not self.n_rows:
             self.total = self.largest = np.zeros(a.shape[1])

@@ -32,7 +32,7 @@ from sklmlp.prediction import learning_aside
 class HiddenFeatures(
     ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
 ):
-    """Transformer whose output is what a hidden layer of a network hands on.
+    """Transform rows into the outputs of a hidden layer of a network.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class HiddenFeatures(
         return self
 
     def transform(self, X):
-        """What the hidden layer hands on.
+        """Compute the output of the hidden layer.
 
         Parameters
         ----------

@@ -16,9 +16,9 @@ class HiddenUnitsDisplay:
     ----------
     layers : list of str
     activity : list of ndarray of shape (units,)
-        For each hidden layer, the mean absolute value that each unit hands on.
+        For each hidden layer, the mean absolute output of each unit.
     dead : list of ndarray of bool of shape (units,)
-        Units that hand on zero for every row.
+        Units that are zero for every row.
     saturated : list of ndarray of bool of shape (units,)
         Units whose activation is flat on nine rows of ten or more, see
         :func:`~sklmlp.inspection.diagnose`.

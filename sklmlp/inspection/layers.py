@@ -1,4 +1,4 @@
-"""The layers of a fitted network, and what they hand on for rows."""
+"""The layers of a fitted network, and their outputs for rows."""
 
 import copy
 from dataclasses import dataclass
@@ -145,7 +145,7 @@ class Layer:
         return [p for child in self.children.values() for p in child.parameters() if p.ndim > 1]
 
     def __call__(self, x):
-        """What comes in, (n, fan in), to what is handed on, (n, units)."""
+        """Compute a layer's output, (n, units), from its input, (n, fan in)."""
         for child in self.children.values():
             x = child(x)
         return x
@@ -181,7 +181,7 @@ class Layers:
         self.widest = max(estimator.n_features_in_, *map(max, self.spec.shapes))
 
     def __call__(self, x):
-        """Rows, (n, d), to what each layer hands on for them, a list of (n, units)."""
+        """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
         handed_on = []
         for layer in self.layers:
             x = layer(x)

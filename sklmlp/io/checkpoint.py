@@ -200,7 +200,7 @@ class CheckpointFile:
         if written != FORMAT:
             raise ValueError(
                 f"checkpoint={self.path!r} has format {written!r:.80}; this version of sklmlp "
-                f"reads format {FORMAT}. Remove the file to start anew."
+                f"reads format {FORMAT}. Remove the file to start from scratch."
             )
         try:
             expected = header.pop("checksum", None)
@@ -228,7 +228,7 @@ class CheckpointFile:
                 schedule = " The schedule of the learning rate is laid out over max_iter."
             raise ValueError(
                 f"checkpoint={self.path!r} belongs to another fit: {differences}.{schedule} Remove "
-                "the file or choose another path to start anew."
+                "the file or choose another path to start from scratch."
             )
 
 

@@ -40,7 +40,7 @@ OF_SCIKIT_LEARN = (
     *sorted(f"{metric.__module__}.{metric.__name__}" for metric in vars(metrics).values()
             if inspect.isfunction(metric) and metric.__module__.startswith("sklearn.metrics.")),
 )  # fmt: skip
-"""What scikit-learn's own estimators consist of beside what skops trusts: none of it acts.
+"""What scikit-learn's own estimators consist of besides what skops trusts: none of it acts.
 
 Trees, the trees of neighbors and splines are not among them: their compiled code trusts the numbers
 that it is given, and a hostile file could end the process.

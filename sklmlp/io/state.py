@@ -1,4 +1,4 @@
-"""What an estimator is made of when it travels: plain Python and NumPy arrays, with a stamp."""
+"""Serialized form of an estimator: plain Python and NumPy arrays, plus version metadata."""
 
 import os
 import pickle

@@ -178,7 +178,7 @@ def _is_plain(value):
 
 
 def _check_layers(plain, n_hidden):
-    """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
+    """Check what a spec says besides widths and activations, which is nothing in format 1."""
     params, module = plain.get("loss_params", {}), plain.get("module")
     _require(
         isinstance(params, dict) and all(_is_plain(v) for v in params.values()),
@@ -404,7 +404,7 @@ def _check_classes(state, n_outputs):
 
 
 def _check_facts(state):
-    """What the answers depend on beside the network, and what a fit wrote down."""
+    """Check what predictions depend on besides the network, and what a fit recorded."""
     names = state.get("feature_names_in_")
     if names is not None:
         are_names = isinstance(names, np.ndarray) and all(isinstance(n, str) for n in names.flat)

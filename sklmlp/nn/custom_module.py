@@ -65,7 +65,7 @@ def check_same_shapes(what, tensors, state):
     if got != asked:
         raise ValueError(
             f"Training cannot go on: {what} asks for {dict(sorted(asked - got))}, and what was "
-            f"learned is {dict(sorted(got - asked))}. Use warm_start=False to fit anew."
+            f"learned is {dict(sorted(got - asked))}. Use warm_start=False to fit from scratch."
         )
 
 

@@ -1,4 +1,4 @@
-"""What may stand in a hidden layer beside its affine map and its activation."""
+"""Dropout, normalization and residual layers."""
 
 from numbers import Real
 

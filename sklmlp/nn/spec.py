@@ -23,7 +23,7 @@ class Spec:
     n_features, n_outputs : int
         Units that go in and come out.
     hidden : tuple of int
-        Units that each hidden layer hands on.
+        Number of units that each hidden layer outputs.
     activations : tuple of ActivationSpec
         One for each hidden layer.
     loss : str or Loss
@@ -84,8 +84,8 @@ class Spec:
     @property
     def is_plain(self):
         """Whether affine maps and activations are all there is, in training as in prediction."""
-        beside = any(self.dropout) or self.normalization is not None or self.residual
-        return self.module is None and not (self.hidden and beside)
+        has_more = any(self.dropout) or self.normalization is not None or self.residual
+        return self.module is None and not (self.hidden and has_more)
 
     @property
     def is_plain_in_training(self):

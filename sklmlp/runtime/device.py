@@ -12,7 +12,7 @@ import torch
 def resolve_device(device):
     """The torch device that the `device` parameter asks for.
 
-    Worker processes of joblib and Dask that are asked for "cuda" take a machine's cards in turn.
+    Worker processes of joblib and Dask that are asked for "cuda" take a machine's GPUs in turn.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def resolve_device(device):
 def worker_rank():
     """The number of this process among the workers of joblib or Dask; None in other processes.
 
-    Workers of Dask-CUDA have cards of their own already.
+    Workers of Dask-CUDA have a GPU each already.
     """
     if "dask_cuda" in sys.modules:
         return None

@@ -7,7 +7,7 @@ import torch
 
 
 def in_chunks(compute, n, size):
-    """Compute rows a chunk at a time, in ever smaller chunks where a card's memory ends.
+    """Compute rows a chunk at a time, in ever smaller chunks where a GPU's memory ends.
 
     Parameters
     ----------

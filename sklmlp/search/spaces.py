@@ -101,7 +101,7 @@ def params_of(trial, estimator):
     Returns
     -------
     params : dict
-        What `suggest` returned. Parameters that were suggested beside it keep their names, which
+        What `suggest` returned. Parameters that were suggested next to it keep their names, which
         are to be those that `set_params` takes.
 
     Raises

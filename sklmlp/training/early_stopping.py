@@ -206,7 +206,7 @@ class Scoring:
             self._scorer = _scorer_with_labels(check_scoring(scoring=self.scoring), self.targets)
 
     def judges(self, training, held_out, rng):
-        """Score the held-out rows after each epoch, beside some of those that are trained on.
+        """Score the held-out rows after each epoch, and some of those that are trained on.
 
         Parameters
         ----------

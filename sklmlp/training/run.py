@@ -15,7 +15,7 @@ from sklmlp.training.stopping import StoppingState
 
 @dataclass
 class TrainingState:
-    """What changes from epoch to epoch beside the network's numbers; a checkpoint stores it.
+    """What changes from epoch to epoch besides the network's numbers; a checkpoint stores it.
 
     Written by the training loop, and by a checkpoint that is resumed.
 

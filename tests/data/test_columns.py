@@ -139,7 +139,7 @@ def model():
 
 
 def has_no_matrix(columns):
-    """Whether check_array of scikit-learn fails, too, on pandas columns beside each other."""
+    """Whether check_array of scikit-learn fails, too, on pandas columns next to each other."""
     sparse = {"sparse floats", "sparse integers", "sparse booleans"} & set(columns)
     return (
         # pandas makes objects of all of these, which SciPy has no matrices of
@@ -180,7 +180,7 @@ def test_predict_takes_what_fit_takes(library, one, other):
     ],
 )
 def test_a_column_that_is_none_is_named_beside_any_other(library, other, number):
-    """Whatever stands beside it, the column without numbers is the one that is named."""
+    """Whatever stands next to it, the column without numbers is the one that is named."""
     numbers = NUMBERS[library][number][0]
     make_column, words = OTHERS[library][other]
     rows = FRAMES[library]({"good": numbers(), "bad": make_column()})

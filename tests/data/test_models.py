@@ -54,7 +54,7 @@ def test_a_model_answers_what_it_answered(path):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_a_model_can_go_on(path):
-    """A file's model is a fitted estimator like any other: it learns on and is fitted anew."""
+    """A file's model is a fitted estimator like any other: it learns on and is fitted again."""
     if path.stem == "pipeline":
         model = FORMATS[path.suffix[1:]](path)[-1]
     else:

@@ -215,7 +215,7 @@ SICK = [
 
 @pytest.mark.parametrize("cls, params, category, says", SICK, ids=lambda value: str(value)[:40])
 def test_a_fit_no_better_than_a_constant_says_why(cls, params, category, says):
-    """Each reason is named, alone, beside the fact."""
+    """Each reason is named, alone, with the fact."""
     table = DIGITS if cls is MLPClassifier else DIABETES
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

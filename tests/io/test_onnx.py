@@ -372,7 +372,7 @@ ARRAYS_HAVE_NO_NAMES = ("by name", "the rest passes", "the rest is dropped", "a 
 
 
 def as_array(columns):
-    """One array: of objects where there is text beside numbers."""
+    """One array: of objects where there is text next to numbers."""
     table = pd.DataFrame(columns)
     return table.to_numpy(dtype=object if "text" in columns else None)
 

@@ -77,7 +77,7 @@ def test_only_our_estimator_has_to_be_trusted(activation, short_fits):
 
 
 def test_pipeline(short_fits, tmp_path):
-    """A pipeline travels in one file, by path too."""
+    """A pipeline is saved in one file, by path too."""
     X, y = make_table("multiclass")
     model = make_pipeline(StandardScaler(), make("multiclass")).fit(X, np.array(list("abc"))[y])
     skops.io.dump(model, tmp_path / "model.skops")
@@ -277,7 +277,7 @@ def node(loader, name="builtins.list", number=0, **more):
 
 
 def refused(schema, reason, most_bytes=10**7, **members):
-    """Check that a schema beside members is refused with a reason, in bounded memory."""
+    """Check that a schema next to members is refused with a reason, in bounded memory."""
     schema = schema | {"protocol": 2, "_skops_version": "0.12"}
     names = {name.replace("_", "."): content for name, content in members.items()}
     data = packed({"schema.json": json.dumps(schema), **names})

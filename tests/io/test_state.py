@@ -106,7 +106,7 @@ def test_round_trip(kind, round_trip, short_fits):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("name", TABLE)
 def test_round_trip_of_every_activation(name, round_trip, short_fits):
-    """Every entry of the table travels, with what it has learnt."""
+    """Every entry of the table is saved, with what it has learned."""
     X, y = make_table("regression")
     model = make("regression", activation=name).fit(X, y)
     assert_same_answers(model, round_trip(model), X)
@@ -115,7 +115,7 @@ def test_round_trip_of_every_activation(name, round_trip, short_fits):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip_of_an_ensemble(kind, round_trip, short_fits):
-    """An ensemble travels whole: it answers as it did, and so does each of its networks."""
+    """An ensemble is saved whole: it predicts as it did, and so does each of its networks."""
     X, y = make_table(kind)
     model = make(kind, n_estimators=3).fit(X, y)
     twin = round_trip(model)
@@ -140,7 +140,7 @@ OWN = {
 @pytest.mark.parametrize("activation", OWN.values(), ids=OWN)
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 def test_round_trip_of_every_form(activation, round_trip, short_fits):
-    """Instances, classes and functions at the top of a module travel; refits go on as before."""
+    """Instances, classes and functions of a module are saved; refits go on as before."""
     X, y = make_table("regression")
     model = make("regression", activation=activation).fit(X, y)
     twin = round_trip(model)
@@ -191,7 +191,7 @@ for name in json.load(open(f"{folder}/names.json")):
 
 @pytest.fixture(scope="module")
 def answers_elsewhere(tmp_path_factory):
-    """Models of every form, and what another process without a card predicts with them."""
+    """Models of every form, and what another process without a GPU predicts with them."""
     folder = tmp_path_factory.mktemp("models")
     X, y = make_table("regression")
     activations = {name: name for name in TABLE} | OWN
@@ -200,7 +200,7 @@ def answers_elsewhere(tmp_path_factory):
         with pytest.warns(ConvergenceWarning):
             models[name] = make("regression", activation=activation).fit(X, y)
     models["cuda"] = copy.deepcopy(models["gelu"])
-    models["cuda"]._device = "cuda:0"  # as a fit on a card leaves it
+    models["cuda"]._device = "cuda:0"  # as a fit on a GPU leaves it
     np.save(folder / "X.npy", X)
     (folder / "names.json").write_text(json.dumps(list(models)))
     for name, model in models.items():
@@ -229,7 +229,7 @@ def test_a_model_from_a_card_predicts_without_one(answers_elsewhere):
 
 
 def test_device_of_a_model_from_a_card(short_fits):
-    """Without a card `device_` is the CPU; the model remembers where it came from."""
+    """Without a GPU `device_` is the CPU; the model remembers where it came from."""
     X, y = make_table("regression")
     model = make("regression").fit(X, y)
     model._device = "cuda:0"
@@ -253,7 +253,7 @@ class Bound:
 
 
 class Net(nn.Module):
-    """A user's module that takes anything beside the numbers of its units."""
+    """A user's module that takes anything besides the numbers of its units."""
 
     def __init__(self, n_features_in, n_outputs, **anything):
         super().__init__()
@@ -567,7 +567,7 @@ def test_a_state_without_a_format_is_an_error(model):
         MLPRegressor().__setstate__({"alpha": 1.0})
 
 
-# What cannot travel ----------------------------------------------------------------------------
+# What cannot be saved -------------------------------------------------------------------------
 
 
 def inner_function():

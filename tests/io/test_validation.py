@@ -20,7 +20,7 @@ def state():
 
 
 def load(state, of=MLPClassifier, **changes):
-    """A model of a state with some entries changed, signed anew."""
+    """A model of a state with some entries changed, signed again."""
     state = {name: value for name, value in (state | changes).items() if value is not DROPPED}
     state["_checksum"] = checksum(state)
     twin = of.__new__(of)

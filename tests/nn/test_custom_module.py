@@ -336,7 +336,7 @@ def test_a_module_that_does_not_fit_is_an_error(module, message):
     ],
 )  # fmt: skip
 def test_parameters_that_contradict_a_module_are_errors(params, message):
-    """What has no meaning beside a module is no silent choice."""
+    """What has no meaning with a module is refused, not ignored."""
     X, y = make_table("regression")
     with pytest.raises(ValueError) as caught:
         make("regression", **{"module": Stack, **params}).fit(X, y)

@@ -1,4 +1,4 @@
-"""A card whose memory ends: predictions go on in smaller chunks, fits say what to lower."""
+"""A GPU whose memory ends: predictions go on in smaller chunks, fits say what to lower."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_fit_says_what_needs_how_much(monkeypatch):
 
 @pytest.mark.cuda
 def test_a_full_card_is_told_of():
-    """A fit that a card has no room for says so itself, and leaves the card usable."""
+    """A fit that a GPU has no room for says so itself, and leaves the GPU usable."""
     X, y = make_table("regression", n_samples=100_000)
     free, _ = torch.cuda.mem_get_info()
     ballast = torch.empty(free - 2**29, dtype=torch.uint8, device="cuda")

@@ -116,7 +116,7 @@ def columns_of(estimator, X, dtype):
 
 
 def _of_a_table(given, dtype):
-    """A table has one dtype, also where nothing uses it; text beside numbers is no table."""
+    """A table has one dtype, also where nothing uses it; text next to numbers is no table."""
     kinds = {each for each in given if each is not None}
     if TEXT in kinds and len(kinds) > 1:
         return given
