@@ -89,8 +89,8 @@ def compare_predictions(n_rows):
         calls, runs = 300 if n_rows == 1 else 1, {}
         for name, model in estimators(d, hidden, classes, 1).items():
             model.fit(X[:2000], _target(name, y, classes)[:2000])
-            answer = model.predict if classes == 1 else model.predict_proba
-            runs[name] = partial(_repeat, answer, queries, calls)
+            predict = model.predict if classes == 1 else model.predict_proba
+            runs[name] = partial(_repeat, predict, queries, calls)
         seconds = take_turns(runs, 5)
         rows.append(
             [name_of(case)]
@@ -103,9 +103,9 @@ def compare_predictions(n_rows):
     )
 
 
-def _repeat(answer, queries, calls):
+def _repeat(predict, queries, calls):
     for _ in range(calls):
-        answer(queries)
+        predict(queries)
 
 
 def compare_matmuls():

@@ -115,7 +115,7 @@ class BaseMLP(
             warn_of_failed_learning(runs, getattr(self, "feature_names_in_", None))
 
     def _open_checkpoint(self, config, data, runs):
-        """What keeps the course of a fit in a file; None where none is asked for."""
+        """Open the checkpoint file of a fit; None where none is asked for."""
         if config.checkpoint is None or runs[0].is_one_epoch:
             return None
         arrays = data.arrays()

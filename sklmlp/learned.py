@@ -86,7 +86,7 @@ class LearnedMixin:
         return Weights(coefs, intercepts, known.get("_state"), known.get("_module_seed"))
 
     def _earlier_stopping(self):
-        """Return the course of the fits to go on from."""
+        """Return the losses, scores and counts to go on from."""
         return StoppingState(
             loss_curve=list(getattr(self, "loss_curve_", [])),
             validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,

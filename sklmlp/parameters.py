@@ -232,8 +232,8 @@ def check_parameters(config, incremental=False, has_callbacks=False):
 def _check_checkpoint(config, has_callbacks):
     """Raise for a checkpoint of what cannot be resumed."""
     reasons = {
-        f"solver={config.solver!r}, whose course is SciPy's": config.solver == "lbfgs",
-        "callbacks, which have courses of their own": config.callbacks or has_callbacks,
+        f"solver={config.solver!r}, whose iterations are SciPy's": config.solver == "lbfgs",
+        "callbacks, which have states of their own": config.callbacks or has_callbacks,
         f"module={config.module!r}, which may draw numbers of its own": config.module is not None,
         "random_state=None, which is another fit every time": config.random_state is None,
     }

@@ -216,14 +216,14 @@ class PredictionMixin(BaseEstimator):
         return member
 
     def __deepcopy__(self, memo):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(copy.deepcopy(vars(self), memo))
-        return twin
+        copied = type(self).__new__(type(self))
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
 
     def __copy__(self):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(vars(self))
-        return twin
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
 
 def encoded_rows(estimator, X, y):

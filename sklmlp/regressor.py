@@ -171,9 +171,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
         `set_callbacks`, from scikit-learn 1.9 on.
     checkpoint : str or path, default=None
-        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
-        on from there and ends as if it had never stopped; a finished one is back at once. It takes
-        a `random_state`. A file of another fit is a ValueError that says what differs.
+        Checkpoint file, for 'sgd' and 'adam' only. The same fit started again resumes from it and
+        gives the same result; a finished fit is restored at once. Needs a `random_state`. Raises
+        ValueError if the file belongs to a different fit.
     checkpoint_every : int, default=10
         Epochs from one checkpoint to the next.
 

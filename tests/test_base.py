@@ -78,7 +78,7 @@ def test_settings_of_torch_are_as_they_were(precision):
 
 
 def test_consecutive_affine_maps_predict_as_one():
-    """Identity layers are folded for many rows and not for few, with the same answers."""
+    """Identity layers are folded for many rows and not for few, with the same predictions."""
     model = MLPClassifier((8, 6, 5), activation=["identity", "identity", "tanh"], max_iter=2)
     model.fit(X, y)
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in X])

@@ -551,7 +551,7 @@ def test_parameters(library):
         assert {"device", "dtype", "callbacks"} <= {p.name for p in more} or library is THEIRS
 
 
-# What is answered ------------------------------------------------------------------------------
+# Predictions -----------------------------------------------------------------------------------
 
 
 def test_probabilities_of_one_class(library):
@@ -594,8 +594,8 @@ def test_small_probability_of_the_first_class(library):
         ("f8", "f2", "f8", "f8"),
     ],
 )
-def test_dtype_of_answers(library, fitted_on, asked_with, ours, theirs):
-    """Answers are float32 for float32 X, and in the model's dtype for integers."""
+def test_dtype_of_predictions(library, fitted_on, asked_with, ours, theirs):
+    """Predictions are float32 for float32 X, and in the model's dtype for integers."""
     model = quietly(classifier(library).fit, X.astype(fitted_on), LABELS)
     probability = model.predict_proba(X.astype(asked_with))
     assert probability.dtype == (ours if library is OURS else theirs)
@@ -621,7 +621,7 @@ def test_parameters_that_change_after_the_fit(library, changed):
     assert unmoved == (library is OURS or "loss" in changed)
 
 
-def test_answers_are_decided_before_rounding(library):
+def test_labels_are_decided_before_rounding(library):
     """A class is chosen by its logit; scikit-learn chooses after probabilities are rounded."""
     model = quietly(classifier(library, hidden_layer_sizes=()).fit, X, LABELS)
     model.coefs_[0][:], model.intercepts_[0][:] = 0, 1e-20
@@ -639,7 +639,7 @@ def test_poisson_loss_is_finite(library):
 
 
 def test_predictions_that_overflow(library):
-    """A prediction of infinity is an error; scikit-learn's answer."""
+    """A prediction of infinity is an error; scikit-learn returns it."""
     model = regressor(library, loss="poisson", hidden_layer_sizes=())
     quietly(model.fit, X, np.exp(Y))
     model.coefs_[0][:], model.intercepts_[0][:] = 0, 800

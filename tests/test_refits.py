@@ -72,7 +72,7 @@ class TwoVersions:
         self.model.set_params(**params).fit(X, y)
 
     def expected(self, call):
-        """What both versions answer, as two models that are fitted once."""
+        """What both versions predict, as two models that are fitted once."""
         return [
             call(clone(self.model).set_params(**params).fit(X, y)) for params, y in self.versions
         ]

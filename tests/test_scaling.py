@@ -325,7 +325,7 @@ def test_a_checkpoint_goes_on_bit_for_bit(name, n_estimators, tmp_path, monkeypa
 # Files
 
 
-def answers(model):
+def all_predictions(model):
     found = [model.predict(X)]
     if model.loss == "gaussian":
         found.append(model.predict(X, return_std=True)[1])
@@ -341,12 +341,12 @@ def test_a_file_predicts_in_units_of_y(name, n_estimators, tmp_path):
     model.partial_fit(X, y)
     skops.dump(model, tmp_path / "model.skops")
     copies = pickle.loads(pickle.dumps(model)), load_skops(tmp_path / "model.skops")
-    expected = answers(model)
-    after = answers(model.partial_fit(X, y))
+    expected = all_predictions(model)
+    after = all_predictions(model.partial_fit(X, y))
     for copied in copies:
-        for got, want in zip(answers(copied), expected, strict=True):
+        for got, want in zip(all_predictions(copied), expected, strict=True):
             assert_array_equal(got, want)
-        for got, want in zip(answers(copied.partial_fit(X, y)), after, strict=True):
+        for got, want in zip(all_predictions(copied.partial_fit(X, y)), after, strict=True):
             assert_array_equal(got, want)
 
 

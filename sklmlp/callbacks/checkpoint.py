@@ -1,4 +1,4 @@
-"""The course of fits, taken down between epochs and taken up again."""
+"""Snapshots of training runs between epochs, and going on from them."""
 
 import math
 import threading

@@ -33,7 +33,7 @@ def diagnose(estimator, X, y=None):
         - `saturated`: the share of rows and units where the activation's slope is less than a
           twentieth of its steepest; for activations that are flat on both sides, such as
           'logistic' and 'tanh', and 0 for others; NaN for the output, activations across units
-          and those of one's own;
+          and those of custom ones;
         - `effective_rank`: of the layer's output, (n_samples, units): the exponential of
           the entropy of its normalised singular values [1]_;
         - `mean`, `std`: of its output, over rows and units.

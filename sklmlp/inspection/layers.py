@@ -70,7 +70,7 @@ def one_network(estimator, any_module=False):
     ----------
     estimator : MLPClassifier, MLPRegressor or FrozenEstimator
     any_module : bool, default=False
-        Whether a module of the user's own will do, whose layers are not known.
+        Whether a custom module will do, whose layers are not known.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def one_network(estimator, any_module=False):
     TypeError
         For any other estimator.
     ValueError
-        For an ensemble, and for a module of the user's own.
+        For an ensemble, and for a custom module.
     """
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator

@@ -1,4 +1,4 @@
-"""The course of a fit: losses and validation scores, epoch by epoch."""
+"""The history of a fit: losses and validation scores, epoch by epoch."""
 
 import numpy as np
 
@@ -142,6 +142,6 @@ def _twin(ax):
     for other in ax.figure.axes:
         if other.get_gid() == "scores" and other.bbox.bounds == ax.bbox.bounds:
             return other
-    twin = ax.twinx()
-    twin.set_gid("scores")
-    return twin
+    scores = ax.twinx()
+    scores.set_gid("scores")
+    return scores

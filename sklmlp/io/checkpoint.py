@@ -73,7 +73,7 @@ def _described(values):
 
 
 class CheckpointFile:
-    """Where a fit's course is kept.
+    """The file that a fit writes its checkpoints to.
 
     Processes that write to one path at the same time never mix what they write: each has temporary
     files of its own, and the one that finds the file of another in place of its own gives up.
@@ -176,7 +176,7 @@ class CheckpointFile:
         Raises
         ------
         ValueError
-            If the file is damaged, is none of ours, or belongs to another fit.
+            If the file is damaged, is no checkpoint, or belongs to another fit.
         """
         self._mine = self._mark()
         if self._mine is None:

@@ -1,4 +1,4 @@
-"""A checksum of what a model answers with: it tells damage, not who wrote a file."""
+"""A checksum of what a model predicts with: it detects damage, not who wrote a file."""
 
 import functools
 import hashlib
@@ -27,7 +27,7 @@ DEEPEST = 100
 
 
 def checksum(state, written=4):
-    """The SHA-256 of what a state answers with, in hexadecimal.
+    """Compute the SHA-256 of what a state predicts with, in hexadecimal.
 
     It covers all that a fit has learnt, and `matmul_precision`. It does not depend on the order of
     keys and of values in memory, nor on whether a sequence came back as a list or a tuple, so that

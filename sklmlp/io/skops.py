@@ -77,7 +77,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     file : path or binary file
         A path to a regular file.
     trusted : sequence of str or type, default=()
-        Further types, as `skops.io.load` takes them: an activation of your own, for example. Look
+        Further types, as `skops.io.load` takes them: a custom activation, for example. Look
         at `skops.io.get_untrusted_types` before trusting a file's.
     most_bytes : int, default=2**31
         What the file may unpack to; an array that is named twice counts twice, and so does the

@@ -358,7 +358,7 @@ OPTIONS = {
         {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)},
     ),
 }
-"""Solver of ours -> its moments for its options, and what these have to be."""
+"""Built-in solver -> its moments for its options, and what these have to be."""
 
 
 def _check_ensemble(state, estimator_class):

@@ -92,7 +92,7 @@ def focal(focal_gamma=2.0):
 def binary_focal(focal_gamma=2.0):
     """The focal loss of each yes or no."""
 
-    def log_p(z, y):  # of the answer that is right
+    def log_p(z, y):  # of the true class
         return logsigmoid(torch.where(y > 0, z, -z))
 
     def value(z, y):

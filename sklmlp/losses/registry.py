@@ -213,14 +213,14 @@ def loss_parameters(estimator):
 
 
 def make_loss(loss, parameters=None, scaling=None):
-    """Return a loss of the table, given its parameters; or a user's own, ready for training.
+    """Return a loss of the table, given its parameters, or a custom one, ready for training.
 
     Parameters
     ----------
     loss : str or Loss
         A key of `LOSSES`, or a user's loss.
     parameters : dict, default=None
-        Among them `function` may be a user's own: logits (n, k) and targets to the loss of each
+        Among them `function` may be custom: logits (n, k) and targets to the loss of each
         sample, (n,). The link is then that of the name.
     scaling : TargetScaling, default=None
         What targets were scaled by. The loss and its gradient are those of scaled targets;

@@ -12,7 +12,7 @@ from torch import nn
 
 from sklmlp.activations import ACTIVATIONS, Activation, lookup, suggestions
 
-_OWN = Activation("own", nn.Module, "your own", elementwise=False)
+_CUSTOM = Activation("custom", nn.Module, "custom", elementwise=False)
 _IGNORED = {"inplace", "device", "dtype", "batch_first", "self"}
 _DEPRECATED = {nn.Hardtanh: {"min_value", "max_value"}}  # torch's signature still has them
 
@@ -33,18 +33,18 @@ class Function(nn.Module):
 
 @dataclass(frozen=True)
 class ActivationSpec:
-    """What one hidden layer's activation was resolved to.
+    """The activation of one hidden layer, resolved.
 
     Parameters
     ----------
     name : str
-        The name of a table entry, or of one's own module or callable.
+        The name of a table entry, or of a custom module or callable.
     arguments : dict
-        What its class is constructed with.
+        Arguments of its class.
     arrays : dict of str to ndarray
         Learned values to start from, by name in the module's state.
     own : type, torch.nn.Module, callable or None
-        One's own module class, module or callable; None for an entry of the table.
+        A custom module class, module or callable; None for an entry of the table.
     """
 
     name: str
@@ -54,7 +54,7 @@ class ActivationSpec:
 
     @property
     def entry(self):
-        return ACTIVATIONS[self.name] if self.own is None else _OWN
+        return ACTIVATIONS[self.name] if self.own is None else _CUSTOM
 
     def bound(self, fan_in, fan_out):
         return self.entry.bound(self.arguments, fan_in, fan_out)

@@ -218,7 +218,7 @@ def projection_modules(spec, dtype):
 
 
 def learned_shapes(spec):
-    """Give the shapes of `Weights.state` by name; those of a user's own activations are left out.
+    """Give the shapes of `Weights.state` by name; those of custom activations are left out.
 
     Activations take no memory for it. Arguments that one does not take are a ValueError.
     """

@@ -1,4 +1,4 @@
-"""A user's own module in place of the stack of layers."""
+"""A custom module in place of the built-in layers."""
 
 import inspect
 

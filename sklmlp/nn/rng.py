@@ -35,7 +35,7 @@ def seeded(seed=None):
 
 
 class ModuleRNG:
-    """A course of random numbers for a user's module, which draws from torch's global generators.
+    """A stream of random numbers for a custom module, which draws from torch's global generators.
 
     Parameters
     ----------

@@ -73,7 +73,7 @@ class Spec:
 
     @cached_property
     def loss_function(self):
-        """The `sklmlp.losses.Loss` that is trained with and answered by."""
+        """The `sklmlp.losses.Loss` of training and prediction."""
         return make_loss(self.loss, self.loss_params, self.scaling)
 
     @cached_property

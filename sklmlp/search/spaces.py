@@ -20,7 +20,7 @@ def space(estimator):
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, Pipeline or other meta-estimator
-        One of ours, or with one of ours in it; names get the prefix of its step.
+        One of sklmlp, or with one of them in it; names get the prefix of its step.
 
     Returns
     -------

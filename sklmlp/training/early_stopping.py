@@ -222,7 +222,7 @@ class Scoring:
         weight, n = training.dataset.weights(), len(training.dataset)
         rows = np.arange(n) if weight is None else np.flatnonzero(weight)
         if len(rows) > MOST_TRAINING_ROWS:
-            rows = np.sort(_twin(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
+            rows = np.sort(_copied(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
         if n > MOST_TRAINING_ROWS:
             training = training.take(rows)
         training_sample, validation = (
@@ -261,11 +261,11 @@ class Scoring:
         return score
 
 
-def _twin(rng):
+def _copied(rng):
     """A generator that draws what `rng` would, and leaves it where it is."""
-    twin = np.random.RandomState()
-    twin.set_state(rng.get_state())
-    return twin
+    copied = np.random.RandomState()
+    copied.set_state(rng.get_state())
+    return copied
 
 
 _OTHER_SCORES = {

@@ -1,4 +1,4 @@
-"""What a fit has learnt about its own course, and when it ends: scikit-learn's rules."""
+"""The state that decides when a fit ends: scikit-learn's rules of stopping."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class StoppingState:
-    """The course of one fit, which warm starts and partial fits continue.
+    """Losses, scores and counts of one fit, which warm starts and partial fits continue.
 
     Attributes
     ----------

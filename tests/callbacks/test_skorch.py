@@ -115,7 +115,7 @@ def test_lbfgs_can_be_stopped():
 
 @pytest.mark.parametrize("kind, scoring", [("multiclass", "accuracy"), ("regression", "r2")])
 def test_scoring(kind, scoring, short_fits):
-    """skorch's scorers see training and validation rows, and answers in the user's labels."""
+    """skorch's scorers see training and validation rows, and predictions in the user's labels."""
     X, y = make_table(kind)
     y = np.array(["a", "b", "c"])[y] if kind == "multiclass" else y
     scores = {"train": [], "valid": []}

@@ -57,7 +57,7 @@ def loaded(data):
 @pytest.mark.parametrize("n_estimators", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip(kind, n_estimators, short_fits):
-    """A model of any kind comes back with its answers, ensembles whole."""
+    """A model of any kind comes back with its predictions, ensembles whole."""
     X, y = make_table(kind)
     model = make(kind, n_estimators=n_estimators).fit(X, y)
     assert_same_answers(model, through_skops(model), X)
@@ -103,7 +103,7 @@ def test_own_activations_are_refused_by_name(activation, short_fits):
 
 @pytest.fixture(scope="module")
 def honest():
-    """The bytes of a model's file, and what the model answers to."""
+    """The bytes of a model's file, and what the model predicts for."""
     X, y = make_table("multiclass", n_samples=30)
     model = make("multiclass", solver="lbfgs", activation="prelu", max_iter=200, tol=1e-2)
     return skops.io.dumps(model.fit(X, y)), model, X
@@ -119,7 +119,7 @@ def test_a_truncated_file_is_refused(honest):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_flipped_bit_is_refused_or_means_nothing(honest, seed):
-    """With any bit flipped a file is a ValueError, or the model answers what it answered."""
+    """With any bit flipped a file raises ValueError, or the model predicts what it predicted."""
     data, model, X = honest
     refused = 0
     for bit in np.random.default_rng(seed).integers(len(data) * 8, size=60):

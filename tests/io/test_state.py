@@ -74,14 +74,14 @@ def through_joblib(model):
 ROUND_TRIPS = [through_pickle, through_joblib, copy.deepcopy]
 
 
-def answers(model, X):
+def predictions(model, X):
     """All that a model says of rows."""
     methods = ("predict", "predict_proba", "predict_log_proba")
     return [getattr(model, method)(X) for method in methods if hasattr(model, method)]
 
 
 def assert_same_answers(one, other, X):
-    for first, second in zip(answers(one, X), answers(other, X), strict=True):
+    for first, second in zip(predictions(one, X), predictions(other, X), strict=True):
         assert_array_equal(first, second)
 
 
@@ -91,7 +91,7 @@ def assert_same_answers(one, other, X):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip(kind, round_trip, short_fits):
-    """A model that was stored answers as it did, and has learnt what it had learnt."""
+    """A model that was stored predicts as it did, and has learned what it had learned."""
     X, y = make_table(kind)
     model = make(kind, early_stopping=kind != "many_counts").fit(X, y)
     twin = round_trip(model)
@@ -185,7 +185,7 @@ import joblib, numpy as np
 folder = sys.argv[1]
 X = np.load(f"{folder}/X.npy")
 for name in json.load(open(f"{folder}/names.json")):
-    np.save(f"{folder}/{name} answer.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
+    np.save(f"{folder}/{name} prediction.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
 """
 
 
@@ -211,7 +211,7 @@ def answers_elsewhere(tmp_path_factory):
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
     )
-    elsewhere = {name: np.load(folder / f"{name} answer.npy") for name in models}
+    elsewhere = {name: np.load(folder / f"{name} prediction.npy") for name in models}
     return {name: (model.predict(X), elsewhere[name]) for name, model in models.items()}
 
 
@@ -299,7 +299,7 @@ def test_what_has_an_address_loads_elsewhere(short_fits, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"},
     )
     for name, model in models.items():
-        assert_allclose(np.load(tmp_path / f"{name} answer.npy"), model.predict(X), rtol=1e-12)
+        assert_allclose(np.load(tmp_path / f"{name} prediction.npy"), model.predict(X), rtol=1e-12)
 
 
 class Restless:

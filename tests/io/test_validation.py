@@ -254,7 +254,7 @@ def test_a_spec_of_no_network_is_refused(state, name, value, reason):
 
 
 def test_arrays_of_the_other_byte_order_are_converted(state):
-    """What a machine with another order of bytes wrote answers the same, in this one's order."""
+    """What a machine with another order of bytes wrote predicts the same, in this one's order."""
     X, _ = make_table("multiclass")
 
     def swapped(value):
@@ -345,7 +345,7 @@ def test_attention_that_asks_for_terabytes_is_refused(state):
     ],
 )
 def test_the_checksum_covers(state, entry):
-    """A change of what a model answers with is found without being understood."""
+    """A change of what a model predicts with is found without being understood."""
     value = {
         "coefs_": lambda: changed(state["coefs_"], 0, to=state["coefs_"][0] + 1e-9),
         "intercepts_": lambda: changed(state["intercepts_"], 1, to=-state["intercepts_"][1]),

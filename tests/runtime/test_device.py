@@ -132,7 +132,7 @@ def test_a_card_gives_the_same_numbers(kind, solver, early_stopping):
 @pytest.mark.cuda
 @pytest.mark.parametrize("activation", ["relu", "prelu", "rrelu", "multihead_attention", "glu"])
 def test_auto_on_a_card(activation):
-    """ "auto" takes the GPU in float32, and answers in X's dtype."""
+    """ "auto" takes the GPU in float32, and predicts in X's dtype."""
     X, y = make_table("multiclass")
     model = make("multiclass", activation=activation, max_iter=20).fit(X, y)
     assert model.device_.type == "cuda"
@@ -155,7 +155,7 @@ def test_partial_fit_on_a_card():
 
 @pytest.mark.cuda
 def test_from_a_card_to_the_cpu(monkeypatch):
-    """A model that was fitted on a GPU is loaded where there is none, and answers alike."""
+    """A model that was fitted on a GPU is loaded where there is none, and predicts alike."""
     X, y = make_table("multiclass")
     model = make("multiclass", device="cuda", max_iter=20).fit(X, y)
     expected, stored = model.predict_proba(X), pickle.dumps(model)
@@ -167,7 +167,7 @@ def test_from_a_card_to_the_cpu(monkeypatch):
 
 @pytest.mark.cuda
 def test_weights_written_on_a_card_s_model():
-    """Writing into `coefs_` of a model on a GPU changes what it answers."""
+    """Writing into `coefs_` of a model on a GPU changes what it predicts."""
     X, y = make_table("regression")
     model = make("regression", device="cuda").fit(X, y)
     model.predict(X)

@@ -50,12 +50,12 @@ def _shapes(operator):
 
     estimator = operator.raw_operator
     floating = {"float32": data_types.FloatTensorType, "float64": data_types.DoubleTensorType}
-    answer, n = (
+    output_type, n = (
         floating[_floating(operator.inputs[0]).name],
         operator.inputs[0].get_first_dimension(),
     )
     if not is_classifier(estimator):
-        operator.outputs[0].type = answer([n, n_values(estimator)])
+        operator.outputs[0].type = output_type([n, n_values(estimator)])
         return
     labels = labels_as_array(estimator)
     several = class_targets(estimator).kind == "multilabel-indicator"
@@ -67,8 +67,8 @@ def _shapes(operator):
     kind = kinds.get("int64" if several else labels.dtype.name, data_types.StringTensorType)
     operator.outputs[0].type = kind([n, len(labels)] if several else [n])
     if _options(operator).get("zipmap") not in (False, None):  # ZipMap takes float32 alone
-        answer = data_types.FloatTensorType
-    operator.outputs[1].type = answer([n, len(labels)])
+        output_type = data_types.FloatTensorType
+    operator.outputs[1].type = output_type([n, len(labels)])
 
 
 def _convert(scope, operator, container):
@@ -113,7 +113,7 @@ def convert_pipeline(estimator, X, dtype, zipmap):
         Fitted.
     X : {array-like, dataframe} or None
     dtype : numpy.dtype
-        Of columns of real numbers and of answers.
+        Of columns of real numbers and of predictions.
     zipmap : bool
 
     Returns
@@ -290,19 +290,19 @@ def _feed(model, columns, is_table, inner):
 
 
 def _cast_answers(model, dtype):
-    """Answers of real numbers are of the dtype that was asked for, whatever a step gave."""
+    """Cast outputs that are real numbers to the dtype that was asked for."""
     from onnx import TensorProto, helper
 
     wanted = _element(dtype)
-    for answer in model.graph.output:
-        kind = answer.type.tensor_type
+    for output in model.graph.output:
+        kind = output.type.tensor_type
         if kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and kind.elem_type != wanted:
-            before = f"{answer.name}_before_the_cast"
+            before = f"{output.name}_before_the_cast"
             for node in model.graph.node:
                 for names in (node.input, node.output):
                     for i, name in enumerate(names):
-                        names[i] = before if name == answer.name else name
-            model.graph.node.append(helper.make_node("Cast", [before], [answer.name], to=wanted))
+                        names[i] = before if name == output.name else name
+            model.graph.node.append(helper.make_node("Cast", [before], [output.name], to=wanted))
             kind.elem_type = wanted
 
 
@@ -357,7 +357,7 @@ def classes_of_ours(estimator):
 
 
 def _parts(value, seen=None):
-    """An estimator and those inside it, however deep; of ours, which are whole, no parts."""
+    """An estimator and those inside it, however deep; of sklmlp's, which are whole, no parts."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

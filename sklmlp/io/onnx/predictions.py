@@ -1,4 +1,4 @@
-"""From rows to answers in ONNX's operators: what `predict` and `predict_proba` do."""
+"""From rows to predictions in ONNX's operators: `predict` and `predict_proba`."""
 
 import numpy as np
 
@@ -79,11 +79,11 @@ def n_values(estimator):
 def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
-    answers = [
+    outputs = [
         _in_units_of_y(graph, link(graph, _logits(graph, x, each), each.spec), each.spec.scaling)
         for each in fitted_networks(estimator)
     ]
-    graph("Identity", _mean(graph, answers), output=output)
+    graph("Identity", _mean(graph, outputs), output=output)
 
 
 def predict_classes(graph, x, estimator, label, probabilities):
@@ -147,13 +147,13 @@ def _logits(graph, x, network):
     return graph.cast(z, outer)
 
 
-def _mean(graph, answers):
-    if len(answers) == 1:
-        return answers[0]
-    total = answers[0]
-    for answer in answers[1:]:
-        total = graph("Add", total, answer)
-    return graph("Div", total, float(len(answers)))
+def _mean(graph, outputs):
+    if len(outputs) == 1:
+        return outputs[0]
+    total = outputs[0]
+    for each in outputs[1:]:
+        total = graph("Add", total, each)
+    return graph("Div", total, float(len(outputs)))
 
 
 def _of_loss(table, estimator):
@@ -162,7 +162,7 @@ def _of_loss(table, estimator):
         return _of_link(loss)
     if loss not in table:
         raise NotInOnnx(
-            f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "
+            f"to_onnx has no operators for the predictions of the loss {loss!r}. It has for "
             f"{', '.join(sorted(table))}."
         )
     return table[loss]
