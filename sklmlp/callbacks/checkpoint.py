@@ -121,7 +121,7 @@ def check(run, snapshot):
     _check_like("flat", snapshot["flat"], _plain(run.network.flat), may_overflow=ended)
     buffers = {name: _plain(buffer) for name, buffer in run.network.module.named_buffers()}
     _check_like("buffers", snapshot["buffers"], buffers, may_overflow=ended)
-    _check_progress(run, snapshot["progress"])
+    _check_stopping(run, snapshot["progress"])
     _check_optimizer(run, snapshot["optimizer"], may_overflow=ended)
     order = snapshot["order"]
     if order is not None:
@@ -147,22 +147,22 @@ ENTRIES = (
 )
 
 
-def _check_progress(run, progress):
+def _check_stopping(run, stopping):
     names = {each.name for each in fields(run.state.stopping)}
     _require(
-        isinstance(progress, dict) and set(progress) == names, "its progress has other entries"
+        isinstance(stopping, dict) and set(stopping) == names, "its progress has other entries"
     )
-    n_iter = progress["n_iter"]
+    n_iter = stopping["n_iter"]
     for name in ("n_iter", "n_rows_seen", "no_improvement"):
-        _require(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
+        _require(_is_count(stopping[name]), f"{name} is {stopping[name]!r:.80}")
     _require(
         n_iter <= run.config.max_iter,
         f"it has done {n_iter} epochs, more than max_iter={run.config.max_iter}",
     )
     scored = run.validation is not None
-    columns = {name: progress[name] for name in ("loss_curve", "history")}
+    columns = {name: stopping[name] for name in ("loss_curve", "history")}
     if scored:
-        columns["validation_scores"] = progress["validation_scores"]
+        columns["validation_scores"] = stopping["validation_scores"]
     for name, column in columns.items():
         _require(isinstance(column, list), f"{name} is {column!r:.80}")
     for name in ("loss_curve", *(["validation_scores"] if scored else [])):
@@ -178,12 +178,12 @@ def _check_progress(run, progress):
         f"loss_curve has {len(columns['loss_curve'])} entries after {n_epochs} epochs",
     )
     for name in ("best_loss", "best_validation_score"):
-        value = progress[name]
+        value = stopping[name]
         _require(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
     missing = "best_validation_score" if scored else "best_loss"
-    _require(progress[missing] is not None, f"{missing} is None")
+    _require(stopping[missing] is not None, f"{missing} is None")
     best = [_plain(part) for part in run.network.snapshot()] if scored else None
-    _check_like("best", progress["best"], best)
+    _check_like("best", stopping["best"], best)
 
 
 def _check_optimizer(run, state, may_overflow):

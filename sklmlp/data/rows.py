@@ -114,10 +114,10 @@ class ConvertedRows:
         """How many values of a sparse table's row are kept, on average."""
         return self.X.nnz / self.shape[0]
 
-    def take_sparse(self, rows, also_turned=False):
+    def take_sparse(self, rows, with_transpose=False):
         """The rows of a slice or of a part of an `index`, (n, d), as CSR; also transposed."""
         part = self.X[rows]
-        if not also_turned:
+        if not with_transpose:
             return _csr(part, self.dtype)
         return _csr(part, self.dtype), _csr(part.T.tocsr(), self.dtype)
 

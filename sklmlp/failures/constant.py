@@ -13,10 +13,10 @@ MARGIN = 0.01
 """A model has learnt something if its loss is better than a constant's by more than this share."""
 
 
-def some_samples(table):
-    """Return the indices of at most 2,000 evenly spread samples of a table."""
-    step = -(-len(table) // MOST_SAMPLES)
-    return np.arange(0, len(table), step) if table.index is None else table.index[::step]
+def some_samples(dataset):
+    """Return the indices of at most 2,000 evenly spread samples of a dataset."""
+    step = -(-len(dataset) // MOST_SAMPLES)
+    return np.arange(0, len(dataset), step) if dataset.index is None else dataset.index[::step]
 
 
 @dataclass
@@ -51,12 +51,12 @@ class ConstantPrediction:
         return cls(sample, loss, MARGIN * (1.0 if run.loss.variance is not None else abs(loss)))
 
 
-def targets_of(table):
+def targets_of(dataset):
     """The targets and weights of some rows, as tensors."""
-    y = table.y[torch.from_numpy(table.index).to(table.y.device)]
-    weight = table.weights()
+    y = dataset.y[torch.from_numpy(dataset.index).to(dataset.y.device)]
+    weight = dataset.weights()
     weight = np.ones(len(y)) if weight is None else weight
-    return y, torch.as_tensor(weight, dtype=table.dtype, device=y.device)
+    return y, torch.as_tensor(weight, dtype=dataset.dtype, device=y.device)
 
 
 def _best_constant(loss, y, weight, k):

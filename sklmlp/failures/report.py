@@ -68,10 +68,10 @@ def learning_rate_hint(config):
 
 def _reasons(run, feature_names):
     """Instances of the warnings that apply to a fit."""
-    progress = run.state.stopping
+    stopping = run.state.stopping
     unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
     yield from unscaled
-    if progress.n_iter == 0 or not run.network.flat.isfinite().all():
+    if stopping.n_iter == 0 or not run.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(run))
     yield from diverged
