@@ -150,17 +150,17 @@ class BaseMLP(
 
     @abstractmethod
     def _count_outputs(self, y):
-        """The number of the network's output units."""
+        """Return the number of the network's output units."""
 
     _loss_of_callable: str
     """The loss whose link and name in files a callable has."""
 
     def _loss_key(self, name):
-        """The key in `sklmlp.losses.LOSSES` of a loss, for the kind of the targets."""
+        """Return the key in `sklmlp.losses.LOSSES` of a loss, for the kind of the targets."""
         return str(name)
 
     def _loss_and_params(self):
-        """What `sklmlp.losses.make_loss` makes the loss of."""
+        """Return what `sklmlp.losses.make_loss` makes the loss of."""
         if isinstance(self.loss, Loss):
             return self.loss, {}
         if callable(self.loss):
@@ -170,15 +170,15 @@ class BaseMLP(
         return self._loss_key(self.loss), params
 
     def _chosen_loss(self):
-        """The `Loss` that the parameters ask for."""
+        """Return the `Loss` that the parameters ask for."""
         return make_loss(*self._loss_and_params())
 
     def _described_loss(self):
-        """The same before a fit, with the defaults of its parameters."""
+        """Return the same before a fit, with the defaults of its parameters."""
         return describe_loss(self.loss, self._loss_of_callable)
 
     def _target_scaling(self, y, weight, reset):
-        """What targets are scaled by for training; None where they are not."""
+        """Return what targets are scaled by for training; None where they are not."""
         return None
 
     def _check_range(self, y, target):
@@ -190,12 +190,12 @@ class BaseMLP(
 
     @abstractmethod
     def _stratification(self, y):
-        """What to stratify the validation split by, or None."""
+        """Return what to stratify the validation split by, or None."""
 
     @abstractmethod
     def _score_logits(self, y, weight, logits, loss):
-        """The validation score of logits of a `Loss` against encoded targets."""
+        """Return the validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
     def _decode_logits(self, method, logits, loss):
-        """What 'predict' or 'predict_proba' makes of logits of a `Loss`, for skorch's callbacks."""
+        """Return the output of 'predict' or 'predict_proba' for logits, for skorch's callbacks."""

@@ -447,7 +447,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_targets.accuracy(y, logits, weight)
 
     def _probability_link(self, loss):
-        """What makes probabilities of each class, (n, n_classes), of logits, a tensor."""
+        """Return what makes probabilities of each class, (n, n_classes), of logits, a tensor."""
         _check_probabilities(loss)
         if self._class_targets.kind != "binary":
             return loss.link
@@ -592,7 +592,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
 
     def _loss_in_use(self):
-        """The loss that predictions are made by: the fitted one, before a fit the parameter."""
+        """Return the loss of predictions: the fitted one, before a fit the parameter's."""
         model = snapshot(self)
         return model._loss if model.__sklearn_is_fitted__() else model._described_loss()
 

@@ -138,7 +138,7 @@ class Dependence:
 
 
 def _equals(value, default):
-    """Whether a parameter has its default value; a list of rates has it where all of them do."""
+    """Tell whether a parameter has its default value, or is a list of it."""
     values = list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
     return all(each is default or each == default for each in values)
 
@@ -375,7 +375,7 @@ def hints(estimator):
 
 
 def _meant(value, table):
-    """The names of a table that a value of another library stands for."""
+    """Return the names of a table that a value of another library stands for."""
     spelling = _spelling(value)
     return [name for name, spellings in table.items() if spelling in (name, *spellings.split())]
 
@@ -385,12 +385,12 @@ def _is_optimizer_class(value):
 
 
 def _name(value):
-    """The name of a class or a function, or of an instance's class."""
+    """Return the name of a class or a function, or of an instance's class."""
     return getattr(value, "__name__", type(value).__name__)
 
 
 def _spelling(value):
-    """A name, or that of a class, an instance or a function, in small letters alone."""
+    """Return a name, or that of a class, an instance or a function, in small letters alone."""
     is_text = isinstance(value, str | torch.dtype | np.dtype)
     spelling = (str(value) if is_text else _name(value)).lower()
     for dropped in ("_", "-", " ", "torch."):

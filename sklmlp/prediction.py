@@ -62,7 +62,7 @@ class PredictionMixin(BaseEstimator):
         return check_X(self, X, fitted_networks(self)[0].dtype)
 
     def _is_plainly_valid(self, X):
-        """Whether X is what most rows in production are, so that scikit-learn need not look."""
+        """Tell whether X is a finite float array of the right width, which needs no more checks."""
         known = vars(self)
         return (
             type(X) is np.ndarray
@@ -76,12 +76,12 @@ class PredictionMixin(BaseEstimator):
         )
 
     def _outputs(self, X, link):
-        """Each network's outputs on checked rows: a list of ndarrays, see `FittedNetwork`."""
+        """Compute each network's outputs on checked rows: a list of ndarrays."""
         networks = fitted_networks(self)
         return [network.outputs(X, link, self.matmul_precision) for network in networks]
 
     def _mean_output(self, X, link):
-        """The mean of the networks' outputs on checked rows, (n, n_outputs)."""
+        """Return the mean of the networks' outputs on checked rows, (n, n_outputs)."""
         outputs = self._outputs(X, link)
         with np.errstate(over="ignore"):  # it is refused
             mean = outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
@@ -133,7 +133,7 @@ class PredictionMixin(BaseEstimator):
         return (self.coefs_, self.intercepts_) if "coefs_" in vars(self) else ([], [])
 
     def _get_params_html(self, *args, **kwargs):
-        """What scikit-learn's diagrams show of an estimator: its parameters, and its layers."""
+        """Return what scikit-learn's diagrams show: the parameters, and the layers."""
         parameters = super()._get_params_html(*args, **kwargs)
 
         def layers():
@@ -208,7 +208,7 @@ class PredictionMixin(BaseEstimator):
             ) from error
 
     def _member(self, state):
-        """A network of an ensemble; before format 3 it is an estimator already."""
+        """Return a network of an ensemble; before format 3 it is an estimator already."""
         if not isinstance(state, dict):
             return state
         member = type(self).__new__(type(self))

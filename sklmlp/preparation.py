@@ -52,7 +52,7 @@ class FitData:
     dtype: np.dtype
 
     def arrays(self):
-        """The checked arrays by name, as a checkpoint tells one fit from another."""
+        """Return the checked arrays by name, as a checkpoint tells one fit from another."""
         parts = {"": self.rows, "_val": self.held_out}
         arrays = {}
         for suffix, part in parts.items():
@@ -106,7 +106,7 @@ class PreparationMixin:
         return X, y
 
     def _weights(self, y, sample_weight, dtype, name="sample_weight", learn_from=None):
-        """The weights of samples times those of their classes, checked for the computing dtype."""
+        """Multiply weights of samples and of classes, checked for the computing dtype."""
         weight = self._apply_class_weight(y, sample_weight, learn_from)
         if weight is not sample_weight:
             times = "" if sample_weight is None else f" times {name}"
@@ -164,7 +164,7 @@ class PreparationMixin:
         )
 
     def _hold_out(self, config, data, rng):
-        """The rows to train on, and those that early stopping looks at."""
+        """Return the rows to train on, and those that early stopping looks at."""
         if data.held_out is not None:
             return data.rows, data.held_out
         y = data.rows.y

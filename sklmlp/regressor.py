@@ -546,7 +546,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
 
 def _extremes(y, loss):
-    """The value of y that is out of the range of a loss."""
+    """Return the value of y that is out of the range of a loss."""
     takes = loss.target_range
     is_low = not replace(takes, high=np.inf).contains(y)
     return f"the least is {y.min()}" if is_low else f"the largest is {y.max()}"

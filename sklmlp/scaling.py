@@ -44,7 +44,7 @@ class TargetScaling:
 
     @classmethod
     def learn(cls, y, weight, positive):
-        """The scaling of targets to mean 0 and standard deviation 1, or to mean 1.
+        """Return the scaling of targets to mean 0 and standard deviation 1, or to mean 1.
 
         Parameters
         ----------

@@ -52,7 +52,7 @@ class Checkpoints:
         self._latest = snapshots
 
     def of_stack(self):
-        """The checkpoints of networks that are trained side by side."""
+        """Return the checkpoints of networks that are trained side by side."""
         return StackCheckpoints(self)
 
     def save(self, snapshots):
@@ -85,7 +85,7 @@ class StackCheckpoints:
 
 
 def snapshot(run, order, ended):
-    """All that a fit has to know to go on: plain values and arrays, copied.
+    """Return all that a fit has to know to go on: plain values and arrays, copied.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def _check_optimizer(run, state, may_overflow):
 
 
 def _check_options(where, options, own):
-    """The same options, of which a rate may have moved; in them everything is a plain value."""
+    """Check that options are the same but for rates, which may have moved."""
     if isinstance(own, dict):
         _require(
             isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
@@ -231,7 +231,7 @@ def _check_options(where, options, own):
 
 
 def _check_random_state(state):
-    """A Mersenne Twister's state; NumPy itself does not look at the position."""
+    """Check a Mersenne Twister's state; NumPy itself does not look at the position."""
     message = "its random state is none of NumPy's RandomState"
     _require(isinstance(state, dict) and set(state) == {*RANDOM_STATE}, message)
     inner = state["state"]
@@ -306,13 +306,13 @@ def resume(run, snapshot):
 
 
 def _generators(network):
-    """The generators that activations draw from in training, each once."""
+    """Return the generators that activations draw from in training, each once."""
     found = [getattr(module, "generator", None) for module in network.module.modules()]
     return list({id(g): g for g in found if g is not None}.values())
 
 
 def _plain(value):
-    """A tensor, or what is made of tensors, as copied arrays."""
+    """Return a tensor, or what is made of tensors, as copied arrays."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, dict):

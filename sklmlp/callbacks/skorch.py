@@ -100,7 +100,7 @@ class CallbackOptimizerView(torch.optim.Optimizer):
 
 
 def _as_torch(optimizer, network):
-    """The `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
+    """Return the `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
     if optimizer is None:
         return None
     if isinstance(optimizer, TorchOptimizerAdapter):

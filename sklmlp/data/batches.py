@@ -66,7 +66,7 @@ class Dataset:
         return self.rows.dtype
 
     def weights(self):
-        """The weights of the rows that take part, or None."""
+        """Return the weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
     def slices(self, takes_sparse=False):
@@ -158,7 +158,7 @@ def _parts(x, size):
 
 
 def rows_of_a_batch(batch_size, n):
-    """How many of n rows a full batch has, for the `batch_size` parameter."""
+    """Return how many of n rows a full batch has, for the `batch_size` parameter."""
     return int(min(200 if batch_size == "auto" else batch_size, n))
 
 
@@ -180,7 +180,7 @@ class BatchPlan:
 
     @classmethod
     def of(cls, n, batch_size):
-        """The shape of an epoch of n rows, for the `batch_size` parameter."""
+        """Return the shape of an epoch of n rows, for the `batch_size` parameter."""
         size = rows_of_a_batch(batch_size, n)
         n_batches = -(-n // size)
         last = -(-(n - (n_batches - 1) * size) // 8) * 8
@@ -283,7 +283,7 @@ class Batches:
         return together
 
     def _gathered(self, rows, order, index):
-        """The rows of an order, copied."""
+        """Return the rows of an order, copied."""
         order, index, n = order[..., rows], index[..., rows], rows.stop - rows.start
         if self.sparse:
             y = torch.index_select(self.dataset.y, 0, index, out=self.y[:n])
@@ -302,7 +302,7 @@ class Batches:
         return [self.dataset.rows.take_sparse(part, with_transpose=True) for part in parts]
 
     def _group(self, n):
-        """The memory for n rows, for a whole group and as matrices of x and y."""
+        """Return the memory for n rows, for a whole group and as matrices of x and y."""
         if n not in self.groups:
             k, d = len(self.order), self.dataset.rows.shape[1]
             x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
@@ -311,7 +311,7 @@ class Batches:
         return self.groups[n]
 
     def _results(self, n):
-        """What the steps of a group have to fill, and the size of a batch."""
+        """Return what the steps of a group have to fill, and the size of a batch."""
         k, n_batches = len(self.order) * self.n_outputs, -(-n // self.size)
         # quicker than row by row: see `sklmlp.losses.softmax`
         logits = self.logits[: k * n].view(*self.stack, self.n_outputs, n).mT

@@ -19,7 +19,7 @@ MOST_NAMES = 200
 
 
 def _kind_of_types(types):
-    """The kind of Python objects.
+    """Return the kind of Python objects.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def _kind_of_array(array):
 
 
 def _kind_of_column(X, place, dtype):
-    """The kind of a column of a pandas or polars frame."""
+    """Return the kind of a column of a pandas or polars frame."""
     if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):  # of pandas
         return _kind_of_array(np.asarray(dtype.categories))
     kind = getattr(dtype, "kind", None)
@@ -82,14 +82,14 @@ def _is_frame(X):
 
 
 def _column(X, place):
-    """A column of a frame or of a 2-D array."""
+    """Return a column of a frame or of a 2-D array."""
     if not _is_frame(X):
         return X[:, place]
     return np.asarray(X.iloc[:, place] if hasattr(X, "iloc") else X[:, place])
 
 
 def _is_plain(dtype):
-    """Whether a column holds booleans, integers or floats, and none that torch does not know."""
+    """Tell whether a column holds booleans, integers or floats that torch knows."""
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf" and dtype.itemsize <= 8
     name = str(dtype)
@@ -161,7 +161,7 @@ def refuse_what_is_no_number(X, estimator, name):
 
 
 def _kinds_in_array(array):
-    """The kinds of the columns of a 2-D array that are not all numbers."""
+    """Return the kinds of the columns of a 2-D array that are not all numbers."""
     columns = range(array.shape[1])
     if array.dtype.kind not in "SU":
         return [_kind_of_array(array[:, place]) for place in columns]
@@ -182,7 +182,7 @@ def _as_floats(values):
 
 
 def _advice(X, found, n_columns, estimator, name):
-    """What is said of columns of text and dates."""
+    """Return what is said of columns of text and dates."""
     text, dates = found.get("text", []), found.get("date", [])
     sentences = [
         f"{name} has {what} in {_in_columns(X, places, n_columns)}."
@@ -203,7 +203,7 @@ def _advice(X, found, n_columns, estimator, name):
 
 
 def _encoder(X, text, n_columns, estimator):
-    """A line of Python: a pipeline that encodes columns of text."""
+    """Return a line of Python: a pipeline that encodes columns of text."""
     encoder = 'OneHotEncoder(handle_unknown="ignore")'
     if len(text) == n_columns:
         return f"make_pipeline({encoder}, {_as_code(estimator)})"
@@ -276,7 +276,7 @@ def explain_not_finite(error, X, estimator, **options):
 
 
 def _advice_on_gaps(first, X, places, n_columns, estimator):
-    """What is said of columns with missing values."""
+    """Return what is said of columns with missing values."""
     scaler = "MaxAbsScaler()" if sp.issparse(X) else "StandardScaler()"
     return (
         f"{first}\nMissing values are in {_in_columns(X, places, n_columns)}. "

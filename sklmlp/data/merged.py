@@ -43,7 +43,7 @@ class MergedDatasets:
             self.sources = list(_neighbours([dataset.rows for dataset in datasets]))
 
     def places(self, order):
-        """Where rows and targets of a stacked order lie."""
+        """Return where rows and targets of a stacked order lie."""
         rows = order if self.first_row is None else order + self.first_row
         return rows, order if self.first_y is None else order + self.first_y
 
@@ -69,7 +69,7 @@ def share_memory(datasets):
 
 
 def _memory(rows):
-    """What tells rows apart: their memory, whichever object it is seen through."""
+    """Return what tells rows apart: their memory, whichever object it is seen through."""
     if not rows.is_tensor:
         return id(rows)
     return rows.tensor.data_ptr(), rows.tensor.stride(), rows.shape
@@ -80,7 +80,7 @@ def _distinct(values, key=id):
 
 
 def _starts(values, distinct, key=id):
-    """Where each value begins when the distinct ones lie one after the other."""
+    """Return where each value begins when the distinct ones lie one after the other."""
     if len(distinct) == 1:
         return None
     sizes = [value.shape[0] for value in distinct]

@@ -57,7 +57,7 @@ class ClassTargets:
         return 1 if self.kind == "binary" else len(self.classes_)
 
     def variant(self, loss):
-        """The form of a loss that fits the kind: for classes that exclude each other, or not."""
+        """Return the form of a loss for the kind: classes exclude each other, or do not."""
         return loss if self.kind == "multiclass" else f"binary_{loss}"
 
     def check_form(self, y, name="y"):

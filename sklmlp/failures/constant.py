@@ -52,7 +52,7 @@ class ConstantPrediction:
 
 
 def targets_of(dataset):
-    """The targets and weights of some rows, as tensors."""
+    """Return the targets and weights of some rows, as tensors."""
     y = dataset.y[torch.from_numpy(dataset.index).to(dataset.y.device)]
     weight = dataset.weights()
     weight = np.ones(len(y)) if weight is None else weight
@@ -60,7 +60,7 @@ def targets_of(dataset):
 
 
 def _best_constant(loss, y, weight, k):
-    """The logits (k,) whose loss on all rows is least; weights sum to one."""
+    """Return the logits (k,) whose loss on all rows is least; weights sum to one."""
     target = _indicators(y, k).to(weight.dtype)
     if loss.constant is not None:
         return loss.constant(target, weight)
@@ -72,7 +72,7 @@ def _best_constant(loss, y, weight, k):
 
 
 def _descended(loss, y, weight, z):
-    """The best constant logits, found from good ones; they stay where these are the best."""
+    """Return the best constant logits, found from good ones; they stay where these are the best."""
     rows = loss.objective or loss.value
 
     def value_and_slope(flat):

@@ -57,7 +57,7 @@ def _warn_of_each_once(found):
 
 
 def learning_rate_hint(config):
-    """What to try after a divergence."""
+    """Return what to try after a divergence."""
     if config.solver == "lbfgs":
         return "Scale the features."
     return (
@@ -98,7 +98,7 @@ def _reasons(run, feature_names):
 
 
 def _reached(run):
-    """The loss of the weights that were kept: that of the validation rows where there are any."""
+    """Return the loss of the weights that were kept, on validation rows if there are any."""
     if run.validation is None:
         return run.outcome.final_loss
     n = run.state.stopping.n_iter
@@ -109,7 +109,7 @@ def _reached(run):
 
 
 def _stopped_too_early(run, kept, constant):
-    """The warning of a score that stood still while the validation loss fell; None otherwise.
+    """Return the warning of a score that stood still while the validation loss fell, or None.
 
     It is given where stopping by the loss would have gone on, the loss has fallen by 5% or more
     since the weights that are kept, and theirs is at least a tenth of a constant prediction's.
@@ -226,7 +226,7 @@ def _unscaled_features(case):
 
 
 def _divergence(run):
-    """The warning of a loss or a score that is not finite; weights that are not are an error."""
+    """Yield the warning of a loss or a score that is not finite."""
     if not run.network.flat.isfinite().all():
         return
     advice = f"{learning_rate_hint(run.config)}{hint_of_targets(run)}"
@@ -244,7 +244,7 @@ def _divergence(run):
 
 
 def _vanishing(case):
-    """The rows become the same on their way through the layers, or gradients on their way back."""
+    """Check whether the signal vanishes: rows become the same, or gradients vanish."""
     seen = case.seen
     spread = [float(s) for s in seen.spread]
     if len(spread) < 2 or max(seen.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
@@ -275,7 +275,7 @@ def _rate_too_high(case):
 
 
 def _rate_too_low(case):
-    """The loss fell evenly from the first epoch to the last: it had hardly begun."""
+    """Check whether the loss fell evenly from the first epoch to the last."""
     config, curve, n = case.run.config, case.curve, case.run.state.stopping.n_iter
     if config.solver == "lbfgs" or n < 4 or n >= config.max_iter:
         return None
@@ -314,7 +314,7 @@ REASONS: list[Callable] = [
 
 
 def _no_reason(case):
-    """What is said where none of them is found."""
+    """Return what is said where none of them is found."""
     return _too_few_epochs(case) or NothingLearntWarning(
         f"{case.fact} No reason was found: the features may not tell of the targets. Otherwise "
         "try another learning_rate_init, other hidden_layer_sizes or another activation."
@@ -346,7 +346,7 @@ def _too_few_epochs(case):
 
 
 def _worst_scaled(seen):
-    """The feature that is farthest from standardized, if it is far; None otherwise."""
+    """Return the feature that is farthest from standardized, if it is far; None otherwise."""
     size = np.maximum(np.abs(seen.mean), seen.scale)
     if size.max() > LARGEST:
         return int(size.argmax())

@@ -103,7 +103,7 @@ class ActivationDisplay:
 
 
 def _function_of_one_number(choice, z):
-    """The activation's module, if each output depends on one input alone."""
+    """Return the activation's module, if each output depends on one input alone."""
     try:
         module = choice.build(1, dtype=z.dtype).eval()
         with torch.no_grad():

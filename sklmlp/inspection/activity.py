@@ -56,7 +56,7 @@ class Activity:
 
 
 def activities(estimator, X):
-    """The activity of each layer on rows.
+    """Compute the activity of each layer on rows.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def activities(estimator, X):
 
 
 def effective_rank(matrix):
-    """How many directions a matrix has, counted by how much it has of each.
+    """Return how many directions a matrix has, counted by how much it has of each.
 
     The exponential of the entropy of the normalised singular values: Roy & Vetterli (2007), "The
     effective rank: A measure of effective dimensionality". EUSIPCO, eq. 5.
@@ -146,7 +146,7 @@ class _Watched:
         self.triangle = np.linalg.qr(np.vstack([self.triangle, a]), mode="r")
 
     def activity(self):
-        """What has been gathered."""
+        """Return what has been gathered."""
         units = len(self.total)
         saturated = np.full(units, 0.0 if self.is_known else np.nan)
         if self.steepest is not None:
@@ -164,7 +164,7 @@ class _Watched:
 
 
 def _steepest(activation):
-    """The steepest slope of an activation that is flat on both sides, or None."""
+    """Return the steepest slope of an activation that is flat on both sides, or None."""
     inner = torch.linspace(-10, 10, 2001, dtype=torch.float64, device="cpu")
     steepest = slope(activation, inner).abs().max()
     ends = slope(activation, inner.new_tensor([-1e3, 1e3])).abs()

@@ -80,7 +80,7 @@ def diagnose(estimator, X, y=None):
 
 
 def weight_norms(estimator):
-    """The Euclidean norm of each layer's matrices."""
+    """Return the Euclidean norm of each layer's matrices."""
     with torch.no_grad():
         return [
             float(torch.cat([p.reshape(-1) for p in layer.matrices]).norm())

@@ -180,5 +180,5 @@ class HiddenFeatures(
 
 
 def _widths(network):
-    """The units of each hidden layer."""
+    """Return the units of each hidden layer."""
     return fitted_networks(network)[0].spec.hidden

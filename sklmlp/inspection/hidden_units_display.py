@@ -114,7 +114,7 @@ class HiddenUnitsDisplay:
         return self
 
     def _explain(self, ax, colours, dead):
-        """A legend with the counts of each kind of unit."""
+        """Draw a legend with the counts of each kind of unit."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 

@@ -16,7 +16,7 @@ from sklmlp.prediction import PredictionMixin
 
 
 def networks_of(estimator):
-    """All fitted networks in an estimator, for what needs no layers and no rows.
+    """Return all fitted networks in an estimator, for what needs no layers and no rows.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def _flat(members):
 
 
 def one_network(estimator, any_module=False):
-    """The fitted estimator of one network of layers that `estimator` is, or has frozen.
+    """Return the fitted estimator of one network of layers that `estimator` is, or has frozen.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class Layers:
 
 
 def slope(activation, z):
-    """The derivative of an elementwise activation, by autograd; of the shape of z."""
+    """Return the derivative of an elementwise activation, by autograd; of the shape of z."""
     with torch.inference_mode(False), torch.enable_grad():
         z = z.detach().clone().requires_grad_()
         return torch.autograd.grad(activation(z).sum(), z)[0]

@@ -7,7 +7,7 @@ from sklmlp.inspection.layers import one_network
 
 
 def linear_equivalent(estimator):
-    """The one affine map that a network without nonlinearity collapses to.
+    """Compute the one affine map that a network without nonlinearity collapses to.
 
     ``(x W + b) V + c = x (W V) + (b V + c)``: affine maps in a row are an affine map, however many
     they are. A network needs a nonlinearity between them to be more than that.
@@ -70,7 +70,7 @@ def linear_equivalent(estimator):
 
 
 def _in_units_of_y(spec, coef, intercept):
-    """An affine map to logits of scaled targets as one to logits of the targets themselves."""
+    """Turn an affine map to logits of scaled targets into one to logits in units of y."""
     if spec.scaling is None or spec.out_activation == "ordered":
         return coef, intercept
     dtype, n_targets = coef.dtype, len(spec.scaling.scale)

@@ -138,7 +138,7 @@ class LossCurveDisplay:
 
 
 def _twin(ax):
-    """The axes for scores in the same place; those of an earlier fit where there are."""
+    """Return the axes for scores in the same place; those of an earlier fit where there are."""
     for other in ax.figure.axes:
         if other.get_gid() == "scores" and other.bbox.bounds == ax.bbox.bounds:
             return other

@@ -5,7 +5,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#2
 
 
 def axes_for(display, ax=None):
-    """The axes to draw on: those given, or new ones.
+    """Return the axes to draw on: those given, or new ones.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def axes_for(display, ax=None):
 
 
 def legend_below(ax, handles, lines=4):
-    """A legend within the picture: under the axes where a layout makes room for it, else in them.
+    """Draw a legend: under the axes where a layout makes room for it, else in them.
 
     Parameters
     ----------

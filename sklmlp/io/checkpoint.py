@@ -30,7 +30,7 @@ So does `max_iter`, unless a schedule of the learning rate is laid out over it.
 
 
 def fit_fingerprint(estimator, params, data, networks, lays_out_schedule=False):
-    """What makes a fit the same one when it is started again, each in a few words.
+    """Return what makes a fit the same one when it is started again, each in a few words.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class CheckpointFile:
                 pass
 
     def _mark(self):
-        """What tells the file that is there from one that another process writes; None if none."""
+        """Return what tells the file from one that another process writes; None without a file."""
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -171,7 +171,7 @@ class CheckpointFile:
             ) from error
 
     def read(self):
-        """The content that was written last, or None where there is no file.
+        """Return the content that was written last, or None where there is no file.
 
         Raises
         ------
@@ -243,7 +243,7 @@ def _sync_folder(folder):
 
 
 def _without_arrays(value, arrays):
-    """A value that JSON can express, with its arrays moved into a list."""
+    """Return a value that JSON can express, with its arrays moved into a list."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -255,7 +255,7 @@ def _without_arrays(value, arrays):
 
 
 def _with_arrays(value, arrays):
-    """What `_without_arrays` was given."""
+    """Return what `_without_arrays` was given."""
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()

@@ -52,7 +52,7 @@ def checksum(state, written=4):
 
 
 def is_learnt(name):
-    """Whether an entry of a state is something that a fit leaves behind, not a parameter."""
+    """Tell whether an entry of a state is something that a fit leaves behind, not a parameter."""
     marked = name.startswith("_") or name.endswith("_") or name == "matmul_precision"
     return marked and name not in _NOT_COVERED
 
@@ -91,7 +91,7 @@ def check_extent(value):
 
 
 def fingerprint(value, other=None):
-    """The SHA-256 of plain Python and arrays, in hexadecimal.
+    """Return the SHA-256 of plain Python and arrays, in hexadecimal.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def _feed(digest, value, other):
 
 
 def _made_of(value):
-    """What an object is made of again, in the words of pickle: the same in every process."""
+    """Return what an object is made of again, in the words of pickle: the same in every process."""
     if isinstance(value, functools.partial):
         return [functools.partial, value.func, value.args, value.keywords]
     if isinstance(value, types.MethodType):

@@ -126,7 +126,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
 
 
 def _checked_types(members, most_bytes):
-    """The types that a file names, once it has proved to need no more memory than it may.
+    """Return the types that a file names, once it has proved to need no more memory than it may.
 
     Sparse matrices, which are archives in the archive, are replaced by ones that are not
     compressed.
@@ -160,7 +160,7 @@ def _check_size(size, most_bytes):
 
 
 def _plain_sparse(content, most_bytes):
-    """A sparse matrix's file without compression, once its indices are known to be within it."""
+    """Return a sparse matrix's file without compression, once its indices are checked."""
     parts = read_members(io.BytesIO(content), most_bytes)
     plain = io.BytesIO()
     write_members(plain, parts)
@@ -173,7 +173,7 @@ def _plain_sparse(content, most_bytes):
 
 
 def _walk(schema, most_visits):
-    """The nodes of a schema, and how many skops visits: those that are shared, once for each use.
+    """Return the nodes of a schema, and how many skops visits: shared ones once for each use.
 
     skops builds an object once for all nodes of one number, but looks at it at each of them.
     """

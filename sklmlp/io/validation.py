@@ -26,7 +26,7 @@ class InvalidState(ValueError):
 
 
 def validate_state(state, estimator):
-    """A state as `estimator` keeps it in memory, once all of it has proved to be sound.
+    """Return a state as `estimator` keeps it in memory, once all of it has proved to be sound.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def _check_names(state, estimator_class):
 
 
 def _with_network(state, is_classifier):
-    """A single network's state with its spec and history built."""
+    """Return a single network's state with its spec and history built."""
     spec = _built_spec(state)
     _require(
         _is_count(state.get("n_features_in_")) and state["n_features_in_"] == spec.n_features,
@@ -171,7 +171,7 @@ def _built_spec(state):
 
 
 def _is_plain(value):
-    """Whether it is what a parameter of a loss may be: plain, or a list of numbers."""
+    """Tell whether it is what a parameter of a loss may be: plain, or a list of numbers."""
     if isinstance(value, list | tuple):
         return len(value) > 0 and all(isinstance(each, Real) for each in value)
     return value is None or isinstance(value, Real | str)
@@ -269,7 +269,7 @@ def _check_learned(learned, spec):
 
 
 def _check_optimizer(state, spec):
-    """What an incremental learner goes on with: numbers, as many as there are weights."""
+    """Check the moments that an incremental learner goes on with."""
     optimizer = state["_optimizer"]
     _require(isinstance(optimizer, dict), f"_optimizer is {type(optimizer).__name__}, no dict.")
     _require(
@@ -381,7 +381,7 @@ def _check_ensemble(state, estimator_class):
 
 
 def _check_classes(state, n_outputs):
-    """The labels of a classifier, one an output."""
+    """Check the labels of a classifier, one an output."""
     targets, classes = state.get("_targets"), state.get("classes_")
     _require(
         isinstance(targets, list | tuple)

@@ -98,7 +98,7 @@ def register_loss(entry):
 
 
 def _plain_quantile(quantile):
-    """The `quantile` parameter as a float or a list of float, checked."""
+    """Return the `quantile` parameter as a float or a list of float, checked."""
     if isinstance(quantile, Real):
         return float(quantile)
     levels = np.asarray(quantile)
@@ -248,7 +248,7 @@ def _made(name, parameters, scaling):
 
 
 def _in_training(name, parameters, scaling):
-    """The parameters of a loss of targets that are scaled."""
+    """Return the parameters of a loss of targets that are scaled."""
     parameters = dict(parameters)
     for each in () if scaling is None else {*LOSSES[name].in_units_of_y} & {*parameters}:
         parameters[each] = [parameters[each] / scale for scale in scaling.scale]

@@ -68,12 +68,12 @@ class Residual(nn.Module):
 
 
 def normalization(kind, width, dtype=None):
-    """A new normalization of `width` units, on the CPU; draws no random numbers."""
+    """Return a new normalization of `width` units, on the CPU; draws no random numbers."""
     return NORMALIZATIONS[kind](width, eps=EPSILON, device="cpu", dtype=dtype)
 
 
 def is_batch_norm(module):
-    """Whether a module is one of torch's batch normalizations, over however many axes."""
+    """Tell whether a module is one of torch's batch normalizations, over however many axes."""
     return isinstance(module, AnyBatchNorm)
 
 
@@ -97,7 +97,7 @@ def what_differs_in_training(module):
 
 
 def dropout_rates(dropout, n_hidden_layers):
-    """The dropout rate of each hidden layer, from what the user wrote.
+    """Return the dropout rate of each hidden layer, from what the user wrote.
 
     Parameters
     ----------

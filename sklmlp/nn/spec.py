@@ -98,7 +98,7 @@ class Spec:
         return self.loss_function.out_activation
 
     def without_arrays(self):
-        """The same network, free of what only training needs.
+        """Return the same network, free of what only training needs.
 
         These are the arrays that its activations were to start from, and a user's function as the
         loss, of which predictions need the link alone.
@@ -141,7 +141,7 @@ class Weights:
 
 
 def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
-    """The weights that a fit starts from, drawn in scikit-learn's order.
+    """Return the weights that a fit starts from, drawn in scikit-learn's order.
 
     Parameters
     ----------

@@ -52,7 +52,7 @@ class Solver:
         return getattr(self.optimizer, "supports_sklearn_schedules", False)
 
     def make(self, network, params):
-        """The optimizer of a network that an estimator's parameters ask for."""
+        """Return the optimizer of a network that an estimator's parameters ask for."""
         if self.is_ours:
             return self.optimizer.of(network, params)
         arguments = params.solver_params or {}

@@ -89,7 +89,7 @@ def suggest(trial, estimator):
 
 
 def params_of(trial, estimator):
-    """What `estimator.set_params` takes, from what Optuna recorded of a trial of `suggest`.
+    """Return what `estimator.set_params` takes, from what Optuna recorded of a trial of `suggest`.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class _Recorded:
 
 
 def _prefix(estimator):
-    """What stands before the parameters of the one network in an estimator."""
+    """Return what stands before the parameters of the one network in an estimator."""
     ours = [name for name in estimator.get_params() if name.endswith("hidden_layer_sizes")]
     if len(ours) != 1:
         raise ValueError(

@@ -234,7 +234,7 @@ class Scoring:
         return {"training_sample": training_sample, "validation": validation}
 
     def _score_of(self, part):
-        """The function of logits, loss and network that scores some rows."""
+        """Return the function of logits, loss and network that scores some rows."""
         weight = part.dataset.weights()
         if self.is_loss:
             return lambda logits, loss, network: -loss
@@ -262,7 +262,7 @@ class Scoring:
 
 
 def _copied(rng):
-    """A generator that draws what `rng` would, and leaves it where it is."""
+    """Return a generator that draws what `rng` would, and leaves it where it is."""
     copied = np.random.RandomState()
     copied.set_state(rng.get_state())
     return copied
@@ -305,7 +305,7 @@ def _check_name(name, targets):
 
 
 def _never_nan(score, scoring):
-    """A score that refuses to be NaN for finite logits, which nothing could be judged by."""
+    """Return a score that refuses to be NaN for finite logits, which nothing could be judged by."""
 
     def checked(logits, loss, network):
         value = score(logits, loss, network)
@@ -326,7 +326,7 @@ def _takes_weights(scorer):
 
 
 def _scorer_with_labels(scorer, targets):
-    """A scorer of probabilities whose metric is told of classes that its rows may lack."""
+    """Return a scorer of probabilities whose metric is told of classes that its rows may lack."""
     if (
         targets is None
         or targets.kind == "multilabel-indicator"

@@ -40,7 +40,7 @@ def _train_jobs(jobs, interrupted):
 
 
 def _why_not_converged(result, n_iter, max_iter):
-    """What SciPy could not do, in scikit-learn's words."""
+    """Return what SciPy could not do, in scikit-learn's words."""
     advice = (
         f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
         if n_iter == max_iter

@@ -219,7 +219,7 @@ class TrainingRun:
         self.callback.end_epoch(stopping.history[-1])
 
     def has_ended(self):
-        """Whether the last epoch was the last one; moves the learning rate where it was not."""
+        """Tell whether the run has ended; move the learning rate where it has not."""
         config, stopping, optimizer = self.config, self.state.stopping, self.state.optimizer
         if optimizer.supports_sklearn_schedules and config.learning_rate == "invscaling":
             # a thousand orders of magnitude overflow, and past thirty no step is seen anyway

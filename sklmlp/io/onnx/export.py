@@ -11,7 +11,7 @@ from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classe
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
-    """A fitted estimator or pipeline as an ONNX model.
+    """Convert a fitted estimator or pipeline to an ONNX model.
 
     onnxruntime's predictions agree with `predict` and `predict_proba` to 1e-5. Needs
     `pip install sklmlp[onnx]`.

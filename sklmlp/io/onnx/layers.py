@@ -65,7 +65,7 @@ def _refuse_what_is_unknown(spec):
 
 
 def _beside(graph, x, h, projection):
-    """A residual layer: what came in, projected where the widths differ, and what it makes."""
+    """Add a layer's input, projected where the widths differ, to its output."""
     if projection:
         x = graph("MatMul", x, np.asarray(projection["weight"]).T)
     return graph("Add", x, h)
@@ -157,7 +157,7 @@ def _gated(g, z, m, _):
 
 
 def _across(operator, sign=1.0):
-    """An activation across the units of a layer."""
+    """Return an activation across the units of a layer."""
 
     def function(g, z, m, _):
         if m.dim not in (-1, 1):

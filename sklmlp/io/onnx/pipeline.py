@@ -34,7 +34,7 @@ def register_onnx_converter(cls):
 
 
 def _floating(variable):
-    """What a table is computed in, in the words of NumPy."""
+    """Return what a table is computed in, in the words of NumPy."""
     from skl2onnx.common.data_types import DoubleTensorType
 
     is_double = isinstance(variable.type, DoubleTensorType)
@@ -105,7 +105,7 @@ FLOAT32_ALONE = ("AdaBoostClassifier", "Binarizer", "PolynomialFeatures", "Power
 
 
 def convert_pipeline(estimator, X, dtype, zipmap):
-    """What skl2onnx makes of an estimator of scikit-learn's with ours inside.
+    """Return what skl2onnx makes of an estimator of scikit-learn's with ours inside.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def convert_pipeline(estimator, X, dtype, zipmap):
 
 
 def unwrapped(estimator):
-    """What predicts in an estimator: the best of a search, a frozen one; pipelines likewise."""
+    """Return what predicts: the best of a search, a frozen estimator; pipelines likewise."""
     if hasattr(estimator, "best_estimator_"):
         return unwrapped(estimator.best_estimator_)
     if isinstance(estimator, FrozenEstimator):
@@ -178,7 +178,7 @@ def unwrapped(estimator):
 
 
 def _reason(error):
-    """An error of skl2onnx's in one line."""
+    """Return an error of skl2onnx's in one line."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
     missing = re.search(r"find a (?:shape calculator|converter) for .*\.(\w+)'>", text)
     return f"it has no converter for {missing[1]}." if missing else text
@@ -204,7 +204,7 @@ def _try_to_load(model, estimator):
 
 
 def _inner_inputs(estimator, columns):
-    """The inputs that skl2onnx is told of: (name, dtype, width)."""
+    """Return the inputs that skl2onnx is told of: (name, dtype, width)."""
     kinds = {column.inner for column in columns}
     if _takes_columns_by_name(estimator):
         return [(column.name, column.inner, 1) for column in columns]
@@ -214,7 +214,7 @@ def _inner_inputs(estimator, columns):
 
 
 def _takes_columns_by_name(estimator):
-    """Whether there is a ColumnTransformer, which finds its columns by their names."""
+    """Tell whether there is a ColumnTransformer, which finds its columns by their names."""
     return any(hasattr(part, "transformers_") for part in _parts(estimator))
 
 
@@ -314,7 +314,7 @@ def _shape_of_imputed(operator):
 
 
 def _kept(step):
-    """The columns that an imputer keeps: not those without a value to put in."""
+    """Return the columns that an imputer keeps: not those without a value to put in."""
     statistics = np.asarray(step.statistics_)
     if statistics.dtype.kind in "OU":
         return list(range(len(statistics)))
@@ -322,7 +322,7 @@ def _kept(step):
 
 
 def _impute(scope, operator, container):
-    """A SimpleImputer; skl2onnx's own takes float32 alone."""
+    """Convert a SimpleImputer; skl2onnx's converter takes float32 alone."""
     from skl2onnx.common.data_types import StringTensorType
 
     step, (given,) = operator.raw_operator, operator.inputs
@@ -347,17 +347,17 @@ def _impute(scope, operator, container):
 
 
 def is_ours(cls):
-    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
+    """Tell whether a class is, or extends, one of our estimators; `io` may not import them."""
     return any(base.__module__ == "sklmlp.prediction" for base in cls.__mro__)
 
 
 def classes_of_ours(estimator):
-    """The classes of our estimators inside another one, however deep."""
+    """Return the classes of our estimators inside another one, however deep."""
     return {type(part) for part in _parts(estimator) if is_ours(type(part))}
 
 
 def _parts(value, seen=None):
-    """An estimator and those inside it, however deep; of sklmlp's, which are whole, no parts."""
+    """Yield an estimator and those inside it, however deep; sklmlp's have no parts."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

@@ -25,7 +25,7 @@ def _sigmoid(g, z, spec):
 
 
 def _quantiles(g, z, spec):
-    """A column for each quantile, in the user's order: see `sklmlp.losses`."""
+    """Return a column for each quantile, in the user's order: see `sklmlp.losses`."""
     levels = spec.loss_params["quantile"]
     if not isinstance(levels, list):
         return z
@@ -70,7 +70,7 @@ BY_LINK = {"identity": _identity, "exp": _exp, "logistic": _sigmoid, "softmax": 
 
 
 def n_values(estimator):
-    """The number of columns of a regressor's `predict`."""
+    """Return the number of columns of a regressor's `predict`."""
     spec = fitted_networks(estimator)[0].spec
     has_means = isinstance(spec.loss, str) and LINKS.get(spec.loss) is _means
     return spec.n_outputs // 2 if has_means else spec.n_outputs
@@ -113,7 +113,7 @@ def predict_classes(graph, x, estimator, label, probabilities):
 
 
 def labels_as_array(estimator):
-    """The labels of a classifier in a dtype that ONNX has: int64, bool, a float or text."""
+    """Return the labels of a classifier in a dtype that ONNX has: int64, bool, a float or text."""
     classes = np.asarray(estimator.classes_)
     if classes.dtype == object and all(isinstance(label, str) for label in classes):
         classes = classes.astype(str)
@@ -169,7 +169,7 @@ def _of_loss(table, estimator):
 
 
 def _of_link(loss):
-    """The operators of a user's loss, whose link is one of the table's."""
+    """Return the operators of a user's loss, whose link is one of the table's."""
     name = loss.out_activation or "identity"
     if loss.link is not None and loss.link is not losses.LINKS.get(name, (None,))[0]:
         raise NotInOnnx(
