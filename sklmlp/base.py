@@ -1,4 +1,4 @@
-"""What the two estimators share: a fit, a partial fit and a predict."""
+"""The base class of the estimators: a fit as a table of contents, and hooks."""
 
 from abc import ABC, abstractmethod
 from functools import partial

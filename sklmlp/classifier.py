@@ -56,7 +56,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     label_smoothing : float, default=0.0
         The share of a label's probability that 'log_loss' spreads over all classes [12]_.
     focal_gamma : float, default=2.0
-        How much 'focal' turns from rows that are right already; 0 is 'log_loss'.
+        How much 'focal' down-weights samples that are classified well; 0 gives 'log_loss'.
     class_weight : dict, list of dict or 'balanced', default=None
         Weights of classes, which multiply `sample_weight`, on validation rows also; 'balanced' is
         inverse to how often they occur, by `sample_weight`. Multilabel targets take a list, one
@@ -159,7 +159,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
-        Seconds after which a fit ends with the epoch that it is in; None is never.
+        Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
     n_estimators : int, default=1
         Networks to train, side by side, each from its own seed; their probabilities, or decision
         values, are averaged.

@@ -66,7 +66,7 @@ CONSTRAINTS = {
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
 }
-"""What both estimators take, in scikit-learn's terms."""
+"""The constraints of the parameters of both estimators."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Activations and their derivatives by torch's own operators, into memory that is there already.
+"""Activations and their derivatives by torch's operators, into existing memory.
 
 Each function takes all arguments of an activation, those with defaults included, and gives its
 `Kernel`, for the training step that is written out by hand. The table in `sklmlp.activations` names

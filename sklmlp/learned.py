@@ -1,4 +1,4 @@
-"""What an estimator has learned: from a run to its attributes, and back for a fit that goes on."""
+"""From a training run to fitted attributes, and back for a fit that goes on."""
 
 import copy
 from dataclasses import replace

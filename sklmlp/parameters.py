@@ -1,4 +1,4 @@
-"""Checks of an estimator's parameters: contradictions, and the words of other libraries."""
+"""Checks of parameters: contradictions, and the words of other libraries."""
 
 import functools
 from collections.abc import Callable

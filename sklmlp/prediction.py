@@ -43,7 +43,7 @@ SINGLE_NETWORK_ATTRIBUTES = (
 )
 
 LAYER_ATTRIBUTES = ("coefs_", "intercepts_", "n_layers_")
-"""What a user's module has none of."""
+"""Attributes that a custom module does not have."""
 
 
 class PredictionMixin(BaseEstimator):

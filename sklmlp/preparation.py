@@ -1,4 +1,4 @@
-"""From what a fit is given to runs: data that is checked, networks, and what judges them."""
+"""From the arguments of a fit to training runs: checked data, networks and scoring."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,7 @@ from sklmlp.training import (
 
 @dataclass(frozen=True)
 class FitData:
-    """What a fit is given, checked and on the device.
+    """The data of a fit, checked and on the device.
 
     Parameters
     ----------
@@ -64,10 +64,10 @@ class FitData:
 
 
 class PreparationMixin:
-    """Check what a fit is given, and prepare the training of its networks."""
+    """Check the data of a fit, and prepare the training of its networks."""
 
     def _check_data(self, config, X, y, sample_weight, validation_data, reset, incremental):
-        """Check what a fit is given, and put it on the device: a `FitData`."""
+        """Check the data of a fit, and put it on the device: a `FitData`."""
         X, y = self._validate(X, y, reset, incremental)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         device = resolve_device(config.device)

@@ -153,7 +153,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
-        Seconds after which a fit ends with the epoch that it is in; None is never.
+        Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
     n_estimators : int, default=1
         Networks to train, side by side, each from its own seed; their predictions are averaged.
     device : str or torch.device, default='auto'

@@ -259,7 +259,7 @@ def test_partial_fit_with_warm_start(library):
 
 
 def test_regressor_hides_partial_fit_for_lbfgs(library):
-    """`MLPRegressor(solver="lbfgs")` has no `partial_fit`; scikit-learn's has one that steps not.
+    """`MLPRegressor(solver="lbfgs")` hides `partial_fit`; scikit-learn has one that does nothing.
 
     Its classifier hides it, and means to here.
     """

@@ -462,7 +462,7 @@ def test_early_stopping_watches_the_score(name):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_a_loss_cannot_take_is_refused(model, y, message):
-    """Values out of range are refused with what was received and what is welcome."""
+    """Values out of range are refused with what was received and what is expected."""
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, y)
 

@@ -1,4 +1,4 @@
-"""Columns that hold no numbers, or none that are finite: which they are, and what to do."""
+"""Errors for columns without finite numbers: which they are, and what to do."""
 
 import datetime
 

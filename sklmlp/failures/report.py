@@ -1,4 +1,4 @@
-"""What a fit that has ended did not learn, and why. Looked into only after one that failed."""
+"""Warnings of a fit that learned nothing, with the reason; computed only after such a fit."""
 
 import math
 from collections.abc import Callable

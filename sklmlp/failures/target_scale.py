@@ -1,4 +1,4 @@
-"""Whether a regression ended far from its targets because these are not scaled."""
+"""Detect a regression that ended far from its targets because these are not scaled."""
 
 from dataclasses import dataclass
 

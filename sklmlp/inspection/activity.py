@@ -1,4 +1,4 @@
-"""How active hidden units are: zero on all rows, saturated, or alike."""
+"""The activity of hidden units: zero on all rows, saturated, or alike."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How active each hidden unit is."""
+"""Display of the activity of each hidden unit."""
 
 import numpy as np
 

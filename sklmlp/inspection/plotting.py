@@ -1,4 +1,4 @@
-"""What the displays share: axes and colours."""
+"""Axes and colours, shared by the displays."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
 """Okabe & Ito's (2008), which everyone can tell apart."""

@@ -69,7 +69,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     """Load a model or pipeline that `skops.io.dump` wrote; a file that it is not is refused.
 
     It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor` and the plain parts of
-    scikit-learn's estimators, and that tells of every damaged or hostile file by a ValueError, in
+    scikit-learn's estimators, and that raises ValueError for every damaged or hostile file, in
     bounded memory and time. Needs `pip install sklmlp[skops]`.
 
     Parameters

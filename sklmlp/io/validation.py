@@ -1,4 +1,4 @@
-"""What a state must be before a model is built of it: types, shapes and finite numbers.
+"""Validate a state before a model is built from it: types, shapes and finite numbers.
 
 A file may have been damaged or made up. Nothing here allocates more than the state itself holds.
 """
@@ -93,7 +93,7 @@ def _check_names(state, estimator_class):
         there = getattr(estimator_class, name, None)
         _require(
             not (callable(there) or isinstance(there, property)),
-            f"its entry {name!r} would hide what {estimator_class.__name__} itself calls so.",
+            f"its entry {name!r} would shadow a method or property of {estimator_class.__name__}.",
         )
 
 

@@ -1,4 +1,4 @@
-"""The table of losses: what makes each, and the parameters of the estimators that it takes."""
+"""The table of losses: the constructor of each, and the estimator's parameters that it takes."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What a user wrote for `activation`, resolved: a name, arguments, arrays."""
+"""The `activation` parameter, resolved: a name, arguments, arrays."""
 
 import copy
 import functools

@@ -26,7 +26,7 @@ def seeded(seed=None):
     Parameters
     ----------
     seed : int or None
-        None for a block that draws nothing that matters.
+        None for a block whose random numbers do not matter.
     """
     with _LOCK, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         if seed is not None:

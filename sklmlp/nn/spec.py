@@ -1,4 +1,4 @@
-"""What a network is, in plain Python; and the numbers that it starts from."""
+"""The plain description of a network, its weights, and the weights that it starts from."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property

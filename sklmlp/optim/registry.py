@@ -1,4 +1,4 @@
-"""The table of solvers: what makes the optimizer of each, and the parameters that it takes."""
+"""The table of solvers: the optimizer of each, and the parameters that it takes."""
 
 import inspect
 from dataclasses import dataclass

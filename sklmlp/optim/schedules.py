@@ -1,4 +1,4 @@
-"""Learning rates that change step by step, towards an end that is known beforehand."""
+"""Learning rate schedules that change step by step towards a known end."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What an optimizer keeps between calls of `partial_fit`."""
+"""The state of an optimizer between calls of `partial_fit`."""
 
 from dataclasses import dataclass
 

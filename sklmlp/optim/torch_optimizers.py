@@ -65,7 +65,7 @@ class TorchOptimizerAdapter:
             group["lr"] = lr
 
     def begin_epoch(self):
-        """Nothing to take note of: torch looks at the options at each step."""
+        """Do nothing: torch looks at the options at each step."""
 
     def step(self):
         """One step from the gradients as they are; what a callback has frozen stays."""

@@ -73,7 +73,7 @@ def is_available(device):
 def resolve_dtype(dtype, X_dtype, device):
     """Return the NumPy dtype that a fit computes in.
 
-    `"auto"` follows X as scikit-learn does, and is float32 where that is what the hardware is for.
+    `"auto"` follows X as scikit-learn does, and is float32 on GPUs.
     """
     if dtype != "auto":
         resolved = np.dtype(dtype)

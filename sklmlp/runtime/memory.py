@@ -1,4 +1,4 @@
-"""What a device's memory is needed for: a fit that lacks it says so, a prediction takes less."""
+"""Out-of-memory handling: informative errors in `fit`, smaller chunks in `predict`."""
 
 from contextlib import contextmanager
 from itertools import pairwise

@@ -41,7 +41,7 @@ _has_computed = False
 
 
 def compute(work, precision, one_thread=False):
-    """Compute with these settings; inside another work of the same thread, with that one's.
+    """Compute with these torch settings; a nested call keeps the outer settings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What to search through: depth, width, activation, learning rate, penalty and dropout.
+"""Search spaces: depth, width, activation, learning rate, penalty and dropout.
 
 Random search ought to draw rates and penalties on a logarithmic scale: Bergstra & Bengio (2012),
 "Random search for hyper-parameter optimization", JMLR 13.

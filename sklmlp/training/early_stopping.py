@@ -1,4 +1,4 @@
-"""What a fit is judged by: the held-out rows, and how they are scored."""
+"""Early stopping: the held-out rows, and how they are scored."""
 
 import inspect
 import re

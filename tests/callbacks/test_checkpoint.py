@@ -142,7 +142,7 @@ def test_other_tables_go_on(kind, path, stop_at, short_fits):
 
 
 def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
-    """An ensemble that is dealt to threads writes one file, and goes on from it."""
+    """An ensemble that is divided among threads writes one file, and goes on from it."""
     monkeypatch.setattr("sklmlp.runtime.SMALL_STEP", 0)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     X, y = make_table("multiclass")
