@@ -327,8 +327,6 @@ def test_attention_that_asks_for_terabytes_is_refused(state):
         "dropout": (),
     }
     with pytest.raises(ValueError, match=r"_state lacks 'activation_0\.in_proj_bias', which its"):
-        ValueError, match="_state lacks 'activation_0.in_proj_bias', which its network"
-    ):
         load(
             state,
             _spec=spec,
