@@ -7,16 +7,18 @@ that no fit changes any more, `fitted_networks` its networks, `class_targets` it
 import operator
 import os
 import threading
+from contextlib import suppress
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
+import scipy.sparse as sp
 import torch
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp import runtime
+from sklmlp import native, runtime
 from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
-from sklmlp.nn import Weights, build_module, make_predictor
+from sklmlp.nn import Weights, build_module, can_compile, make_model, make_predictor
 
 FEW_VALUES = 2**12
 """Looking at each of so few values takes less time than not to hear their sum overflow."""
@@ -96,6 +98,43 @@ class TorchPredictor:
         return logits
 
 
+class CompiledPredictor:
+    """A `Predictor` by the compiled engine, over the arrays of a fit.
+
+    Parameters
+    ----------
+    model : sklmlp.native.Model
+    dtype : numpy.dtype
+        Of the arrays.
+    """
+
+    def __init__(self, model, dtype):
+        self.model, self.dtype = model, dtype
+
+    def __call__(self, X, dtype, precision):
+        """Compute logits, see `Predictor`."""
+        n_threads = torch.get_num_threads()
+        if sp.issparse(X):
+            logits = self.model(_compiled_rows(X, self.dtype), n_threads)
+        elif X.dtype == self.dtype and X.flags.aligned and min(X.strides) >= 0:
+            logits = self.model(X, n_threads)
+        else:
+            size = max(1, VALUES_AT_A_TIME // X.shape[1])
+            parts = (X[start : start + size] for start in range(0, len(X), size))
+            logits = np.concatenate(
+                [self.model(np.ascontiguousarray(x, self.dtype), n_threads) for x in parts]
+            )
+        refuse_overflow(logits, self.dtype)
+        logits = torch.from_numpy(logits)
+        return logits if dtype is None else logits.to(dtype)
+
+
+def _compiled_rows(X, dtype):
+    """The rows of a sparse matrix as the compiled engine takes them."""
+    rows = ConvertedRows(X, as_tensor(np.empty(0, dtype)).dtype, "cpu")
+    return native.Rows(**rows.as_arrays())
+
+
 class FittedNetwork:
     """One fitted network.
 
@@ -136,9 +175,14 @@ class FittedNetwork:
     @property
     def predictor(self):
         """The `Predictor`; on a CPU it shares the arrays' memory."""
-        return self._built.get("predictor") or self._cached_build(
-            "predictor", lambda *parts: TorchPredictor(make_predictor(*parts))
-        )
+        return self._built.get("predictor") or self._cached_build("predictor", self._make_predictor)
+
+    def _make_predictor(self, spec, weights, dtype, device):
+        if device.type == "cpu" and can_compile(spec):
+            arrays = Weights(self.coefs, self.intercepts, self.state)
+            with suppress(ValueError, TypeError, BufferError):  # arrays of strides or dtypes
+                return CompiledPredictor(make_model(spec, arrays), self.dtype)
+        return TorchPredictor(make_predictor(spec, weights, dtype, device))
 
     def outputs(self, X, link, precision):
         """Compute what a link makes of the logits of checked rows.

@@ -35,11 +35,11 @@ MAY_IMPORT = {
     "failures": {"caller", "data", "exceptions"},
     "training": {
         *("caller", "callbacks", "compat", "data", "failures", "kernels", "nn", "optim"),
-        *("runtime", "spelling"),
+        *("native", "runtime", "spelling"),
     },
     # prediction pickles through it
     "io": {"_version", "caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling"},
-    "fitted_network": {"data", "nn", "runtime"},
+    "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
     "config": {"compat"},
     "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},

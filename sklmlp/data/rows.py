@@ -51,7 +51,11 @@ class TensorRows:
         self.tensor = as_tensor(X).to(device, dtype)
         self.dtype, self.device, self.shape = dtype, self.tensor.device, X.shape
 
-    is_multiplied_sparse, is_tensor = False, True
+    is_multiplied_sparse, is_tensor, has_arrays = False, True, True
+
+    def as_arrays(self):
+        """Return the arrays that the compiled engine computes on, and their number."""
+        return {"n_rows": self.shape[0], "x": self.tensor.numpy()}
 
     @property
     def nbytes(self):
@@ -95,6 +99,21 @@ class ConvertedRows:
         self.dtype, self.device, self.shape = dtype, torch.device(device), X.shape
 
     is_tensor = False
+
+    @property
+    def has_arrays(self):
+        """Whether `as_arrays` takes no more memory than a sparse table does."""
+        return sp.issparse(self.X)
+
+    def as_arrays(self):
+        """Return the arrays that the compiled engine computes on, and their number."""
+        dtype = torch.empty(0, dtype=self.dtype).numpy().dtype
+        return {
+            "n_rows": self.shape[0],
+            "values": np.ascontiguousarray(self.X.data, dtype),
+            "indices": np.ascontiguousarray(self.X.indices),
+            "indptr": np.ascontiguousarray(self.X.indptr),
+        }
 
     @property
     def nbytes(self):

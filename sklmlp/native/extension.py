@@ -1,15 +1,17 @@
-"""The compiled extension module, if it is there."""
+"""The extension module: whether it is there, and if not, why."""
 
 try:
     from sklmlp.native import _engine
 except ImportError as error:
-    _engine, _WHY_NOT = None, str(error)
+    _engine, _error = None, str(error)
+else:
+    _error = None
 
 
 def engine():
-    """Return the extension module; raise ImportError where it is not built."""
+    """The extension module; raises ImportError where it is not built."""
     if _engine is None:
-        raise ImportError(why_not())
+        raise ImportError(f"the compiled engine is {why_not()}")
     return _engine
 
 
@@ -22,9 +24,9 @@ def why_not():
     """Say why the compiled engine is not there; None where it is."""
     if is_available():
         return None
-    return f"not built ({_WHY_NOT}); install from source with a C++ compiler for faster training"
+    return f"not built ({_error}); install from source with a C++ compiler for faster training"
 
 
 def instruction_set():
     """Name the instructions that the engine computes with: avx512, avx2 or baseline."""
-    return engine().instruction_set() if is_available() else None
+    return _engine.instruction_set() if is_available() else None

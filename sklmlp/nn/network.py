@@ -38,13 +38,17 @@ class Network:
         The module's parameters that lie in `flat`, in order.
     matrix_shapes : list of torch.Size
         What these are made of, in order and as they lie in `flat`.
+    transposed : list of bool
+        For each of the coefs whether they lie in `flat` as (fan out, fan in).
+    dropout_seed : int
+        Of the compiled engine's random numbers.
     """
 
     def __init__(self, spec, weights, dtype, device):
         def tensors(arrays):
             return [torch.from_numpy(np.array(a)).to(device, dtype) for a in arrays]
 
-        self.spec, self._own_numbers = spec, None
+        self.spec, self._own_numbers, self.dropout_seed = spec, None, 0
         coefs, state = tensors(weights.coefs), weights.state
         if state is not None:
             state = {name: np.array(value) for name, value in state.items()}
@@ -63,10 +67,10 @@ class Network:
         self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
 
         # torch keeps a linear map as (out, in), and so is a transposed one in memory
-        self._transposed = [is_stored_transposed(*coef.shape) for coef in coefs]
+        self.transposed = [is_stored_transposed(*coef.shape) for coef in coefs]
         self.learned = matrices + rest
         others = len(self.learned) - len(coefs)
-        self._transpose = [not transposed for transposed in self._transposed] + [False] * others
+        self._transpose = [not transposed for transposed in self.transposed] + [False] * others
         stored = [
             p.detach().T if transpose else p.detach()
             for p, transpose in zip(self.learned, self._transpose, strict=True)
@@ -86,8 +90,8 @@ class Network:
         for p, transpose, value, slope in parts:
             p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
         self._gradients = [p.grad for p in self.learned]
-        n_layers, n_matrices = len(self._transposed), len(self.matrix_shapes)
-        coefs = zip(values, self._transposed, strict=False)
+        n_layers, n_matrices = len(self.transposed), len(self.matrix_shapes)
+        coefs = zip(values, self.transposed, strict=False)
         self.coefs = [value.T if transposed else value for value, transposed in coefs]
         self.intercepts = values[n_matrices : n_matrices + n_layers]
 
@@ -124,9 +128,27 @@ class Network:
             return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]
         if random:
-            generator = torch.Generator(self.flat.device).manual_seed(draw())
+            self.dropout_seed = draw()
+            generator = torch.Generator(self.flat.device).manual_seed(self.dropout_seed)
             for module in random:
                 module.generator = generator
+
+    def join_statistics(self):
+        """Let running statistics share one array, which is returned; None where there are none."""
+        if not self._batch_norms:
+            return None
+        kinds = "running_mean", "running_var"
+        names = [(norm, kind) for norm in self._batch_norms for kind in kinds]
+        tensors = [getattr(*each) for each in names]
+        joined = torch.cat(tensors)
+        for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
+            setattr(norm, name, part)
+        return joined.numpy()
+
+    def count_batches(self, n):
+        """Count batches that moved running statistics."""
+        for batch_norm in self._batch_norms:
+            batch_norm.num_batches_tracked += n
 
     def train(self, n_rows):
         """Prepare for a step on a batch of some rows; one has no variance to normalize by."""

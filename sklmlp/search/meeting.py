@@ -20,7 +20,7 @@ from contextlib import suppress
 import torch
 
 from sklmlp.caller import action_of, gathering, kind_of, place, warn
-from sklmlp.training import attending
+from sklmlp.training import Interrupt, attending
 
 RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Tasks that run unless `n_jobs` says otherwise: more would take turns at Python's lock."""
@@ -147,6 +147,9 @@ class Meeting:
 
     def train(self, job, pool):
         """Wait until a job is trained, perhaps by leading it and those like it."""
+        if job.is_compiled:
+            self._train_at_once(job, pool)
+            return
         job.go, job.leads, job.is_cancelled, job.pool = threading.Event(), None, False, pool
         job.held, job.came, job.seconds = job.nbytes, time.monotonic(), 0.0
         with self._lock:
@@ -167,6 +170,24 @@ class Meeting:
         count_as_waiting(time.monotonic() - job.came - job.seconds)
         with self._lock:
             self.jobs.discard(job)
+        if job.is_cancelled:
+            raise KeyboardInterrupt
+
+    def _train_at_once(self, job, pool):
+        """Train a job in its own thread, beside others: compiled code holds no lock of Python's."""
+        job.go, job.is_cancelled, job.pool = threading.Event(), False, pool
+        job.go.set()
+        job.interrupted = Interrupt()
+        with self._lock:
+            if pool.is_closed:
+                raise KeyboardInterrupt
+            self.n_fits += 1
+            self.jobs.add(job)
+        try:
+            job.train([job], job.interrupted)
+        finally:
+            with self._lock:
+                self.jobs.discard(job)
         if job.is_cancelled:
             raise KeyboardInterrupt
 
@@ -211,7 +232,7 @@ class Meeting:
                 break
             self.n_running += 1
         if self.training is None and self.waiting and not (is_patient and self.n_running):
-            self.training, self.interrupted = _largest_group(self.waiting), threading.Event()
+            self.training, self.interrupted = _largest_group(self.waiting), Interrupt()
             self.waiting = [job for job in self.waiting if job not in self.training]
             self.training[0].leads = self.training
             self.training[0].go.set()
@@ -286,6 +307,8 @@ class Meeting:
                 job.is_cancelled = True
                 for run in job.runs:
                     run.cancelled.set()  # training leaves it out from the next epoch on
+                if job.is_compiled:
+                    job.interrupted.set()
                 if not job.go.is_set():
                     self.held -= 0 if job in self.resuming else job.held
                     self.n_running += 1

@@ -1,13 +1,14 @@
 """Training: a network and a dataset to weights and a history."""
 
 from sklmlp.training.early_stopping import Scoring, Subset, check_validation_data, split_rows
-from sklmlp.training.jobs import attended, attending
+from sklmlp.training.jobs import Interrupt, attended, attending
 from sklmlp.training.lbfgs import train_lbfgs
 from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stacking import train_networks
 from sklmlp.training.stopping import StoppingState
 
 __all__ = [
+    "Interrupt",
     "Scoring",
     "StoppingState",
     "Subset",

@@ -10,6 +10,8 @@ from collections.abc import Callable, Hashable
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
+
 from sklmlp.caller import is_one_of_many, kind_of, warn
 
 _here = threading.local()  # not a context variable: threads may inherit those of their parents
@@ -25,6 +27,27 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
     os.register_at_fork(after_in_child=_begin_forked)
 
 
+class Interrupt:
+    """What ends training from outside, such as Ctrl-C; compiled code reads the same byte.
+
+    Attributes
+    ----------
+    flag : bytearray of length 1
+        Not 0 once it is set.
+    """
+
+    def __init__(self):
+        self.flag = bytearray(1)
+
+    def set(self):
+        """Ask for the end; it takes no lock, so that Ctrl-C cannot leave one held."""
+        self.flag[0] = 1
+
+    def is_set(self):
+        """Whether the end was asked for."""
+        return self.flag[0] != 0
+
+
 @dataclass(eq=False)
 class TrainingJob:
     """The networks of one estimator, ready to be trained.
@@ -33,15 +56,18 @@ class TrainingJob:
     ----------
     runs : list of TrainingRun
     train : callable
-        `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is a
-        threading.Event that ends all of them.
+        `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is an
+        `Interrupt` that ends all of them.
     key : hashable or None
         Jobs of equal keys can be trained together; None is trained alone.
+    is_compiled : bool
+        Whether it holds no lock of Python's, so that it need not wait for others.
     """
 
     runs: list
     train: Callable
     key: Hashable = None
+    is_compiled: bool = False
 
     @property
     def nbytes(self):
@@ -76,7 +102,7 @@ def run_or_enqueue(job):
     KeyboardInterrupt
         By Ctrl-C in a search or another meta-estimator, which would go on with its next fit.
     """
-    interrupted = threading.Event()
+    interrupted = Interrupt()
     meeting = getattr(_here, "meeting", None)
     if meeting is not None:
         meeting.train(job)
@@ -88,6 +114,11 @@ def run_or_enqueue(job):
             job.runs[0].outcome.warnings.append(("Training interrupted by user.", UserWarning))
     job.conclude()
     return not interrupted.is_set()
+
+
+def available_threads():
+    """Return how many threads a fit may use: one where other fits run beside it."""
+    return torch.get_num_threads() if attended() is None else 1
 
 
 @contextmanager

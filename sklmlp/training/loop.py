@@ -19,7 +19,7 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
     runs : list of TrainingRun
     step : Step
         Of these runs.
-    interrupted : threading.Event
+    interrupted : Interrupt
         Set by Ctrl-C, here or elsewhere.
     one_thread : bool
         Whether each step is to stay on the thread of the caller.
@@ -34,7 +34,10 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
             _isolated(run, run.callback.begin_training)
         while running and not interrupted.is_set():
             epochs = partial(_train_epochs, running, step, interrupted, checkpoints)
-            going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
+            if step.is_compiled and all(run.validation is None for run in running):
+                going = epochs()
+            else:
+                going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
             running = [running[k] for k in going]
             step.select(going)
     except KeyboardInterrupt:

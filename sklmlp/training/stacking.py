@@ -9,7 +9,7 @@ import torch
 from sklmlp import runtime
 from sklmlp.caller import warn
 from sklmlp.data import rows_of_a_batch, share_memory
-from sklmlp.training.jobs import TrainingJob, run_or_enqueue
+from sklmlp.training.jobs import TrainingJob, available_threads, run_or_enqueue
 from sklmlp.training.loop import train_stack
 from sklmlp.training.steps import choose_step
 
@@ -48,7 +48,7 @@ def train_networks(runs, checkpoints=None):
         )
     key = _compatibility_key(runs) if checkpoints is None else None
     train = partial(_train_jobs, checkpoints=checkpoints)
-    return run_or_enqueue(TrainingJob(runs, train, key))
+    return run_or_enqueue(TrainingJob(runs, train, key, choose_step(runs).is_compiled))
 
 
 def _train_jobs(jobs, interrupted, checkpoints):
@@ -60,7 +60,9 @@ def _train_jobs(jobs, interrupted, checkpoints):
     make_step = choose_step(runs)
     in_inference_mode = not (make_step.uses_autograd or any(run.pins_parameters for run in runs))
     stacks, n_threads = [[run] for run in runs], 1
-    if make_step.can_stack and _can_stack(runs):
+    if make_step.is_compiled:
+        n_threads = min(available_threads(), len(runs))
+    elif make_step.can_stack and _can_stack(runs):
         stacks, n_threads = _partition(runs)
 
     def work(stack):
@@ -75,7 +77,10 @@ def _train_jobs(jobs, interrupted, checkpoints):
         # optimizers get others
         with torch.inference_mode(in_inference_mode):
             mine = None if checkpoints is None else checkpoints.of_stack()
-            train_stack(stack, make_step(stack), interrupted, one_thread, mine)
+            step = make_step(stack)
+            if make_step.is_compiled:
+                step.n_threads = available_threads() // n_threads
+            train_stack(stack, step, interrupted, one_thread, mine)
 
     def work_alone(stack):
         """An error ends this stack, and no job that has no network in it."""

@@ -25,7 +25,7 @@ MODULES = {
     "mish": nn.Mish,
     "hardswish": nn.Hardswish,
     "softplus": nn.Softplus,
-    "threshold": nn.Threshold,
+    "threshold": lambda threshold=0.0, value=0.0: nn.Threshold(threshold, value),
     "hardsigmoid": nn.Hardsigmoid,
     "log_sigmoid": nn.LogSigmoid,
     "hardtanh": nn.Hardtanh,

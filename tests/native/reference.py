@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
 from sklmlp.losses import make_loss
 
@@ -14,7 +15,16 @@ def objective(network, z, y):
         for key, value in network.loss_arguments.items()
     }
     loss = make_loss(name, arguments)
-    return loss.value(z, y), (loss.objective or loss.value)(z, y)
+    reported = loss.value(z.detach(), y)
+    # what is reported has clipped probabilities, which are flat
+    if name == "log_loss":
+        smoothing = arguments.get("label_smoothing", 0.0)
+        return reported, cross_entropy(z, y, reduction="none", label_smoothing=smoothing)
+    if name == "binary_log_loss":
+        smoothing = arguments.get("label_smoothing", 0.0)
+        y = y * (1 - smoothing) + smoothing / 2
+        return reported, binary_cross_entropy_with_logits(z, y, reduction="none").sum(-1)
+    return reported, (loss.objective or loss.value)(z, y)
 
 
 def torch_optimizer(network, options):
@@ -54,9 +64,8 @@ def train(network, x, y, options, orders, batch_size, weight=None, rates=None, m
                 group["eps"] = options.epsilon / np.sqrt(1 - options.beta_2 ** (step + 1))
             z = network.logits(x[rows], None if masks is None else masks(step, len(rows)))
             reported, descended = objective(network, z, y[rows])
-            flat = [p for p in network.parameters]
             coefs, seen = [], 0
-            for p in flat:
+            for p in network.parameters:
                 if seen < n_coefs:
                     coefs.append(p)
                 seen += p.numel()
@@ -66,7 +75,7 @@ def train(network, x, y, options, orders, batch_size, weight=None, rates=None, m
             ((descended * w).sum() / w.sum() + penalty).backward()
             if options.max_grad_norm:
                 torch.nn.utils.clip_grad_norm_(network.parameters, options.max_grad_norm)
-            total += len(rows) * float((reported * w).sum() / w.sum() + penalty)
+            total += len(rows) * float((reported * w).sum() / w.sum() + penalty.detach())
             optimizer.step()
             step += 1
         losses.append(total / len(order))

@@ -1,5 +1,6 @@
 """The protocol of training steps: how long the loop leaves a step to itself."""
 
+import os
 import warnings
 
 import pytest
@@ -7,7 +8,8 @@ from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
 
 import sklmlp.training.steps.choice
-from sklmlp.training.steps import DenseStep, EpochLimits
+from sklmlp.native import is_available
+from sklmlp.training.steps import CompiledStep, DenseStep, EpochLimits
 from tests.tables import make, make_table
 
 X, Y = make_table("regression")
@@ -52,6 +54,7 @@ def fitted(**params):
 def test_epochs_in_one_call_are_those_one_by_one(n_iter_no_change, learning_rate, monkeypatch):
     """A step that nobody watches trains to the end in one call, with the same course."""
     params = {"n_iter_no_change": n_iter_no_change, "learning_rate": learning_rate, "tol": 1e-2}
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep])
     expected = fitted(solver="sgd", **params)
     monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [BlockStep])
     monkeypatch.setattr(BlockStep, "calls", 0)
@@ -60,6 +63,34 @@ def test_epochs_in_one_call_are_those_one_by_one(n_iter_no_change, learning_rate
     assert_array_equal(got.coefs_[0], expected.coefs_[0])
     if learning_rate == "constant" or n_iter_no_change == 1000:
         assert BlockStep.calls == 1
+
+
+COURSES = [
+    {},
+    {"tol": 1e-2, "n_iter_no_change": 2},
+    {"learning_rate": "cosine"},
+    {"solver": "sgd", "learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 2},
+    {"solver": "sgd", "learning_rate": "invscaling"},
+    {"dropout": 0.3, "normalization": "batch"},
+    {"shuffle": False, "max_grad_norm": 0.1},
+]
+
+
+@pytest.mark.parametrize("params", COURSES, ids=str)
+def test_compiled_blocks_are_epochs_one_by_one(params, capsys):
+    """The compiled step has the same bits in blocks of epochs as where each epoch is printed."""
+    blocks, one_by_one = fitted(**params), fitted(verbose=True, **params)
+    assert capsys.readouterr().out.count("Iteration") == blocks.n_iter_
+    assert_array_equal(blocks.loss_curve_, one_by_one.loss_curve_)
+    rates = [[record["lr"] for record in model.history_] for model in (blocks, one_by_one)]
+    assert_array_equal(*rates)
+    assert_array_equal(blocks.coefs_[0], one_by_one.coefs_[0])
+
+
+def test_nearly_every_fit_is_compiled():
+    """A fit at its defaults trains in the compiled engine where that is there."""
+    assert sklmlp.training.steps.choice.STEPS[0] is CompiledStep
+    assert is_available() or os.environ.get("SKLMLP_NO_EXTENSION") == "1"
 
 
 @pytest.mark.parametrize(

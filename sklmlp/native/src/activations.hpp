@@ -99,6 +99,7 @@ template <class T> struct gelu_tanh {
     SKLMLP_INLINE T gate(T z) const { return math::sigmoid(T(c) * (z + T(b) * (z * z * z))); }
     SKLMLP_INLINE T forward(T z) const { return z * gate(z); }
     SKLMLP_INLINE T backward(T z, T, T g) const {
+        z = clip(z, T(-30), T(30));  // beyond, the gate is 0 or 1, and z^2 may overflow
         const T s = gate(z);
         return g * (s + z * (s * (1 - s)) * (T(c) * (1 + T(3 * b) * (z * z))));
     }

@@ -5,5 +5,6 @@ namespace baseline {
 }
 const Engine baseline_engine = {{baseline::train<float>, baseline::train<double>},
                                 {baseline::forward<float>, baseline::forward<double>},
-                                {baseline::gradient<float>, baseline::gradient<double>}};
+                                {baseline::gradient<float>, baseline::gradient<double>},
+                                {baseline::kernel<float>, baseline::kernel<double>}};
 }  // namespace sklmlp

@@ -8,6 +8,7 @@
 #include "vector_math.hpp"
 #include "activations.hpp"
 #include "losses.hpp"
+#include "kernels.hpp"
 #include "network.hpp"
 
 // Work on rows and on parameters that is cut into shards, and the matrices to cut.
@@ -217,8 +218,10 @@ class Trainer {
     // scikit-learn's rules after an epoch.
     bool has_ended(double loss) {
         if (run_.options.power_t >= 0) {  // "invscaling"
-            const double rate = run_.options.learning_rate_init / std::pow(double(run_.n_rows_seen) + 1, run_.options.power_t);
-            if (m_ && rate != run_.learning_rate) {  // the velocity stays
+            // a thousand orders of magnitude overflow, and past thirty no step is seen anyway
+            const double n = double(run_.n_rows_seen) + 1, power = std::min(run_.options.power_t, 30 / std::log10(n));
+            const double rate = run_.options.learning_rate_init / std::pow(n, power);
+            if (m_ && run_.options.solver == Solver::sgd && rate != run_.learning_rate) {  // the velocity stays
                 const T factor = T(run_.learning_rate / rate);
                 for (size_t i = 0; i < plan_.n_parameters; ++i) m_[i] *= factor;
             }
@@ -265,7 +268,7 @@ void train(Training& run) {
 inline size_t rows_at_a_time(const Plan& plan) {
     size_t width = plan.n_features;
     for (const Layer& layer : plan.layers) width += layer.units();
-    return std::min<size_t>(1024, std::max<size_t>(24, 65536 / width / 24 * 24));
+    return std::min<size_t>(1024, std::max<size_t>(192, 65536 / width / 24 * 24));
 }
 
 template <class T>
@@ -274,19 +277,23 @@ void forward(const Forward& run) {
     const size_t n = run.rows.n, size = std::min(n, rows_at_a_time(plan));
     if (n == 0) return;
     const size_t n_chunks = (n + size - 1) / size, n_threads = std::min(run.n_threads, n_chunks);
+    std::vector<std::unique_ptr<Network<T>>> networks(n_threads);
+    for (auto& network : networks) {
+        T* buffers = static_cast<T*>(const_cast<void*>(run.buffers));  // only training changes them
+        network = std::make_unique<Network<T>>(plan, static_cast<const T*>(run.flat), run.segments, buffers, size, false, false, 1);
+        if (run.rows.is_sparse()) network->sparse = &run.rows;
+    }
     Team team(n_threads);
     std::atomic<size_t> next{0};
-    team.each(n_threads, [&](size_t) {
-        size_t chunk = next.fetch_add(1);
-        if (chunk >= n_chunks) return;
-        Network<T> network(plan, static_cast<const T*>(run.flat), run.segments, static_cast<T*>(const_cast<void*>(run.buffers)), size,
-                           false, false, 1);
-        const bool gathers = !run.rows.is_sparse() && !run.rows.is_contiguous(plan.n_features);
-        std::vector<T> gathered(gathers ? size * plan.n_features : 0);
-        if (run.rows.is_sparse()) network.sparse = &run.rows;
-        for (; chunk < n_chunks; chunk = next.fetch_add(1)) {
+    const bool gathers = !run.rows.is_sparse() && !run.rows.is_contiguous(plan.n_features);
+    const size_t to_gather = gathers ? size * plan.n_features : 0;
+    std::vector<T> gathered_rows(n_threads * to_gather);
+    team.each(n_threads, [&](size_t i) {
+        Network<T>& network = *networks[i];
+        T* gathered = gathered_rows.data() + i * to_gather;
+        for (size_t chunk; (chunk = next.fetch_add(1)) < n_chunks;) {
             const size_t begin = chunk * size, more = std::min(size, n - begin);
-            network.x = gathers ? gathered.data() : static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
+            network.x = gathers ? gathered : static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
             for (size_t i = 0; gathers && i < more; ++i) run.rows.copy(begin + i, plan.n_features, &gathered[i * plan.n_features]);
             network.first = begin;
             network.begin_batch(more);

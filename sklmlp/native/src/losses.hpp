@@ -228,7 +228,7 @@ void each_gradient(const T* z, const T* y, size_t count, T* delta, Each each) {
 
 template <class T> SKLMLP_INLINE T pinball(T q, T y, T level) {
     const T error = y - q, above = level * error, below = (level - 1) * error;
-    return above > below ? above : below + 0 * above;
+    return above > below ? above : below;
 }
 
 template <class T> SKLMLP_INLINE T variance_bound() {
@@ -423,7 +423,7 @@ void loss_gradient(int op, const T* args, const T* z, const void* y, size_t n, s
     case Loss::absolute_error:
         return each_gradient(z, t, n * k, delta, [](T z, T y) {
             const T error = z - y;
-            return error > 0 ? T(1) : error < 0 ? T(-1) : error;
+            return error > 0 ? T(1) : error < 0 ? T(-1) : T(0);
         });
     case Loss::huber:
         return losses::huber(args, z, t, n, k, delta, [](T error, T bound) {

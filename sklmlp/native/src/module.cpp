@@ -4,6 +4,8 @@
 #include <Python.h>
 
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <memory>
 
 #include "plan.hpp"
@@ -165,6 +167,8 @@ void without_lock(Body&& body) {
     if (thrown) std::rethrow_exception(thrown);
 }
 
+size_t threads(long long n) { return size_t(n < 1 ? 1 : n > 256 ? 256 : n); }
+
 Layer layer_of(const Reader& from, bool is_hidden) {
     Layer layer;
     layer.is_hidden = is_hidden;
@@ -308,7 +312,7 @@ PyObject* train(PyObject*, PyObject* arguments) {
 
         run.batch_size = std::min(settings.count("batch_size"), run.n);
         run.n_shards = settings.count("n_shards"), run.n_threads = settings.count("n_threads");
-        if (!run.batch_size || !run.n_shards || run.n_shards > 1024) throw std::invalid_argument("batch_size or n_shards is out of range");
+        if (!run.batch_size || !run.n_shards || run.n_shards > 256) throw std::invalid_argument("batch_size or n_shards is out of range");
         run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
         run.max_epochs = settings.count("max_epochs"), run.max_seconds = settings.real("max_seconds");
         run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
@@ -404,7 +408,7 @@ void run_forward(const Plan& plan, Forward& run, PyObject* rows, PyObject* out_,
     const char kind = plan.is_double ? 'd' : 'f';
     const long long n_threads = PyLong_AsLongLong(n_threads_);
     if (n_threads == -1 && PyErr_Occurred()) throw PythonError();
-    run.n_threads = size_t(n_threads < 1 ? 1 : n_threads);
+    run.n_threads = threads(n_threads);
     Buffer out(out_, "out", kind, true);
     run.out = out.as();
     if (!PyObject_CheckBuffer(rows)) {
@@ -463,7 +467,7 @@ PyObject* gradient(PyObject*, PyObject* arguments) {
         flat.expect("flat", plan.n_parameters);
         gradient.expect("gradient", plan.n_parameters);
         RowsOf rows(plan, {rows_}, true);
-        Gradient run{&plan, flat.as(), rows.rows, gradient.as(), size_t(n_threads < 1 ? 1 : n_threads)};
+        Gradient run{&plan, flat.as(), rows.rows, gradient.as(), threads(n_threads)};
         without_lock([&] { engine->gradient[plan.is_double](run); });
         return PyFloat_FromDouble(run.loss);
     });
@@ -478,6 +482,40 @@ PyObject* shuffle_(PyObject*, PyObject* arguments) {
         if (!generator) throw PythonError();
         Buffer order(order_, "order", 'q', true);
         shuffle(*generator, order.as<int64_t>(), order.size());
+        Py_RETURN_NONE;
+    });
+}
+
+// kernel(kind, name, n, k, *arrays): for tests; kernels.hpp tells what the arrays are. Their sizes
+// are not looked at.
+PyObject* kernel(PyObject*, PyObject* arguments) {
+    return guarded([&]() -> PyObject* {
+        const char *kind, *name;
+        Py_ssize_t n, k;
+        Object head(PyTuple_GetSlice(arguments, 0, 4)), arrays(PyTuple_GetSlice(arguments, 4, 9));
+        if (!PyArg_ParseTuple(head.p, "ssnn", &kind, &name, &n, &k)) throw PythonError();
+        auto number = [&](int count, auto name_of, const char* text) {
+            for (int i = 0; i < count; ++i)
+                if (!std::strcmp(name_of(i), text)) return i;
+            throw std::invalid_argument(std::string("unknown kernel ") + text);
+        };
+        KernelCall call{Kernel(number(kKernelCount, [](int i) { return kKernels[i]; }, kind)), 0, size_t(n), size_t(k), {}};
+        if (call.kind == Kernel::function) call.op = number(kFunctionCount, [](int i) { return kFunctions[i]; }, name);
+        else if (call.kind == Kernel::activation) call.op = number(kActivationCount, [](int i) { return kActivations[i].name; }, name);
+        else if (call.kind == Kernel::prelu) call.op = std::atoi(name);
+        else if (call.kind != Kernel::glu) call.op = number(kLossCount, [](int i) { return kLosses[i].name; }, name);
+        Py_buffer views[5];
+        bool is_double = false;
+        Py_ssize_t held = 0;
+        for (; held < PyTuple_GET_SIZE(arrays.p); ++held) {
+            if (PyObject_GetBuffer(PyTuple_GET_ITEM(arrays.p, held), &views[held], PyBUF_FORMAT | PyBUF_C_CONTIGUOUS | PyBUF_WRITABLE) < 0) break;
+            call.arrays[held] = views[held].buf;
+            is_double = is_double || *views[held].format == 'd';
+        }
+        const bool is_complete = held == PyTuple_GET_SIZE(arrays.p);
+        if (is_complete) engine->kernel[is_double](call);
+        for (Py_ssize_t i = 0; i < held; ++i) PyBuffer_Release(&views[i]);
+        if (!is_complete) throw PythonError();
         Py_RETURN_NONE;
     });
 }
@@ -502,6 +540,7 @@ PyMethodDef methods[] = {
     {"predict", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(predict)), METH_FASTCALL, nullptr},
     {"gradient", gradient, METH_VARARGS, nullptr},
     {"shuffle", shuffle_, METH_VARARGS, nullptr},
+    {"kernel", kernel, METH_VARARGS, nullptr},
     {"instruction_set", instruction_set_, METH_NOARGS, nullptr},
     {"use_instruction_set", use_instruction_set, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

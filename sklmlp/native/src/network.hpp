@@ -132,13 +132,14 @@ class Network {
         const Layer& layer = plan.layers[l];
         LayerMemory<T>& m = memory[l];
         const size_t units = layer.units();
-        std::vector<T> squares(units, T(0));
+        T* squares = sums_;
+        std::fill(squares, squares + units, T(0));
         std::fill(m.mean, m.mean + units, T(0));
         size_t n = 0;
         for (size_t s = 0; s < n_shards_; ++s) {
             const size_t more = begin_of(s + 1) - begin_of(s);
             const T* moments = moments_ + 2 * s * moments_stride_;
-            if (more) join_moments(units, n, more, m.mean, squares.data(), moments, moments + moments_stride_);
+            if (more) join_moments(units, n, more, m.mean, squares, moments, moments + moments_stride_);
             n += more;
         }
         T *mean = buffers + layer.mean, *variance = buffers + layer.variance;

@@ -48,9 +48,17 @@ namespace sklmlp {
     X(quantiles, false, "quantile=0.5")           \
     X(gaussian, false, "")
 
+// X(name): functions of mathematics, and kinds of kernels, that tests call by themselves.
+#define SKLMLP_FUNCTIONS(X) \
+    X(exp) X(log) X(log1p) X(expm1) X(tanh) X(erf) X(sigmoid) X(softplus) X(log_sigmoid) X(normal_cdf)
+#define SKLMLP_KERNELS(X) \
+    X(function) X(activation) X(loss) X(both_at_once) X(link) X(glu) X(prelu)
+
 #define SKLMLP_NAME(name, ...) name,
 enum class Activation : int { SKLMLP_ACTIVATIONS(SKLMLP_NAME) };
 enum class Loss : int { SKLMLP_LOSSES(SKLMLP_NAME) };
+enum class Function : int { SKLMLP_FUNCTIONS(SKLMLP_NAME) };
+enum class Kernel : int { SKLMLP_KERNELS(SKLMLP_NAME) };
 #undef SKLMLP_NAME
 
 // A row of either table; its number is its place.
@@ -64,7 +72,21 @@ struct Op {
 constexpr Op kActivations[] = {SKLMLP_ACTIVATIONS(SKLMLP_ROW)};
 constexpr Op kLosses[] = {SKLMLP_LOSSES(SKLMLP_ROW)};
 #undef SKLMLP_ROW
+#define SKLMLP_TEXT(name) #name,
+constexpr const char* kFunctions[] = {SKLMLP_FUNCTIONS(SKLMLP_TEXT)};
+constexpr const char* kKernels[] = {SKLMLP_KERNELS(SKLMLP_TEXT)};
+#undef SKLMLP_TEXT
+constexpr int kFunctionCount = sizeof(kFunctions) / sizeof(char*);
+constexpr int kKernelCount = sizeof(kKernels) / sizeof(char*);
 constexpr int kActivationCount = sizeof(kActivations) / sizeof(Op);
 constexpr int kLossCount = sizeof(kLosses) / sizeof(Op);
+
+// A kernel by itself, with the arrays that kernels.hpp tells of.
+struct KernelCall {
+    Kernel kind;
+    int op;
+    size_t n, k;
+    void* arrays[5];
+};
 
 }  // namespace sklmlp

@@ -171,6 +171,7 @@ struct Engine {
     void (*train[2])(Training&);  // float, double
     void (*forward[2])(const Forward&);
     void (*gradient[2])(Gradient&);
+    void (*kernel[2])(const KernelCall&);  // for tests
 };
 
 extern const Engine baseline_engine, avx2_engine, avx512_engine;

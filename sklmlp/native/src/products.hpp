@@ -24,14 +24,15 @@ constexpr size_t packed_size() {
     return kDepth * kTileVectors * Simd<T>::lanes;
 }
 
-// A tile of `Rows` rows and `Vectors` vectors: c = bias + a panel, or c += a panel.
+// A tile of `Rows` rows and `Vectors` vectors: c = bias + a panel, or c += a panel. The rows of the
+// panel are `step` apart.
 template <class T, size_t Rows, size_t Vectors>
-void tile(size_t depth, Matrix<T> a, const T* panel, T* c, size_t ldc, size_t width, bool adds, const T* bias) {
+void tile(size_t depth, Matrix<T> a, const T* panel, size_t step, T* c, size_t ldc, size_t width, bool adds, const T* bias) {
     using S = Simd<T>;
     constexpr size_t lanes = S::lanes;
     typename S::Vector sum[Rows][Vectors] = {};
     const T* left = a.data;
-    for (size_t p = 0; p < depth; ++p, left += a.column, panel += Vectors * lanes) {
+    for (size_t p = 0; p < depth; ++p, left += a.column, panel += step) {
         typename S::Vector right[Vectors];
 #pragma GCC unroll 4
         for (size_t v = 0; v < Vectors; ++v) right[v] = S::load(panel + v * lanes);
@@ -89,7 +90,7 @@ void pack(Matrix<T> b, size_t depth, size_t width, size_t padded, T* panel) {
     }
 }
 
-// The product of few rows, where packing would not pay.
+// The product of few rows with a large matrix, which is read once and in the order of its memory.
 template <class T>
 void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc) {
     for (size_t i = 0; i < m; ++i, c += ldc) {
@@ -104,7 +105,7 @@ void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, 
     }
 }
 
-constexpr size_t kFew = 3;
+constexpr size_t kFew = 3, kLarge = 8192;
 
 // C (m x n, rows ldc apart) = bias + A B, or += A B where `adds`; A is (m, depth), B is (depth, n);
 // a bias of n values is the same for all rows. `panel` is memory for packed_size<T>() values.
@@ -112,7 +113,7 @@ template <class T>
 void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc, bool adds, T* panel,
              const T* bias = nullptr) {
     constexpr size_t lanes = Simd<T>::lanes, full = kTileVectors * lanes;
-    if (m <= kFew || depth == 0) {
+    if (m == 1 || depth == 0 || (m <= kFew && n * depth > kLarge)) {
         for (size_t i = 0; i < m && !adds; ++i)
             if (bias) std::copy(bias, bias + n, c + i * ldc);
             else std::fill(c + i * ldc, c + i * ldc + n, T(0));
@@ -123,16 +124,21 @@ void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, s
         for (size_t j = 0; j < n; j += full) {
             const size_t width = std::min(full, n - j);
             const bool narrow = width <= lanes;
-            pack(b.below(p).right(j), deep, width, narrow ? lanes : full, panel);
+            const Matrix<T> right = b.below(p).right(j);
+            // what few tiles use, and what is whole vectors, is used where it lies
+            const bool in_place = b.column == 1 && m <= 2 * kTileRows && (width == full || width == lanes);
+            const T* from = in_place ? right.data : panel;
+            const size_t step = in_place ? b.row : narrow ? lanes : full;
+            if (!in_place) pack(right, deep, width, step, panel);
             const T* own_bias = bias ? bias + j : nullptr;
             for (size_t i = 0; i < m; i += kTileRows) {
                 const size_t rows = std::min(kTileRows, m - i);
                 const Matrix<T> left = a.below(i).right(p);
                 T* to = c + i * ldc + j;
                 if (narrow)
-                    tile_of<T, 1>(rows, deep, left, panel, to, ldc, width, adds, own_bias);
+                    tile_of<T, 1>(rows, deep, left, from, step, to, ldc, width, adds, own_bias);
                 else
-                    tile_of<T, kTileVectors>(rows, deep, left, panel, to, ldc, width, adds, own_bias);
+                    tile_of<T, kTileVectors>(rows, deep, left, from, step, to, ldc, width, adds, own_bias);
             }
         }
     }

@@ -3,15 +3,17 @@
 // Made for a block of training and joined at its end, so that nothing lives between calls and a
 // process may fork. The work is cut into shards by number; which thread does a shard changes
 // nothing in its result. Each helper has a shard of its own. One that a helper has not begun in
-// time, because another process has its core, is done by the caller: no wait for a thread that
-// does not run.
+// time, because another process has its core, is done by the caller; and after a helper has lost
+// its core in the middle of a part, the caller works alone for a while. Nobody spins for long.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -49,7 +51,8 @@ class Team {
     template <class Work>
     void each(size_t n, Work&& work) {
         const size_t n_shared = std::min(n, seats_.size() + 1);
-        if (n_shared <= 1) {
+        const Clock::time_point began = Clock::now();
+        if (n_shared <= 1 || began.time_since_epoch().count() < alone_until.load(std::memory_order_relaxed)) {
             for (size_t i = 0; i < n; ++i) work(i);
             return;
         }
@@ -64,7 +67,7 @@ class Team {
         for (size_t i = 0; i + 1 < n_shared; ++i) seats_[i].is_open.store(true, std::memory_order_release);
         publish();
         part(0);
-        finish(n_shared - 1);
+        finish(n_shared - 1, began);
     }
 
   private:
@@ -73,7 +76,9 @@ class Team {
         std::thread thread;
     };
 
+    using Clock = std::chrono::steady_clock;
     static constexpr unsigned kPatience = 2000;  // turns of a spin, some 20 to 50 microseconds
+    static constexpr int kRest = 32;             // times as long alone as was waited in vain
 
     void publish() {
         turn_.fetch_add(1, std::memory_order_seq_cst);
@@ -85,18 +90,22 @@ class Team {
 
     // Do what nobody has begun, and wait for what somebody has. To wait for a helper that has not
     // begun by now would take as long as its part, and longer where it has no core.
-    void finish(size_t n_helpers) {
+    void finish(size_t n_helpers, Clock::time_point began) {
         for (size_t i = 0; i < n_helpers; ++i)
             if (take(seats_[i])) {
                 act_(part_, i + 1);
                 n_open_.fetch_sub(1, std::memory_order_release);
             }
-        for (unsigned spun = 0; n_open_.load(std::memory_order_acquire) != 0; ++spun) {
-            if (spun < kPatience)
-                pause_briefly();
-            else
-                std::this_thread::yield();  // the helper may be waiting for this very core
+        for (unsigned spun = 0; spun < kPatience; ++spun) {
+            if (n_open_.load(std::memory_order_acquire) == 0) return;
+            pause_briefly();
         }
+        const Clock::time_point waiting = Clock::now();
+        while (n_open_.load(std::memory_order_acquire) != 0)
+            std::this_thread::yield();  // the helper may be waiting for this very core
+        const Clock::time_point ended = Clock::now();
+        if (ended - waiting > (waiting - began) + std::chrono::microseconds(200))
+            alone_until.store((ended + kRest * (ended - waiting)).time_since_epoch().count(), std::memory_order_relaxed);
     }
 
     static bool take(Seat& seat) {
@@ -133,6 +142,7 @@ class Team {
     std::vector<Seat> seats_;
     void (*act_)(void*, size_t) = nullptr;
     void* part_ = nullptr;
+    static inline std::atomic<Clock::rep> alone_until{0};  // for all teams: the processor is busy
     alignas(64) std::atomic<uint32_t> turn_{0};
     alignas(64) std::atomic<size_t> n_open_{0};
     std::atomic<int> n_asleep_{0};

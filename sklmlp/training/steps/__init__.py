@@ -3,12 +3,14 @@
 from sklmlp.training.steps.autograd import AutogradStep
 from sklmlp.training.steps.base import BatchStep, EpochLimits, EpochResult, Step
 from sklmlp.training.steps.choice import STEPS, choose_step
+from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
 
 __all__ = [
     "STEPS",
     "AutogradStep",
     "BatchStep",
+    "CompiledStep",
     "DenseStep",
     "EpochLimits",
     "EpochResult",

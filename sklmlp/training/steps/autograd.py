@@ -26,7 +26,7 @@ class AutogradStep(BatchStep):
         self.update = make_update(runs, network.flat.detach(), network.gradient)
 
     @classmethod
-    def can_run(cls, spec, device):
+    def can_run(cls, run):
         """Anything; see `Step`."""
         return True
 

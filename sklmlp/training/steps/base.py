@@ -47,7 +47,7 @@ class Step(ABC):
 
     The order of calls, by `sklmlp.training.loop`:
 
-    1. `can_run(spec, device)` of each class in `STEPS`; the first that can is made of the runs.
+    1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
     2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
        and the random states, and returns what came of each epoch. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
@@ -66,15 +66,17 @@ class Step(ABC):
     uses_autograd = False
     """Whether torch has to record operations."""
 
+    is_compiled = False
+    """Whether it holds no lock of Python's, and uses threads of its own rather than torch's."""
+
     @classmethod
     @abstractmethod
-    def can_run(cls, spec, device):
-        """Whether it can train networks of a spec on a torch device.
+    def can_run(cls, run):
+        """Return whether it can train the network of a run.
 
         Parameters
         ----------
-        spec : Spec
-        device : torch.device
+        run : TrainingRun
         """
 
     @abstractmethod
@@ -84,7 +86,7 @@ class Step(ABC):
         Parameters
         ----------
         limits : EpochLimits
-        interrupted : threading.Event
+        interrupted : Interrupt
             Once it is set the step raises KeyboardInterrupt, in the middle of an epoch too.
 
         Returns

@@ -1,9 +1,10 @@
 """Which step trains a network."""
 
 from sklmlp.training.steps.autograd import AutogradStep
+from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
 
-STEPS = [DenseStep, AutogradStep]
+STEPS = [CompiledStep, DenseStep, AutogradStep]
 """The fastest first; the last one can run anything."""
 
 
@@ -20,5 +21,4 @@ def choose_step(runs):
     step : type
         A subclass of `Step`, to be called with the runs.
     """
-    network = runs[0].network
-    return next(step for step in STEPS if step.can_run(network.spec, network.flat.device))
+    return next(step for step in STEPS if all(map(step.can_run, runs)))

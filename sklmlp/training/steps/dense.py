@@ -49,8 +49,9 @@ class DenseStep(BatchStep):
         self._lay_out([run.network.flat.detach() for run in runs])
 
     @classmethod
-    def can_run(cls, spec, device):
+    def can_run(cls, run):
         """Affine maps and activations that have nothing to learn or to draw; see `Step`."""
+        spec = run.network.spec
         return (spec.is_plain and not spec.has_own_loss) and all(map(_kernel, *_layers(spec)))
 
     def _lay_out(self, flats):

@@ -1,17 +1,18 @@
-"""The step by hand against the step by autograd, and a stack against networks alone."""
+"""The compiled step and the step by hand against autograd, and ensembles against networks alone."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
+import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
 from sklmlp.training import stacking
-from sklmlp.training.steps import DenseStep
+from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -63,12 +64,21 @@ def assert_same_networks(one, other, rtol):
     assert_allclose(one.loss_curve_, other.loss_curve_, rtol=rtol)
 
 
+@pytest.fixture(params=[CompiledStep, DenseStep], ids=["compiled", "by hand"])
+def plain(request, monkeypatch):
+    """Make the chooser pick one of the fast steps; return what makes it pick autograd."""
+
+    def choose_among(*steps):
+        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", steps)
+
+    choose_among(request.param, AutogradStep)
+    return lambda: choose_among(AutogradStep)
+
+
 @pytest.fixture
-def plain(monkeypatch):
-    """Makes the chooser pick the step by autograd; returns what undoes that."""
-    can_run = DenseStep.can_run
-    monkeypatch.setattr(DenseStep, "can_run", lambda spec, device: False)
-    return lambda: monkeypatch.setattr(DenseStep, "can_run", can_run)
+def by_hand(monkeypatch):
+    """Make the chooser pick the step by hand, or else autograd."""
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
 
 
 @pytest.mark.parametrize(
@@ -78,8 +88,8 @@ def plain(monkeypatch):
         *itertools.product(["tanh", "relu"], OTHERS, ["adam", "sgd"]),
     ],
 )
-def test_the_step_by_hand_ends_where_autograd_ends(activation, target, solver, plain):
-    """Ten steps by hand and ten by autograd give the same weights and losses."""
+def test_fast_steps_end_where_autograd_ends(activation, target, solver, plain):
+    """Ten steps, compiled or by hand, and ten by autograd give the same weights and losses."""
     kind, options, y = TARGETS[target]
     model = kind(
         hidden_layer_sizes=(8, 4), activation=activation, alpha=0.1, **options, **SOLVERS[solver]
@@ -97,8 +107,8 @@ def sine(z):
 @pytest.mark.parametrize(
     "activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=["own", "leaky_relu"]
 )
-def test_sample_weights_reach_both_steps(activation, plain):
-    """With weights, some of them zero, both steps end with the same weights."""
+def test_sample_weights_reach_every_step(activation, plain):
+    """With weights, some of them zero, all steps end with the same weights."""
     weight = rng.randint(0, 3, len(X)).astype(float)
     model = MLPClassifier((8,), activation=activation)
     reference = ten_steps(clone(model), TARGETS["multiclass"][2], weight)
@@ -112,7 +122,7 @@ def test_what_has_parameters_or_chance_goes_to_autograd(activation):
     y = TARGETS["binary"][2]
     model = MLPClassifier((8,), activation=activation, max_iter=1)
     model.fit(X, y)
-    assert not DenseStep.can_run(model._spec, torch.device("cpu"))
+    assert not DenseStep.can_run(SimpleNamespace(network=SimpleNamespace(spec=model._spec)))
 
 
 ENSEMBLES = {
@@ -137,7 +147,7 @@ ENSEMBLES = {
         *itertools.product(OTHERS, ["adam", "early stopping", "in place"]),
     ],
 )
-def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted):
+def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted, plain):
     """A network of a stack has the weights, curves and epochs of one fitted by itself."""
     kind, more, y = TARGETS[target]
     weight = rng.rand(len(X)) + 0.1 if weighted else None
@@ -151,7 +161,7 @@ def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted)
             assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
 
-def test_networks_that_stop_leave_the_stack():
+def test_networks_that_stop_leave_the_stack(by_hand):
     """Networks of one ensemble may train for different numbers of epochs."""
     y = TARGETS["multiclass"][2]
     model = MLPClassifier((8,), n_estimators=5, early_stopping=True, n_iter_no_change=2, tol=0.02)
@@ -166,7 +176,7 @@ def threads(monkeypatch):
     monkeypatch.setattr(stacking, "_partition", cut)
 
 
-def test_threads_change_nothing(threads):
+def test_threads_change_nothing(threads, plain):
     """Networks that are dealt to threads end as if trained alone."""
     model = MLPClassifier((8,), n_estimators=5, max_iter=5, random_state=0)
     for member in model.fit(X, TARGETS["multiclass"][2]).estimators_:
@@ -206,7 +216,7 @@ def test_an_error_ends_all_networks_of_an_ensemble(threads):
     assert not hasattr(model, "estimators_")
 
 
-def test_the_cut_follows_the_work_and_the_cache(monkeypatch):
+def test_the_cut_follows_the_work_and_the_cache(monkeypatch, by_hand):
     """Small stacks stay whole on one thread; large ones are dealt, no larger than the cache."""
     monkeypatch.setattr(stacking.torch, "get_num_threads", lambda: 2)
     cuts = []
@@ -224,7 +234,7 @@ def test_the_cut_follows_the_work_and_the_cache(monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
-def test_an_ensemble_goes_on_training(how):
+def test_an_ensemble_goes_on_training(how, plain):
     """partial_fit and warm_start continue each network as they continue a single one."""
     y = TARGETS["binary"][2]
     model = MLPClassifier((8,), max_iter=3, random_state=0, warm_start=how == "warm_start")

@@ -1,0 +1,129 @@
+"""The compiled step: whole blocks of epochs of one network without the interpreter."""
+
+import numpy as np
+import torch
+
+from sklmlp import native
+from sklmlp.data import rows_of_a_batch
+from sklmlp.nn import can_compile, make_plan
+from sklmlp.optim import SGD, Adam
+from sklmlp.training.steps.base import EpochResult, Step
+
+MOST_STEPS = 10_000
+"""A block has no more steps with learning rates of their own, which are laid out before it."""
+
+
+class CompiledStep(Step):
+    """Epochs in the compiled engine, on as many threads as pay.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+        One of them.
+
+    Attributes
+    ----------
+    n_threads : int
+        The most that it may use.
+    """
+
+    is_compiled, n_threads = True, 1
+
+    def __init__(self, runs):
+        (self.run,) = runs
+        network, dataset, config = self.run.network, self.run.dataset, self.run.config
+        self.batch_size = rows_of_a_batch(config.batch_size, len(dataset))
+        is_double = network.flat.dtype == torch.float64
+        self.plan = make_plan(network.spec, is_double, network.transposed)
+        self.rows = native.Rows(
+            **dataset.rows.as_arrays(),
+            y=np.ascontiguousarray(dataset.y.numpy()),
+            weight=None if dataset.weight is None else np.ascontiguousarray(dataset.weight, float),
+        )
+        order = self.run.ordered_dataset.index
+        if order is None and config.shuffle:
+            order = np.arange(len(dataset))
+        self.order = None if order is None else np.array(order, np.int64)
+        self.statistics = network.join_statistics()
+        self.optimizer = _optimizer(self.run)
+
+    @classmethod
+    def can_run(cls, run):
+        """Return whether the engine knows the network, and no callback follows its batches."""
+        return (
+            run.network.flat.device.type == "cpu"
+            and type(run.state.optimizer) in (Adam, SGD)
+            and not run.pins_parameters
+            and run.config.matmul_precision == "highest"
+            and run.dataset.rows.has_arrays
+            and can_compile(run.network.spec)
+        )
+
+    def train_epochs(self, limits, interrupted):
+        """Train for as many epochs as the limits allow; see `Step`."""
+        run, config = self.run, self.run.config
+        optimizer, stopping, network = run.state.optimizer, run.state.stopping, run.network
+        n_epochs, rates = min(limits.n_epochs, MOST_STEPS), None
+        if optimizer.schedule is not None:
+            n_batches = -(-len(run.dataset) // self.batch_size)
+            n_epochs = max(1, min(n_epochs, MOST_STEPS // n_batches))
+            epochs = range(run.epoch, run.epoch + n_epochs)
+            rates = np.concatenate([optimizer.schedule.rates(e, n_batches) for e in epochs])
+        is_judged = run.validation is None and np.isfinite(config.n_iter_no_change)
+        moments = [moment.numpy() for moment in optimizer.moments.values()]
+        state = native.State(
+            network.flat.detach().numpy(),
+            *[*moments, None, None][:2],
+            self.statistics,
+            self.order,
+            t=optimizer.t,
+            learning_rate=optimizer.lr,
+            best_loss=np.inf if stopping.best_loss is None else stopping.best_loss,
+            no_improvement=stopping.no_improvement,
+        )
+        try:
+            block = native.train_epochs(
+                self.plan,
+                state,
+                self.rows,
+                self.optimizer,
+                native.Limits(
+                    n_epochs,
+                    limits.seconds,
+                    config.tol,
+                    int(config.n_iter_no_change) if is_judged else None,
+                    interrupted.flag,
+                ),
+                batch_size=self.batch_size,
+                rng=run.state.rng if config.shuffle else None,
+                rates=rates,
+                dropout_seed=network.dropout_seed,
+                n_threads=self.n_threads,
+            )
+        finally:  # also where Ctrl-C ends it
+            optimizer.t = state.t
+            if rates is not None:
+                optimizer.set_rate(state.learning_rate)
+            network.count_batches(state.n_batch_normalizations)
+        if block.reason == "stopped":
+            raise KeyboardInterrupt
+        columns = (block.losses.tolist(), block.learning_rates.tolist(), block.seconds.tolist())
+        return [EpochResult([loss], [rate], s) for loss, rate, s in zip(*columns, strict=True)]
+
+    def select(self, indices):
+        """Nothing to give up: there is one network."""
+
+    @property
+    def orders(self):
+        """See `Step`."""
+        return [self.order]
+
+
+def _optimizer(run):
+    """The options of a run's optimizer, as the engine takes them."""
+    group, config = run.state.optimizer.group, run.config
+    known = {"alpha": config.alpha, "max_grad_norm": config.max_grad_norm}
+    if run.state.optimizer.solver == "adam":
+        beta_1, beta_2 = group["betas"]
+        return native.Optimizer("adam", beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"], **known)
+    return native.Optimizer("sgd", momentum=group["momentum"], nesterov=group["nesterov"], **known)
