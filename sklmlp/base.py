@@ -68,7 +68,7 @@ class BaseMLP(
         sklearn.exceptions.ConvergenceWarning
             If `max_iter` or `max_time` ends the fit.
         sklmlp.exceptions.TrainingWarning
-            If nothing was learnt and the reason was found.
+            If nothing was learned and the reason was found.
         """
         with learning_aside(self) as aside:
             aside._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))

@@ -245,7 +245,7 @@ def encoded_rows(estimator, X, y):
 
 @contextmanager
 def learning_aside(estimator):
-    """A copy to learn on; the estimator takes over what that has learnt in one step, or nothing."""
+    """Yield a copy to learn on; the estimator takes over its results in one step, or nothing."""
     aside = copy.copy(estimator)
     before = vars(aside).copy()
     try:
@@ -256,6 +256,6 @@ def learning_aside(estimator):
         vars(estimator).update(underway)
         raise
     dropped = before.keys() - vars(aside).keys()
-    learnt = {n: v for n, v in vars(aside).items() if n not in before or before[n] is not v}
+    learned = {n: v for n, v in vars(aside).items() if n not in before or before[n] is not v}
     kept = {n: v for n, v in vars(estimator).copy().items() if n not in dropped}
-    estimator.__dict__ = kept | learnt
+    estimator.__dict__ = kept | learned

@@ -206,7 +206,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         one. With `normalize_y=True` these are logits of the scaled targets.
     target_scaling_ : TargetScaling or None
         With `normalize_y=True`: `center` and `scale`, a tuple of floats each, of the targets.
-        `(y - center) / scale` is what the network has learnt.
+        `(y - center) / scale` is what the network has learned.
     device_ : torch.device
         Where this machine computes predictions.
     t_ : int

@@ -629,7 +629,7 @@ def test_multilabel_targets_are_zeros_and_ones(values, container):
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.float32])
 def test_multilabel_targets_of_other_types(dtype):
-    """Zeros and ones are learnt alike as booleans, integers and floats."""
+    """Zeros and ones are learned alike as booleans, integers and floats."""
     model, X, y = fitted("multilabel")
     again = clone(model).fit(X, y.astype(dtype))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))

@@ -138,7 +138,7 @@ def test_a_refit_in_the_middle_of_a_prediction(name, n_estimators):
 
 
 class Fails(Callback):
-    """Fails when everything has been learnt."""
+    """Fails when everything has been learned."""
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         raise ZeroDivisionError
@@ -150,7 +150,7 @@ def test_a_prediction_in_the_middle_of_a_fit_that_fails(method, n_estimators):
     """A fit that fails changes nothing, and nobody sees that it was tried."""
     two = TwoVersions("log_loss", n_estimators)
     model, found = two.model, []
-    expected, learnt = model.predict_proba(X), vars(model).copy()
+    expected, learned = model.predict_proba(X), vars(model).copy()
 
     def fails():
         model.set_params(callbacks=[Fails()], warm_start=method == "warm_start")
@@ -160,9 +160,9 @@ def test_a_prediction_in_the_middle_of_a_fit_that_fails(method, n_estimators):
     at_every_line(fails, lambda _: found.append(model.predict_proba(X)))
     for each in found:
         assert_array_equal(each, expected)
-    learnt |= model.get_params(deep=False)
-    assert vars(model).keys() == learnt.keys()
-    assert all(vars(model)[name] is value for name, value in learnt.items())
+    learned |= model.get_params(deep=False)
+    assert vars(model).keys() == learned.keys()
+    assert all(vars(model)[name] is value for name, value in learned.items())
 
 
 @pytest.mark.parametrize("method", ["partial_fit", "warm_start"])

@@ -158,7 +158,7 @@ def test_rows_without_weight_do_not_scale():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", ["squared_error", "gamma"])
 def test_targets_of_any_size(loss, dtype, size):
-    """What no square could hold is learnt as well as what is around 1."""
+    """What no square could hold is learned as well as what is around 1."""
     model = MLPRegressor(loss, (6,), normalize_y=True, dtype=dtype, max_iter=20, random_state=0)
     y = np.exp(REAL / 4)
     expected = clone(model).fit(X, y).predict(X)
@@ -166,7 +166,7 @@ def test_targets_of_any_size(loss, dtype, size):
 
 
 def test_large_offsets_are_subtracted_before_rounding():
-    """In float32 the seconds of a day in a year's timestamps are learnt."""
+    """In float32 the seconds of a day in a year's timestamps are learned."""
     y = 1.7e9 + 1000 * (X @ [1, -2, 0.5])
     model = MLPRegressor(hidden_layer_sizes=(), normalize_y=True, dtype="float32", solver="lbfgs")
     assert_allclose(model.set_params(alpha=0, tol=1e-7).fit(X, y).predict(X), y, rtol=0, atol=1.0)

@@ -1,4 +1,4 @@
-"""The best constant prediction, which a model has to beat to have learnt anything."""
+"""The best constant prediction, which a model has to beat to have learned anything."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ MOST_SAMPLES = 2_000
 """A diagnosis looks at no more samples than this."""
 
 MARGIN = 0.01
-"""A model has learnt something if its loss is better than a constant's by more than this share."""
+"""A model has learned something if its loss is better than a constant's by more than this share."""
 
 
 def some_samples(dataset):

@@ -30,7 +30,7 @@ MOST_DEAD = 0.8
 
 
 def warn_of_failed_learning(runs, feature_names=None):
-    """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
+    """Warn of what kept networks from learning: each reason once, and none after fits that learned.
 
     Parameters
     ----------
@@ -340,7 +340,7 @@ def _too_few_epochs(case):
     if config.solver != "lbfgs":
         advice += f", or learning_rate_init={config.learning_rate_init:g}"
     return StoppedTooEarlyWarning(
-        f"{end} ended the fit after {n_iter} epochs, before it had learnt anything. "
+        f"{end} ended the fit after {n_iter} epochs, before it had learned anything. "
         f"{case.fact} Raise {advice}."
     )
 

@@ -52,7 +52,7 @@ def unscaled_targets(run, sample):
     left = _left_to_shift_and_stretch(run, sample)
     n_targets = sample.y.shape[1]
     for target in unscaled:
-        share = left[target.column :: n_targets].max()  # of variances too, where they are learnt
+        share = left[target.column :: n_targets].max()  # of variances too, where they are learned
         if share > MOST_LEFT:
             yield UnscaledTargetWarning(
                 f"The targets are not scaled: {target.facts}, and the predictions have not "

@@ -29,7 +29,7 @@ DEEPEST = 100
 def checksum(state, written=4):
     """Compute the SHA-256 of what a state predicts with, in hexadecimal.
 
-    It covers all that a fit has learnt, and `matmul_precision`. It does not depend on the order of
+    It covers all that a fit has learned, and `matmul_precision`. It does not depend on the order of
     keys and of values in memory, nor on whether a sequence came back as a list or a tuple, so that
     it survives every file format. Other parameters are free to change.
 
@@ -48,10 +48,10 @@ def checksum(state, written=4):
     if written < 3:
         covered = {name: state[name] for name in _COVERED_BY_2 if name in state}
         return fingerprint(covered, other=repr)
-    return fingerprint({name: v for name, v in state.items() if is_learnt(name)})
+    return fingerprint({name: v for name, v in state.items() if is_learned(name)})
 
 
-def is_learnt(name):
+def is_learned(name):
     """Tell whether an entry of a state is something that a fit leaves behind, not a parameter."""
     marked = name.startswith("_") or name.endswith("_") or name == "matmul_precision"
     return marked and name not in _NOT_COVERED
@@ -105,7 +105,7 @@ def fingerprint(value, other=None):
         _feed(digest, value, other)
     except RecursionError as error:
         raise pickle.PicklingError(
-            "What was learnt cannot be saved: it has parts that refer to one another in a circle."
+            "What was learned cannot be saved: it has parts that refer to one another in a circle."
         ) from error
     return digest.hexdigest()
 

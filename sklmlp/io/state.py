@@ -69,7 +69,7 @@ def strip_metadata(state, estimator_name):
     if written > 1 and expected != (found := _checksum_of(state, written, estimator_name)):
         raise ValueError(
             f"This state of {estimator_name} is damaged: its checksum is {expected!r:.80}, and "
-            f"that of what it has learnt is {found!r}."
+            f"that of what it has learned is {found!r}."
         )
     sklearn_writer = state.pop("_sklearn_version", "unknown")
     state.pop("_torch_version", None)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 
-from sklmlp.io.checksum import is_learnt
+from sklmlp.io.checksum import is_learned
 from sklmlp.io.state import from_columns, spec_from_portable
 from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes, part_name
@@ -48,7 +48,7 @@ def validate_state(state, estimator):
     """
     try:
         _check_names(state, type(estimator))
-        state = {name: _native(v) if is_learnt(name) else v for name, v in state.items()}
+        state = {name: _native(v) if is_learned(name) else v for name, v in state.items()}
         if "_spec" in state:
             _require("estimators_" not in state, "it has both a network and estimators_.")
             state = _with_network(state, isinstance(estimator, ClassifierMixin))

@@ -23,7 +23,7 @@ class Row:
 
 
 def rows(estimator, networks):
-    """Return the layers of an estimator's network, of a fitted one with what the fit has learnt.
+    """Return the layers of an estimator's network, of a fitted one with what the fit has learned.
 
     Parameters
     ----------

@@ -90,7 +90,7 @@ def test_schedule(solver, short_fits):
 
 
 def test_skorchs_early_stopping(short_fits):
-    """A callback that stops ends the fit without a warning, with what was learnt so far."""
+    """A callback that stops ends the fit without a warning, with what was learned so far."""
     X, y = make_table("regression")
     stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=lambda text: None)
     with warnings.catch_warnings():

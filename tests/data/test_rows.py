@@ -118,7 +118,7 @@ def test_float32_probabilities_sum_to_one(kind):
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_feature_names(frame):
-    """Names are learnt, and rows with other names are refused with scikit-learn's message."""
+    """Names are learned, and rows with other names are refused with scikit-learn's message."""
     X, y = make_table("binary")
     named = frame({name: X[:, i] for i, name in enumerate("abcde")})
     estimator = make("binary").fit(named, y)

@@ -198,7 +198,7 @@ SICK = [
     (
         {"max_iter": 1, "learning_rate_init": 1e-5},
         StoppedTooEarlyWarning,
-        "max_iter=1 ended the fit after 1 epochs, before it had learnt anything",
+        "max_iter=1 ended the fit after 1 epochs, before it had learned anything",
     ),
 ]
 

@@ -613,7 +613,7 @@ def test_columns_that_are_refused(make_column, message, short_fits):
 
 @pytest.mark.parametrize("values", [["u", None, "v"], ["u", np.nan, "v"]])
 def test_categories_that_are_missing_are_refused(values, short_fits):
-    """An encoder that has learnt a missing text as a category cannot be asked for it."""
+    """An encoder that has learned a missing text as a category cannot be asked for it."""
     frame = pd.DataFrame({"it": np.array(values * 10, dtype=object)})
     model = make_pipeline(OneHotEncoder(), make("regression")).fit(frame, np.arange(30.0))
     with pytest.raises(ValueError) as caught:

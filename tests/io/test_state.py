@@ -160,7 +160,7 @@ def test_an_unfitted_estimator_travels(round_trip):
 
 @pytest.mark.parametrize("activation", OWN.values(), ids=OWN)
 def test_clone_forgets(activation, short_fits):
-    """A clone has the parameters and nothing that was learnt."""
+    """A clone has the parameters and nothing that was learned."""
     X, y = make_table("regression")
     twin = clone(make("regression", activation=activation).fit(X, y))
     assert set(vars(twin)) == set(twin.get_params(deep=False))

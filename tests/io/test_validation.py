@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.io.checksum import checksum, is_learnt
+from sklmlp.io.checksum import checksum, is_learned
 from tests.tables import make, make_table
 
 
@@ -295,7 +295,7 @@ def test_random_changes_are_refused_or_harmless(state):
     X, _ = make_table("multiclass")
     rng, n_refused = np.random.default_rng(0), 0
     values = [None, 0, -1, 10**15, True, 0.5, np.nan, "x", [], [1], {}, (), np.zeros(0), object]
-    names = sorted(name for name in state if is_learnt(name))
+    names = sorted(name for name in state if is_learned(name))
     for _ in range(300):
         path = [str(rng.choice(names))]
         while isinstance(part := at(state, path), dict | list) and part and rng.random() < 0.7:
@@ -318,7 +318,7 @@ def at(value, path):
 
 
 def test_attention_that_asks_for_terabytes_is_refused(state):
-    """Activations are compared with what they have learnt before they get memory."""
+    """Activations are compared with what they have learned before they get memory."""
     spec = state["_spec"] | {
         "n_features": 1,
         "n_outputs": 3,

@@ -35,7 +35,7 @@ def halves(kind, **options):
 
 
 def after(k, kind, training, **params):
-    """What a fit of k epochs without early stopping has learnt."""
+    """What a fit of k epochs without early stopping has learned."""
     return make(kind, **{**params, "max_iter": k}).fit(*training)
 
 

@@ -1,4 +1,4 @@
-"""What a fit has learnt: a history, a torch module, weights to look at and to write into."""
+"""What a fit has learned: a history, a torch module, weights to look at and to write into."""
 
 import numpy as np
 import pytest

@@ -236,4 +236,4 @@ ACTIVATIONS = {
     "log_softmax": _across("LogSoftmax"),
     "multihead_attention": _attention,
 }
-"""Each takes a graph, the name of pre-activations, the activation's module and what it learnt."""
+"""Each takes a graph, the name of pre-activations, the activation's module and what it learned."""
