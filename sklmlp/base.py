@@ -185,7 +185,7 @@ class BaseMLP(
         """Raise where targets `y` have no use as the tensor `target` that they have become."""
 
     def _apply_class_weight(self, y, sample_weight, learn_from=None):
-        """Weights of rows; `learn_from` are the training targets and weights where y is not."""
+        """Return weights of rows; `learn_from` are training targets and weights where y is not."""
         return sample_weight
 
     @abstractmethod

@@ -32,7 +32,7 @@ _warned = WeakKeyDictionary()  # the kinds of warnings that a call of joblib's h
 
 
 def _begin_forked():
-    """In a forked child: nobody gathers its warnings."""
+    """Start a forked child, in which nobody gathers warnings."""
     global _here
     _here = threading.local()
 

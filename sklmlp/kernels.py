@@ -70,7 +70,7 @@ def allocating_kernel(name):
 
 
 def identity(_):
-    """Nothing to do."""
+    """Return a kernel that does nothing."""
     return Kernel(lambda z, a: a, lambda gradient, z, a: gradient, keeps_input=False)
 
 

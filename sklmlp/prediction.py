@@ -55,7 +55,7 @@ class PredictionMixin(BaseEstimator):
     """
 
     def _check_rows(self, X):
-        """Rows to predict for, checked."""
+        """Check rows to predict for."""
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
@@ -129,7 +129,7 @@ class PredictionMixin(BaseEstimator):
         return fitted_networks(model)[0].module
 
     def _layers(self):
-        """coefs and intercepts; a user's module has none."""
+        """Return coefs and intercepts; a custom module has none."""
         return (self.coefs_, self.intercepts_) if "coefs_" in vars(self) else ([], [])
 
     def _get_params_html(self, *args, **kwargs):

@@ -553,7 +553,7 @@ def _extremes(y, loss):
 
 
 def _flat(y, loss):
-    """Values of one target, (n, 1), as (n,); a list of quantiles keeps its columns."""
+    """Flatten values of one target, (n, 1), to (n,); a list of quantiles keeps its columns."""
     return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
 

@@ -254,7 +254,7 @@ RANDOM_STATE = ("bit_generator", "state", "has_gauss", "gauss")
 
 
 def _check_like(name, value, own, may_overflow=False):
-    """Arrays of the same dtypes and shapes, with finite numbers, nested in the same way."""
+    """Check arrays: the same nesting, dtypes and shapes, and finite numbers."""
     if isinstance(own, np.ndarray):
         got = value.dtype, value.shape
         _require(
@@ -323,7 +323,7 @@ def _plain(value):
 
 
 def _on_device(value, like):
-    """Arrays as tensors on the device of another one."""
+    """Return arrays as tensors on the device of another one."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value).to(like.device)
     if isinstance(value, dict):

@@ -43,11 +43,11 @@ class Net(skorch.NeuralNet):
         return self
 
     def predict_proba(self, X):
-        """Probabilities, for scorers."""
+        """Predict probabilities, for scorers."""
         return self.decode("predict_proba", self.forward(X).cpu().numpy())
 
     def predict(self, X):
-        """Labels or values, for scorers."""
+        """Predict labels or values, for scorers."""
         return self.decode("predict", self.forward(X).cpu().numpy())
 
 

@@ -153,7 +153,7 @@ class BatchGroup:
 
 
 def _parts(x, size):
-    """Batches of a group's rows, and transposed."""
+    """Cut a group's rows into batches, which are also given transposed."""
     return [(part, part.mT) for part in x.split(size, -2)]
 
 
@@ -318,7 +318,7 @@ class Batches:
         return logits, self.squared_coefs[:n_batches], self.size
 
     def _in_place(self, rows):
-        """Rows as they lie in the dataset."""
+        """Return a group of rows as they lie in the dataset, without a copy."""
         n = rows.stop - rows.start
         if self.sparse:
             x = self._sparse_parts(np.arange(rows.start, rows.stop), n)
@@ -327,7 +327,7 @@ class Batches:
         return BatchGroup(x, self.dataset.y[rows], *self._results(n))
 
     def _weights(self):
-        """Of each row its weight over its batch's sum and mean, of each batch 1 / mean and sum."""
+        """Return each row's weight over its batch's sum and mean, each batch's 1 / mean and sum."""
         if self.weight is None:
             each = [np.ones(n) for n in self.counts]
         else:

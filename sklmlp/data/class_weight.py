@@ -85,7 +85,7 @@ def _by_column(class_weight, y):
 
 
 def _balanced(n_classes, index, sample_weight):
-    """scikit-learn's 'balanced' weight of each class; a row of no weight is as if not there."""
+    """Compute scikit-learn's 'balanced' weight of each class, without rows of no weight."""
     if sample_weight is not None:
         counted = sample_weight > 0
         index, sample_weight = index[counted], sample_weight[counted]

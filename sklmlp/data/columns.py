@@ -230,7 +230,7 @@ def _as_code(estimator):
 
 
 def _in_columns(X, places, n_columns=None):
-    """Columns by their names, or by their places where they have none."""
+    """Name columns by their names, or by their places where they have none."""
     names = list(X.columns) if _is_frame(X) else range(X.shape[1])
     shown = ", ".join(repr(names[place]) for place in places[:MOST_NAMES])
     more = f" and {len(places) - MOST_NAMES} more" if len(places) > MOST_NAMES else ""

@@ -89,7 +89,7 @@ def _starts(values, distinct, key=id):
 
 
 def _neighbours(rows):
-    """Runs of networks next to each other on the same rows."""
+    """Yield groups of networks next to each other on the same rows."""
     start = 0
     for _, run in itertools.groupby(rows, key=_memory):
         run = list(run)

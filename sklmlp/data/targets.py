@@ -83,7 +83,7 @@ class ClassTargets:
             )
 
     def encode(self, y):
-        """Labels as class indices, (n,), or as zeros and ones, (n, k) of bool."""
+        """Encode labels as class indices, (n,), or as zeros and ones, (n, k) of bool."""
         if self.kind == "multilabel-indicator":
             return (y.toarray() if sp.issparse(y) else np.asarray(y)) > 0
         index = np.searchsorted(self.classes_, y)
@@ -101,7 +101,7 @@ class ClassTargets:
         return np.average(right if right.ndim == 1 else right.all(axis=1), weights=weight)
 
     def decode(self, z):
-        """Logits, (n, k), as the user's labels."""
+        """Decode logits, (n, k), to the user's labels."""
         decided = self.decide(z)
         if self.kind == "multilabel-indicator":
             return sp.csr_matrix(decided.astype(int)) if self.sparse else decided.astype(int)

@@ -37,7 +37,7 @@ class ConstantPrediction:
 
     @classmethod
     def of(cls, run, rows):
-        """For training or validation rows; None where all targets are the same or weigh nothing."""
+        """Compute it for some rows; None where all targets are the same or weigh nothing."""
         train, sample = (replace(t, index=some_samples(t)) for t in (run.dataset, rows))
         y, weight = targets_of(train)
         if (y == y[:1]).all() or not weight.sum() > 0:
@@ -86,5 +86,5 @@ def _descended(loss, y, weight, z):
 
 
 def _indicators(y, k):
-    """Targets as a matrix of a column an output."""
+    """Return targets as a matrix with a column for each output."""
     return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y

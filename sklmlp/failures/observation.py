@@ -105,7 +105,7 @@ class _Outputs:
 
 @contextmanager
 def _outputs_of(network):
-    """An `_Outputs` for each hidden activation."""
+    """Make an `_Outputs` for each hidden activation."""
     layers = [_Outputs() for _ in network.activations]
     handles = [m.register_forward_hook(o) for m, o in zip(network.activations, layers, strict=True)]
     try:

@@ -67,7 +67,7 @@ def learning_rate_hint(config):
 
 
 def _reasons(run, feature_names):
-    """Instances of the warnings that apply to a fit."""
+    """Return the warnings that apply to a fit."""
     stopping = run.state.stopping
     unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
     yield from unscaled

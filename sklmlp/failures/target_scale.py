@@ -106,7 +106,7 @@ def _shares(table):
 
 
 def _left_to_shift_and_stretch(run, sample):
-    """For each logit z the share of its gradient that a + b z explains, in (n_outputs,)."""
+    """Compute for each logit z the share of its gradient that a + b z explains, (n_outputs,)."""
     logits, gradients = [], []
     for x, y, _ in sample.slices():
         z = run.network.logits(x)

@@ -9,7 +9,7 @@ from sklmlp.inspection.layers import Layers, one_network, rows_for
 
 
 def diagnose(estimator, X, y=None):
-    """Facts about each layer of a fitted network.
+    """Describe each layer of a fitted network by its activations and weights.
 
     Parameters
     ----------

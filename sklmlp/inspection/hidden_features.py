@@ -157,7 +157,7 @@ class HiddenFeatures(
         return _widths(one_network(self.estimator_))[self.layer]
 
     def get_metadata_routing(self):
-        """How metadata is routed to the network.
+        """Return how metadata is routed to the network.
 
         Returns
         -------

@@ -108,7 +108,7 @@ def one_network(estimator, any_module=False):
 
 
 def rows_for(estimator, X):
-    """Rows for a fitted estimator of one network, checked."""
+    """Check rows for a fitted estimator of one network."""
     return check_X(estimator, X, fitted_networks(estimator)[0].dtype)
 
 

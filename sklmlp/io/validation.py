@@ -72,7 +72,7 @@ def _defaults(estimator_class):
 
 
 def _native(value):
-    """Arrays in this machine's order of bytes; lists and dicts with such arrays."""
+    """Convert arrays to this machine's order of bytes, in lists and dicts too."""
     if isinstance(value, np.ndarray):
         return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
     if isinstance(value, dict):
@@ -237,7 +237,7 @@ def _check_numbers(name, value):
 
 
 def _check_learned(learned, spec):
-    """Arrays by name, of the shapes that the network's module has them in."""
+    """Check arrays by name: they have the shapes of the network's module."""
     _require(
         isinstance(learned, dict) and all(isinstance(name, str) for name in learned),
         f"_state is no dict of arrays by name but {type(learned).__name__}.",

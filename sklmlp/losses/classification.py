@@ -150,7 +150,7 @@ def _margin(value, gradient):
 
 
 def _clip(log_probability):
-    """Logarithms of probabilities that are clipped to [eps, 1 - eps], as scikit-learn reports."""
+    """Clip logarithms of probabilities to [eps, 1 - eps], as scikit-learn reports."""
     return log_probability.clamp_(*_BOUNDS[log_probability.dtype])
 
 

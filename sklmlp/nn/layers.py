@@ -36,7 +36,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, input):
-        """Values of any shape to values of the same."""
+        """Map values of any shape to values of the same shape."""
         if not self.training:
             return input
         kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)

@@ -49,7 +49,7 @@ class Predictor:
         self.layers = list(zip(weights.intercepts, coefs, [*functions, None], strict=True))
 
     def __call__(self, x):
-        """Rows, (n, d), dense or CSR, to logits, (n, k)."""
+        """Compute logits, (n, k), of rows, (n, d), dense or CSR."""
         for intercept, coef, activation in self._folded(x.shape[0]):
             x = torch.addmm(intercept, x, coef)
             if activation is not None:
@@ -112,7 +112,7 @@ class ModulePredictor:
         self.widest = max([spec.width_in, spec.n_outputs, *(max(p.shape) for p in matrices)])
 
     def __call__(self, x):
-        """Rows, (n, d), to logits, (n, k)."""
+        """Compute logits, (n, k), of rows, (n, d)."""
         return self.module(x)
 
 

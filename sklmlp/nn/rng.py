@@ -10,7 +10,7 @@ _LOCK = threading.Lock()  # torch's global generators are the process's, not our
 
 
 def _begin_forked():
-    """In a forked child: a lock that nobody holds."""
+    """Start a forked child with a lock that nobody holds."""
     global _LOCK
     _LOCK = threading.Lock()
 

@@ -175,7 +175,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
 
 
 def _by_rule(spec, rng, dtype, output_activation):
-    """coefs and intercepts by the bounds of activations."""
+    """Draw coefs and intercepts by the bounds of activations."""
     coefs, intercepts = [], []
     choices = [*spec.activations, output_activation]
     for choice, (fan_in, fan_out) in zip(choices, spec.shapes, strict=True):

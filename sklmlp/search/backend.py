@@ -19,7 +19,7 @@ _calls, _filters, _lock = set(), None, threading.Lock()  # whose tasks run, and 
 
 
 def _begin_forked():
-    """In a forked child: its own calls only."""
+    """Start a forked child, which has calls of its own only."""
     global _calls, _filters, _lock
     _calls, _filters, _lock = set(), None, threading.Lock()
 

@@ -55,7 +55,7 @@ def space(estimator):
 
 
 def suggest(trial, estimator):
-    """Parameters for one trial of an Optuna study, from the same space as `space`.
+    """Suggest parameters for one trial of an Optuna study, from the same space as `space`.
 
     Parameters
     ----------

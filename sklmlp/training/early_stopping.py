@@ -155,7 +155,7 @@ class Validation:
         self.dataset, self.score, self.is_loss = dataset, score, is_loss
 
     def evaluate(self, network, loss):
-        """(loss, score) of the network as it is; a score of NaN where a logit is not finite."""
+        """Compute (loss, score) of the network as it is; NaN where a logit is not finite."""
         logits, total, weight_sum = [], 0.0, 0.0
         for x, y, weight in self.dataset.slices(network.takes_sparse):
             z = network.logits(x)

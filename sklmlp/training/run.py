@@ -262,6 +262,6 @@ class TrainingRun:
 
 
 def _line(n_iter, loss, lr, train_score):
-    """scikit-learn's line of an epoch, with the rate and the training score added."""
+    """Write scikit-learn's line of an epoch, with the learning rate and the training score."""
     line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
     return line if train_score is None else f"{line}, training score = {train_score:f}"

@@ -131,7 +131,7 @@ def _probabilities(graph, z, kind, link):
 
 
 def _in_units_of_y(graph, values, scaling):
-    """Predictions of scaled targets, (n, n_outputs), scaled back."""
+    """Scale predictions of scaled targets, (n, n_outputs), back."""
     if scaling is None:
         return values
     values = graph("Mul", values, np.array(scaling.scale))
@@ -139,7 +139,7 @@ def _in_units_of_y(graph, values, scaling):
 
 
 def _logits(graph, x, network):
-    """Logits in the graph's dtype, computed in that of the network's weights."""
+    """Compute logits in the dtype of the weights, and cast them to the graph's."""
     dtype = network.dtype
     outer, graph.dtype = graph.dtype, dtype
     z = logits(graph, graph.cast(x, dtype), network)
