@@ -40,9 +40,9 @@ class FitData:
     Parameters
     ----------
     rows : Subset
-        To train on, or to split where early stopping has no rows of the user's own.
+        To train on, or to split where early stopping is not given validation rows.
     held_out : Subset or None
-        The user's own validation rows.
+        The user's validation rows.
     dtype : numpy.dtype
         Of the weights that are learned.
     """
