@@ -185,9 +185,9 @@ if task == "regression":
 # %%
 LOAD_AND_PREDICT = """
 import sys, joblib
-model_file, rows_file, predictions_file = sys.argv[1:]
-model, (X, methods) = joblib.load(model_file), joblib.load(rows_file)
-joblib.dump([getattr(model, method)(X) for method in methods], predictions_file)
+model_file, inputs, outputs = sys.argv[1:]
+model, (X, methods) = joblib.load(model_file), joblib.load(inputs)
+joblib.dump([getattr(model, method)(X) for method in methods], outputs)
 """
 arguments.output.mkdir(parents=True, exist_ok=True)
 model_file = arguments.output / "model.joblib"
@@ -195,12 +195,12 @@ joblib.dump(best, model_file)
 
 methods = ["predict", "predict_proba"] if is_classifier(best) else ["predict"]
 with tempfile.TemporaryDirectory() as folder:
-    rows, predictions = Path(folder) / "rows", Path(folder) / "predictions"
-    joblib.dump((X_test, methods), rows)
+    inputs, outputs = Path(folder) / "inputs", Path(folder) / "outputs"
+    joblib.dump((X_test, methods), inputs)
     subprocess.run(
-        [sys.executable, "-c", LOAD_AND_PREDICT, model_file, rows, predictions], check=True
+        [sys.executable, "-c", LOAD_AND_PREDICT, model_file, inputs, outputs], check=True
     )
-    reloaded = joblib.load(predictions)
+    reloaded = joblib.load(outputs)
 if not all(
     np.array_equal(getattr(best, m)(X_test), a) for m, a in zip(methods, reloaded, strict=True)
 ):
