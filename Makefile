@@ -3,7 +3,7 @@
 # make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-torch   the tests of training without the compiled engine: torch computes everything
 # make test-oldest  the tests with the oldest versions that are supported
-# make bench        time and memory beside scikit-learn and skorch, into docs/performance.md (idle machine)
+# make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
 #
 # Tests run on all cores (JOBS=1 for one), with one thread of OpenMP each: more slow each other down.

@@ -89,8 +89,8 @@ def compare_predictions(n_rows):
         calls, runs = 300 if n_rows == 1 else 1, {}
         for name, model in estimators(d, hidden, classes, 1).items():
             model.fit(X[:2000], _target(name, y, classes)[:2000])
-            answer = model.predict if classes == 1 else model.predict_proba
-            runs[name] = partial(_repeat, answer, queries, calls)
+            predict = model.predict if classes == 1 else model.predict_proba
+            runs[name] = partial(_repeat, predict, queries, calls)
         seconds = take_turns(runs, 5)
         rows.append(
             [name_of(case)]
@@ -103,13 +103,13 @@ def compare_predictions(n_rows):
     )
 
 
-def _repeat(answer, queries, calls):
+def _repeat(predict, queries, calls):
     for _ in range(calls):
-        answer(queries)
+        predict(queries)
 
 
 def compare_matmuls():
-    """A training step on one thread beside the five products in it alone."""
+    """Time a training step on one thread, and the five products in it alone."""
     X, y = make_data(1797, 64, 10)
     x, hidden, logits = torch.randn(200, 64), torch.randn(200, 100), torch.randn(10, 200).mT
     first, second = torch.randn(64, 100), torch.randn(10, 100).mT
@@ -182,7 +182,7 @@ def measure(script, *arguments):
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
-def measure_beside_fit():
+def measure_during_fit():
     """Milliseconds for a prediction of one row, alone and while another thread fits."""
     X, y = make_data(30_000, 256, 10)
     model, done, rows = mlp(sklmlp, (8,), 10, 1).fit(X[:2000], y[:2000]), threading.Event(), []
@@ -191,7 +191,7 @@ def measure_beside_fit():
         while not done.is_set():
             mlp(sklmlp, (256,), 10, 5).fit(X, y)
 
-    for name in ("alone", "beside a fit of 30,000 rows, 256-256-10"):
+    for name in ("alone", "during a fit of 30,000 rows, 256-256-10"):
         thread = threading.Thread(target=fit)
         if name != "alone":
             thread.start()
@@ -225,7 +225,7 @@ PARTS = {
     "matmuls": compare_matmuls,
     "ensemble": compare_ensemble,
     "search": compare_search,
-    "beside": measure_beside_fit,
+    "during": measure_during_fit,
     "memory": compare_memory,
     "growth": compare_growth,
 }
@@ -261,7 +261,7 @@ def main():
         results[name] = PARTS[name]()
         print(f"\n{name}\n\n{results[name]}\n", flush=True)
     if not parts:
-        write({name: text for name, text in results.items() if name != "beside"})
+        write({name: text for name, text in results.items() if name != "during"})
 
 
 if __name__ == "__main__":

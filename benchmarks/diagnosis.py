@@ -139,21 +139,21 @@ def main():
         got = said(model, X, y, weight)
         is_early = all(isinstance(each, exceptions.StoppedTooEarlyWarning) for each in got)
         if got and is_early and "default score" in name:
-            early += 1  # it learnt, and would have learnt more
+            early += 1  # it learned, and would have learned more
             print(f"stopped early: {name}: {got[0]}")
         elif got:
             alarms += 1
             print(f"alarm: {name}: {got[0]}")
     print(f"{n} fits that learn, {alarms} false alarms, {early} stopped early")
-    failed = misses = others = learnt = calm = 0
+    failed = misses = others = learned = calm = 0
     for name, model, X, y, expected in sick():
         got = said(model, X, y)
         is_error = got and isinstance(got[0], ValueError)
         if not is_error and not is_a_constant(model, X, y):
-            learnt += 1
+            learned += 1
             if got:
                 calm += 1
-                print(f"learnt, and yet: {name}: {got[0]}")
+                print(f"learned, and yet: {name}: {got[0]}")
             continue
         failed += 1
         if not got:
@@ -166,7 +166,7 @@ def main():
             print(f"{name}: {[type(g).__name__ for g in got]}")
     print(
         f"{failed} fits that fail, {misses} misses, {others} other reasons than expected; "
-        f"{learnt} of the settings that were meant to fail learnt, {calm} of them with a warning"
+        f"{learned} of the settings that were meant to fail learned, {calm} of them with a warning"
     )
 
 

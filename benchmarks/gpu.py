@@ -1,8 +1,8 @@
-"""Training on a CUDA card: first that it is right, then how fast it is beside its peers.
+"""Training on a CUDA GPU: first that it is right, then how fast it is next to its peers.
 
     python benchmarks/gpu.py
 
-Prints steps a second of sklmlp, of eager torch with fused Adam and of skorch, on the same card.
+Prints steps a second of sklmlp, of eager torch with fused Adam and of skorch, on the same GPU.
 """
 
 import itertools
@@ -24,7 +24,7 @@ CASES = [
 
 
 def check():
-    """A fit on the card ends where a fit on the CPU ends, to float32's rounding."""
+    """A fit on the GPU ends where a fit on the CPU ends, to float32's rounding."""
     X, y = make_data(2000, 20, 3)
     for options in [{}, {"solver": "sgd"}, {"n_estimators": 4}, {"early_stopping": True}]:
         fits = [
@@ -33,11 +33,11 @@ def check():
         ]
         difference = np.abs(np.subtract(*(fit.predict_proba(X) for fit in fits))).max()
         print(f"{options or 'defaults'}: probabilities differ by {difference:.1e} at most")
-        assert difference < 1e-3, "the card computes something else than the CPU"
+        assert difference < 1e-3, "the GPU computes something else than the CPU"
 
 
 def eager(X, y, d, hidden, classes, epochs):
-    """The usual loop of torch: data on the card, one gather and one fused Adam step a batch."""
+    """The usual loop of torch: data on the GPU, one gather and one fused Adam step a batch."""
     module = SkorchModule(d, hidden, classes).cuda()
     optimizer = torch.optim.Adam(module.parameters(), fused=True)
     X, y = torch.from_numpy(X).cuda(), torch.from_numpy(y).cuda()
@@ -51,7 +51,7 @@ def eager(X, y, d, hidden, classes, epochs):
 def main():
     warnings.filterwarnings("ignore")
     if not torch.cuda.is_available():
-        raise SystemExit("There is no CUDA card here.")
+        raise SystemExit("There is no CUDA GPU here.")
     print(torch.cuda.get_device_name(), "torch", torch.__version__)
     check()
     for n, d, hidden, classes, epochs in CASES:

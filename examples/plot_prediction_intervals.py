@@ -2,7 +2,7 @@
 Prediction intervals
 ====================
 
-How far off may a prediction be? Two losses answer: quantiles, which ask nothing of the noise, and a
+How far off may a prediction be? Two losses tell: quantiles, which ask nothing of the noise, and a
 Gaussian, which learns its mean and its spread.
 
 Shown in a window:        python examples/plot_prediction_intervals.py

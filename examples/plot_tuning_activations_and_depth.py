@@ -45,7 +45,7 @@ with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always", VanishingSignalWarning)
     search.fit(X_train, y_train)
 n_fits = search.n_splits_ * len(search.cv_results_["params"])
-print(f"{len(caught)} of {n_fits} fits learnt nothing; the first says:\n{caught[0].message}")
+print(f"{len(caught)} of {n_fits} fits learned nothing; the first says:\n{caught[0].message}")
 
 # %%
 # Rows of the picture are activations, columns depths. Without hidden layers the activation has no

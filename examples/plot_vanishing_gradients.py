@@ -66,7 +66,7 @@ assert scores["logistic"] < 0.5
 assert scores["relu"] > 0.9
 
 # %%
-# What the layers hand on says the same: after eight layers of sigmoids the digits are nearly one
+# The outputs of the layers say the same: after eight layers of sigmoids the digits are nearly one
 # and the same point, of effective rank 1; rectifiers keep several directions.
 
 facts = {a: diagnose(network, X_train, y_train) for a, network in networks.items()}

@@ -85,7 +85,7 @@ print(f"{name}: {task}, {len(X_train):,} rows to learn from, {len(X_test):,} hel
 # ## The network and what to try
 # Early stopping pays once there are rows to spare for it, and few rows want small batches, or an
 # epoch is over after a step or two. A network predicts amounts best when they are about one in
-# size, so a regression's target is scaled as well, and scaled back in the answer.
+# size, so a regression's target is scaled as well, and scaled back in the prediction.
 
 # %%
 settings = {
@@ -160,7 +160,7 @@ for activation, widths, mean, std, seconds in sorted(rows, key=lambda row: -row[
 
 # %% [markdown]
 # ## The best one on rows that it has never seen
-# Beside it, what one gets for free: the most frequent class, or the mean.
+# Next to it, what one gets for free: the most frequent class, or the mean.
 
 # %%
 best = search.best_estimator_
@@ -180,14 +180,14 @@ if task == "regression":
 
 # %% [markdown]
 # ## Save it, and load it where nothing of this is in memory
-# Another Python process reads the file and answers; its answers are compared number by number.
+# Another Python process reads the file and predicts; its predictions are compared one by one.
 
 # %%
-LOAD_AND_ANSWER = """
+LOAD_AND_PREDICT = """
 import sys, joblib
-model_file, questions_file, answers_file = sys.argv[1:]
-model, (X, methods) = joblib.load(model_file), joblib.load(questions_file)
-joblib.dump([getattr(model, method)(X) for method in methods], answers_file)
+model_file, inputs, outputs = sys.argv[1:]
+model, (X, methods) = joblib.load(model_file), joblib.load(inputs)
+joblib.dump([getattr(model, method)(X) for method in methods], outputs)
 """
 arguments.output.mkdir(parents=True, exist_ok=True)
 model_file = arguments.output / "model.joblib"
@@ -195,16 +195,16 @@ joblib.dump(best, model_file)
 
 methods = ["predict", "predict_proba"] if is_classifier(best) else ["predict"]
 with tempfile.TemporaryDirectory() as folder:
-    questions, answers = Path(folder) / "questions", Path(folder) / "answers"
-    joblib.dump((X_test, methods), questions)
+    inputs, outputs = Path(folder) / "inputs", Path(folder) / "outputs"
+    joblib.dump((X_test, methods), inputs)
     subprocess.run(
-        [sys.executable, "-c", LOAD_AND_ANSWER, model_file, questions, answers], check=True
+        [sys.executable, "-c", LOAD_AND_PREDICT, model_file, inputs, outputs], check=True
     )
-    reloaded = joblib.load(answers)
+    reloaded = joblib.load(outputs)
 if not all(
     np.array_equal(getattr(best, m)(X_test), a) for m, a in zip(methods, reloaded, strict=True)
 ):
-    sys.exit("quickstart: the reloaded model answers otherwise")
+    sys.exit("quickstart: the reloaded model predicts otherwise")
 size = model_file.stat().st_size / 1024
 print(f"Saved {model_file} ({size:.0f} kB); a new process loads it and gives identical predictions")
 

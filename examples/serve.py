@@ -64,7 +64,7 @@ Real = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 KINDS = {"U": StrictStr, "b": StrictBool, "i": Whole, "f": Real}
 
 
-class Answer(BaseModel):
+class Predictions(BaseModel):
     """A label or value for each row, and where there are classes their probabilities."""
 
     predictions: list
@@ -136,7 +136,7 @@ class Limited:
         return await self.app(scope, limited, send)
 
 
-# %% The application: the model is loaded once, and predicts in threads beside the event loop
+# %% The application: the model is loaded once, and predicts in threads next to the event loop
 def make_app(model):
     """The application that serves a fitted estimator or pipeline."""
     types, has_names = column_types(model), hasattr(model, "feature_names_in_")
@@ -147,14 +147,14 @@ def make_app(model):
     app.add_middleware(Limited)
 
     def predict(body):
-        """The answer to the bytes of a request, as bytes."""
+        """Predict for the bytes of a request, and return the bytes of a response."""
         try:
             rows = Rows.model_validate_json(body).rows
             table = as_table(rows, types, has_names)
-            answer = Answer(predictions=model.predict(table).tolist())
+            response = Predictions(predictions=model.predict(table).tolist())
             if hasattr(model, "predict_proba"):
                 labels = [str(label) for label in model.classes_]
-                answer.probabilities = [
+                response.probabilities = [
                     dict(zip(labels, row, strict=True)) for row in model.predict_proba(table)
                 ]
         except ValidationError as error:  # the first reasons, without what was sent
@@ -162,7 +162,7 @@ def make_app(model):
             raise HTTPException(422, [in_short(reason) for reason in reasons[:5]]) from None
         except ValueError as error:
             raise HTTPException(422, str(error)[:MOST_CHARACTERS]) from None
-        return answer.model_dump_json()
+        return response.model_dump_json()
 
     def in_short(reason):
         where = [str(part)[:50] for part in reason["loc"]]
@@ -174,7 +174,7 @@ def make_app(model):
 
     body_of_rows = {"required": True, "content": {"application/json": {"schema": schema}}}
 
-    @app.post("/predict", response_model=Answer, openapi_extra={"requestBody": body_of_rows})
+    @app.post("/predict", response_model=Predictions, openapi_extra={"requestBody": body_of_rows})
     async def predict_rows(request: Request):
         body = await request.body()
         return Response(await run_in_threadpool(predict, body), media_type="application/json")

@@ -41,7 +41,7 @@ class Activation:
     source : str
         Where rule and gain come from.
     aliases : tuple of str
-        Other names, beside torch's spellings of `name` itself.
+        Other names, besides torch's spellings of `name` itself.
     width_factor : int
         Units that go in for each unit that comes out.
     elementwise : bool
@@ -100,7 +100,7 @@ class RandomLeakyReLU(nn.RReLU):
         super().__init__(lower, upper)
 
     def forward(self, input):
-        """Values of any shape to values of the same."""
+        """Map values of any shape to values of the same shape."""
         if not self.training:
             return nn.functional.leaky_relu(input, (self.lower + self.upper) / 2)
         slope = torch.empty_like(input).uniform_(self.lower, self.upper, generator=self.generator)

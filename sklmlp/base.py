@@ -1,4 +1,4 @@
-"""What the two estimators share: a fit, a partial fit and a predict."""
+"""The base class of the estimators: a fit as a table of contents, and hooks."""
 
 from abc import ABC, abstractmethod
 from functools import partial
@@ -68,7 +68,7 @@ class BaseMLP(
         sklearn.exceptions.ConvergenceWarning
             If `max_iter` or `max_time` ends the fit.
         sklmlp.exceptions.TrainingWarning
-            If nothing was learnt and the reason was found.
+            If nothing was learned and the reason was found.
         """
         with learning_aside(self) as aside:
             aside._fit(X, y, sample_weight, (X_val, y_val, sample_weight_val))
@@ -115,7 +115,7 @@ class BaseMLP(
             warn_of_failed_learning(runs, getattr(self, "feature_names_in_", None))
 
     def _open_checkpoint(self, config, data, runs):
-        """What keeps the course of a fit in a file; None where none is asked for."""
+        """Open the checkpoint file of a fit; None where none is asked for."""
         if config.checkpoint is None or runs[0].is_one_epoch:
             return None
         arrays = data.arrays()
@@ -150,17 +150,17 @@ class BaseMLP(
 
     @abstractmethod
     def _count_outputs(self, y):
-        """The number of the network's output units."""
+        """Return the number of the network's output units."""
 
     _loss_of_callable: str
     """The loss whose link and name in files a callable has."""
 
     def _loss_key(self, name):
-        """The key in `sklmlp.losses.LOSSES` of a loss, for the kind of the targets."""
+        """Return the key in `sklmlp.losses.LOSSES` of a loss, for the kind of the targets."""
         return str(name)
 
     def _loss_and_params(self):
-        """What `sklmlp.losses.make_loss` makes the loss of."""
+        """Return what `sklmlp.losses.make_loss` makes the loss of."""
         if isinstance(self.loss, Loss):
             return self.loss, {}
         if callable(self.loss):
@@ -170,32 +170,32 @@ class BaseMLP(
         return self._loss_key(self.loss), params
 
     def _chosen_loss(self):
-        """The `Loss` that the parameters ask for."""
+        """Return the `Loss` that the parameters ask for."""
         return make_loss(*self._loss_and_params())
 
     def _described_loss(self):
-        """The same before a fit, with the defaults of its parameters."""
+        """Return the same before a fit, with the defaults of its parameters."""
         return describe_loss(self.loss, self._loss_of_callable)
 
     def _target_scaling(self, y, weight, reset):
-        """What targets are scaled by for training; None where they are not."""
+        """Return what targets are scaled by for training; None where they are not."""
         return None
 
     def _check_range(self, y, target):
         """Raise where targets `y` have no use as the tensor `target` that they have become."""
 
     def _apply_class_weight(self, y, sample_weight, learn_from=None):
-        """Weights of rows; `learn_from` are the training targets and weights where y is not."""
+        """Return weights of rows; `learn_from` are training targets and weights where y is not."""
         return sample_weight
 
     @abstractmethod
     def _stratification(self, y):
-        """What to stratify the validation split by, or None."""
+        """Return what to stratify the validation split by, or None."""
 
     @abstractmethod
     def _score_logits(self, y, weight, logits, loss):
-        """The validation score of logits of a `Loss` against encoded targets."""
+        """Return the validation score of logits of a `Loss` against encoded targets."""
 
     @abstractmethod
     def _decode_logits(self, method, logits, loss):
-        """What 'predict' or 'predict_proba' makes of logits of a `Loss`, for skorch's callbacks."""
+        """Return the output of 'predict' or 'predict_proba' for logits, for skorch's callbacks."""

@@ -32,7 +32,7 @@ _warned = WeakKeyDictionary()  # the kinds of warnings that a call of joblib's h
 
 
 def _begin_forked():
-    """In a forked child: nobody gathers its warnings."""
+    """Start a forked child, in which nobody gathers warnings."""
     global _here
     _here = threading.local()
 
@@ -71,12 +71,12 @@ def warn(message, category=None):
 
 
 def kind_of(message, category):
-    """What warnings have in common whose texts differ in numbers only."""
+    """Return what warnings have in common whose texts differ in numbers only."""
     return category, _NUMBER.sub("0", str(message))
 
 
 def action_of(message, category, module="", line=0, filters=None):
-    """What Python's filters of warnings do with one: "ignore", "error", "default" and so on."""
+    """Return what Python's filters do with a warning: "ignore", "error", "default" and so on."""
     for action, text, kind, where, at in warnings.filters if filters is None else filters:
         if (
             issubclass(category, kind)
@@ -95,17 +95,17 @@ def _matches(pattern, text):
 
 
 def place_of(frame):
-    """The module and the line of a frame, as `action_of` takes them."""
+    """Return the module and the line of a frame, as `action_of` takes them."""
     return ("", 0) if frame is None else (frame.f_globals.get("__name__", ""), frame.f_lineno)
 
 
 def place():
-    """The module and the line of the user's code that calls."""
+    """Return the module and the line of the user's code that calls."""
     return place_of(_users_frame()[0])
 
 
 def is_one_of_many():
-    """Whether scikit-learn or joblib may call `fit` again after this one: a search, an ensemble."""
+    """Tell whether scikit-learn or joblib may call `fit` again: a search, an ensemble."""
     return not all(_OF_ONE_FIT.match(f.f_globals.get("__name__", "")) for f in _frames())
 
 
@@ -120,7 +120,7 @@ def gathering(gather):
 
 
 def _frames():
-    """The frames of the caller, from within."""
+    """Yield the frames of the caller, from within."""
     frame = sys._getframe(1)
     while frame is not None:
         yield frame
@@ -128,7 +128,7 @@ def _frames():
 
 
 def _users_frame():
-    """The first frame outside of the libraries, or None, and its level as seen by the caller."""
+    """Return the first frame outside of the libraries, or None, and its level for the caller."""
     for level, frame in enumerate(_frames()):
         if not frame.f_code.co_filename.startswith(_LIBRARIES + _PLUMBING):
             return frame, level
@@ -136,7 +136,7 @@ def _users_frame():
 
 
 def _outermost_call():
-    """The call of `joblib.Parallel` that this thread's fits are part of; None outside of one."""
+    """Return the call of `joblib.Parallel` that this thread's fits are part of, or None."""
     call = None
     for frame in _frames():
         if frame.f_globals.get("__name__") == "joblib.parallel":

@@ -37,7 +37,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
+        Number of units that each hidden layer outputs. `()` is the perceptron's affine map alone:
         softmax regression.
     activation : str, tuple, module, callable or list, default='relu'
         The hidden layers' nonlinearity: a name of `torch.nn` in any spelling or one of
@@ -56,7 +56,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     label_smoothing : float, default=0.0
         The share of a label's probability that 'log_loss' spreads over all classes [12]_.
     focal_gamma : float, default=2.0
-        How much 'focal' turns from rows that are right already; 0 is 'log_loss'.
+        How much 'focal' down-weights samples that are classified well; 0 gives 'log_loss'.
     class_weight : dict, list of dict or 'balanced', default=None
         Weights of classes, which multiply `sample_weight`, on validation rows also; 'balanced' is
         inverse to how often they occur, by `sample_weight`. Multilabel targets take a list, one
@@ -159,17 +159,17 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
-        Seconds after which a fit ends with the epoch that it is in; None is never.
+        Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
     n_estimators : int, default=1
         Networks to train, side by side, each from its own seed; their probabilities, or decision
         values, are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
-        there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
+        there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
         CPU where there is none.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
-        anything else becomes float64; on a card it is float32.
+        anything else becomes float64; on a GPU it is float32.
     matmul_precision : {'highest', 'high', 'medium'}, default='highest'
         How float32 matrices are multiplied, in the words of
         `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
@@ -178,9 +178,9 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
         `set_callbacks`, from scikit-learn 1.9 on.
     checkpoint : str or path, default=None
-        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
-        on from there and ends as if it had never stopped; a finished one is back at once. It takes
-        a `random_state`. A file of another fit is a ValueError that says what differs.
+        Checkpoint file, for 'sgd' and 'adam' only. The same fit started again resumes from it and
+        gives the same result; a finished fit is restored at once. Needs a `random_state`. Raises
+        ValueError if the file belongs to a different fit.
     checkpoint_every : int, default=10
         Epochs from one checkpoint to the next.
 
@@ -447,7 +447,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return self._class_targets.accuracy(y, logits, weight)
 
     def _probability_link(self, loss):
-        """What makes probabilities of each class, (n, n_classes), of logits, a tensor."""
+        """Return what makes probabilities of each class, (n, n_classes), of logits, a tensor."""
         _check_probabilities(loss)
         if self._class_targets.kind != "binary":
             return loss.link
@@ -592,7 +592,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
 
     def _loss_in_use(self):
-        """The loss that predictions are made by: the fitted one, before a fit the parameter."""
+        """Return the loss of predictions: the fitted one, before a fit the parameter's."""
         model = snapshot(self)
         return model._loss if model.__sklearn_is_fitted__() else model._described_loss()
 

@@ -66,7 +66,7 @@ CONSTRAINTS = {
     "checkpoint": [str, os.PathLike, None],
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
 }
-"""What both estimators take, in scikit-learn's terms."""
+"""The constraints of the parameters of both estimators."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class TrainingConfig:
 
 
 def _as_widths(sizes):
-    """The `hidden_layer_sizes` as a tuple of int, checked."""
+    """Return the `hidden_layer_sizes` as a tuple of int, checked."""
     if isinstance(sizes, str | bytes | dict):  # one could go through them, too
         raise ValueError(f"hidden_layer_sizes must be integers, got {sizes!r}.")
     sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
@@ -202,7 +202,7 @@ def _as_float(value, name):
 
 
 def _numbers(constraints):
-    """The kinds of numbers, Real or Integral, that a parameter takes."""
+    """Return the kinds of numbers, Real or Integral, that a parameter takes."""
     if not isinstance(constraints, list):
         return []
     return [each.type for each in constraints if isinstance(each, Interval)]

@@ -10,7 +10,7 @@ from sklearn.utils import check_random_state
 from sklmlp.compat import CALLBACKS
 
 SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
-"""What members know because the ensemble has learnt it from X and y."""
+"""Attributes that members share because the ensemble has learned them from X and y."""
 
 
 def make_members(estimator, config, reset):

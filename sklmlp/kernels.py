@@ -1,4 +1,4 @@
-"""Activations and their derivatives by torch's own operators, into memory that is there already.
+"""Activations and their derivatives by torch's operators, into existing memory.
 
 Each function takes all arguments of an activation, those with defaults included, and gives its
 `Kernel`, for the training step that is written out by hand. The table in `sklmlp.activations` names
@@ -35,7 +35,7 @@ class Kernel(NamedTuple):
 
 
 def inplace_kernel(forward_, backward):
-    """A kernel whose derivative follows from the activation's value, which replaces the input."""
+    """Make a kernel whose derivative follows from the value, which replaces the input."""
     return lambda _: Kernel(
         lambda z, a: forward_(z),
         lambda gradient, z, a: backward(gradient, a, grad_input=gradient),
@@ -44,7 +44,7 @@ def inplace_kernel(forward_, backward):
 
 
 def out_kernel(name, *names, constants=()):
-    """A kernel of torch's `name` and `name_backward`, which take the arguments after the input."""
+    """Make a kernel of torch's `name` and `name_backward`, with arguments after the input."""
     forward = getattr(_aten, name).out
     backward = getattr(_aten, f"{name}_backward").grad_input
 
@@ -60,7 +60,7 @@ def out_kernel(name, *names, constants=()):
 
 
 def allocating_kernel(name):
-    """A kernel of operators of which torch's derivative makes a new tensor."""
+    """Return a kernel of operators of which torch's derivative makes a new tensor."""
     forward, backward = getattr(_aten, name).out, getattr(_aten, f"{name}_backward").default
     return lambda _: Kernel(
         lambda z, a: forward(z, out=a),
@@ -70,7 +70,7 @@ def allocating_kernel(name):
 
 
 def identity(_):
-    """Nothing to do."""
+    """Return a kernel that does nothing."""
     return Kernel(lambda z, a: a, lambda gradient, z, a: gradient, keeps_input=False)
 
 
@@ -145,7 +145,7 @@ def selu(_):
 
 
 def by_autograd(module):
-    """A kernel for any module without parameters: autograd takes the derivative alone."""
+    """Return a kernel for any module without parameters: autograd takes the derivative alone."""
 
     def forward(z, a):
         with torch.inference_mode(False), torch.enable_grad():

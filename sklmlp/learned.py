@@ -1,4 +1,4 @@
-"""What an estimator has learned: from a run to its attributes, and back for a fit that goes on."""
+"""From a training run to fitted attributes, and back for a fit that goes on."""
 
 import copy
 from dataclasses import replace
@@ -80,13 +80,13 @@ class LearnedMixin:
                 f"Training cannot go on: coefs_ has the shapes {got}, and hidden_layer_sizes="
                 f"{self.hidden_layer_sizes!r} with activation={self.activation!r} and "
                 f"{spec.n_outputs} outputs asks for {spec.shapes}. Use warm_start=False to fit "
-                "anew."
+                "from scratch."
             )
         known = vars(self)
         return Weights(coefs, intercepts, known.get("_state"), known.get("_module_seed"))
 
     def _earlier_stopping(self):
-        """Return the course of the fits to go on from."""
+        """Return the losses, scores and counts to go on from."""
         return StoppingState(
             loss_curve=list(getattr(self, "loss_curve_", [])),
             validation_scores=list(getattr(self, "validation_scores_", None) or []) or None,

@@ -1,4 +1,4 @@
-"""Checks of an estimator's parameters: contradictions, and the words of other libraries."""
+"""Checks of parameters: contradictions, and the words of other libraries."""
 
 import functools
 from collections.abc import Callable
@@ -94,7 +94,7 @@ class ParametersMixin:
 
 @dataclass(frozen=True)
 class Dependence:
-    """A parameter that has an effect only beside certain values of another one.
+    """A parameter that has an effect only with certain values of another one.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class Dependence:
 
 
 def _equals(value, default):
-    """Whether a parameter has its default value; a list of rates has it where all of them do."""
+    """Tell whether a parameter has its default value, or is a list of it."""
     values = list(value) if isinstance(value, list | tuple | np.ndarray) else [value]
     return all(each is default or each == default for each in values)
 
@@ -232,8 +232,8 @@ def check_parameters(config, incremental=False, has_callbacks=False):
 def _check_checkpoint(config, has_callbacks):
     """Raise for a checkpoint of what cannot be resumed."""
     reasons = {
-        f"solver={config.solver!r}, whose course is SciPy's": config.solver == "lbfgs",
-        "callbacks, which have courses of their own": config.callbacks or has_callbacks,
+        f"solver={config.solver!r}, whose iterations are SciPy's": config.solver == "lbfgs",
+        "callbacks, which have states of their own": config.callbacks or has_callbacks,
         f"module={config.module!r}, which may draw numbers of its own": config.module is not None,
         "random_state=None, which is another fit every time": config.random_state is None,
     }
@@ -375,7 +375,7 @@ def hints(estimator):
 
 
 def _meant(value, table):
-    """The names of a table that a value of another library stands for."""
+    """Return the names of a table that a value of another library stands for."""
     spelling = _spelling(value)
     return [name for name, spellings in table.items() if spelling in (name, *spellings.split())]
 
@@ -385,12 +385,12 @@ def _is_optimizer_class(value):
 
 
 def _name(value):
-    """The name of a class or a function, or of an instance's class."""
+    """Return the name of a class or a function, or of an instance's class."""
     return getattr(value, "__name__", type(value).__name__)
 
 
 def _spelling(value):
-    """A name, or that of a class, an instance or a function, in small letters alone."""
+    """Return a name, or that of a class, an instance or a function, in small letters alone."""
     is_text = isinstance(value, str | torch.dtype | np.dtype)
     spelling = (str(value) if is_text else _name(value)).lower()
     for dropped in ("_", "-", " ", "torch."):

@@ -43,7 +43,7 @@ SINGLE_NETWORK_ATTRIBUTES = (
 )
 
 LAYER_ATTRIBUTES = ("coefs_", "intercepts_", "n_layers_")
-"""What a user's module has none of."""
+"""Attributes that a custom module does not have."""
 
 
 class PredictionMixin(BaseEstimator):
@@ -55,14 +55,14 @@ class PredictionMixin(BaseEstimator):
     """
 
     def _check_rows(self, X):
-        """Rows to predict for, checked."""
+        """Check rows to predict for."""
         if self._is_plainly_valid(X):
             return X
         check_is_fitted(self)
         return check_X(self, X, fitted_networks(self)[0].dtype)
 
     def _is_plainly_valid(self, X):
-        """Whether X is what most rows in production are, so that scikit-learn need not look."""
+        """Tell whether X is a finite float array of the right width, which needs no more checks."""
         known = vars(self)
         return (
             type(X) is np.ndarray
@@ -76,12 +76,12 @@ class PredictionMixin(BaseEstimator):
         )
 
     def _outputs(self, X, link):
-        """Each network's outputs on checked rows: a list of ndarrays, see `FittedNetwork`."""
+        """Compute each network's outputs on checked rows: a list of ndarrays."""
         networks = fitted_networks(self)
         return [network.outputs(X, link, self.matmul_precision) for network in networks]
 
     def _mean_output(self, X, link):
-        """The mean of the networks' outputs on checked rows, (n, n_outputs)."""
+        """Return the mean of the networks' outputs on checked rows, (n, n_outputs)."""
         outputs = self._outputs(X, link)
         with np.errstate(over="ignore"):  # it is refused
             mean = outputs[0] if len(outputs) == 1 else np.mean(outputs, axis=0)
@@ -129,11 +129,11 @@ class PredictionMixin(BaseEstimator):
         return fitted_networks(model)[0].module
 
     def _layers(self):
-        """coefs and intercepts; a user's module has none."""
+        """Return coefs and intercepts; a custom module has none."""
         return (self.coefs_, self.intercepts_) if "coefs_" in vars(self) else ([], [])
 
     def _get_params_html(self, *args, **kwargs):
-        """What scikit-learn's diagrams show of an estimator: its parameters, and its layers."""
+        """Return what scikit-learn's diagrams show: the parameters, and the layers."""
         parameters = super()._get_params_html(*args, **kwargs)
 
         def layers():
@@ -208,7 +208,7 @@ class PredictionMixin(BaseEstimator):
             ) from error
 
     def _member(self, state):
-        """A network of an ensemble; before format 3 it is an estimator already."""
+        """Return a network of an ensemble; before format 3 it is an estimator already."""
         if not isinstance(state, dict):
             return state
         member = type(self).__new__(type(self))
@@ -216,14 +216,14 @@ class PredictionMixin(BaseEstimator):
         return member
 
     def __deepcopy__(self, memo):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(copy.deepcopy(vars(self), memo))
-        return twin
+        copied = type(self).__new__(type(self))
+        vars(copied).update(copy.deepcopy(vars(self), memo))
+        return copied
 
     def __copy__(self):
-        twin = type(self).__new__(type(self))
-        vars(twin).update(vars(self))
-        return twin
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        return copied
 
 
 def encoded_rows(estimator, X, y):
@@ -245,7 +245,7 @@ def encoded_rows(estimator, X, y):
 
 @contextmanager
 def learning_aside(estimator):
-    """A copy to learn on; the estimator takes over what that has learnt in one step, or nothing."""
+    """Yield a copy to learn on; the estimator takes over its results in one step, or nothing."""
     aside = copy.copy(estimator)
     before = vars(aside).copy()
     try:
@@ -256,6 +256,6 @@ def learning_aside(estimator):
         vars(estimator).update(underway)
         raise
     dropped = before.keys() - vars(aside).keys()
-    learnt = {n: v for n, v in vars(aside).items() if n not in before or before[n] is not v}
+    learned = {n: v for n, v in vars(aside).items() if n not in before or before[n] is not v}
     kept = {n: v for n, v in vars(estimator).copy().items() if n not in dropped}
-    estimator.__dict__ = kept | learnt
+    estimator.__dict__ = kept | learned

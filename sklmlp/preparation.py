@@ -1,4 +1,4 @@
-"""From what a fit is given to runs: data that is checked, networks, and what judges them."""
+"""From the arguments of a fit to training runs: checked data, networks and scoring."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -35,14 +35,14 @@ from sklmlp.training import (
 
 @dataclass(frozen=True)
 class FitData:
-    """What a fit is given, checked and on the device.
+    """The data of a fit, checked and on the device.
 
     Parameters
     ----------
     rows : Subset
-        To train on, or to split where early stopping has no rows of the user's own.
+        To train on, or to split where early stopping is not given validation rows.
     held_out : Subset or None
-        The user's own validation rows.
+        The user's validation rows.
     dtype : numpy.dtype
         Of the weights that are learned.
     """
@@ -52,7 +52,7 @@ class FitData:
     dtype: np.dtype
 
     def arrays(self):
-        """The checked arrays by name, as a checkpoint tells one fit from another."""
+        """Return the checked arrays by name, as a checkpoint tells one fit from another."""
         parts = {"": self.rows, "_val": self.held_out}
         arrays = {}
         for suffix, part in parts.items():
@@ -64,10 +64,10 @@ class FitData:
 
 
 class PreparationMixin:
-    """Check what a fit is given, and prepare the training of its networks."""
+    """Check the data of a fit, and prepare the training of its networks."""
 
     def _check_data(self, config, X, y, sample_weight, validation_data, reset, incremental):
-        """Check what a fit is given, and put it on the device: a `FitData`."""
+        """Check the data of a fit, and put it on the device: a `FitData`."""
         X, y = self._validate(X, y, reset, incremental)
         sample_weight = check_sample_weight(sample_weight, X.shape[0])
         device = resolve_device(config.device)
@@ -106,7 +106,7 @@ class PreparationMixin:
         return X, y
 
     def _weights(self, y, sample_weight, dtype, name="sample_weight", learn_from=None):
-        """The weights of samples times those of their classes, checked for the computing dtype."""
+        """Multiply weights of samples and of classes, checked for the computing dtype."""
         weight = self._apply_class_weight(y, sample_weight, learn_from)
         if weight is not sample_weight:
             times = "" if sample_weight is None else f" times {name}"
@@ -164,7 +164,7 @@ class PreparationMixin:
         )
 
     def _hold_out(self, config, data, rng):
-        """The rows to train on, and those that early stopping looks at."""
+        """Return the rows to train on, and those that early stopping looks at."""
         if data.held_out is not None:
             return data.rows, data.held_out
         y = data.rows.y

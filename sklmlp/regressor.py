@@ -38,7 +38,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         each sample, (n,). Autograd differentiates it. A :class:`sklmlp.losses.Loss` also says its
         link, gradient and range of targets.
     hidden_layer_sizes : int or array-like of int, default=(100,)
-        Units that each hidden layer hands on. `()` is the perceptron's affine map alone:
+        Number of units that each hidden layer outputs. `()` is the perceptron's affine map alone:
         linear, or Poisson, regression.
     activation : str, tuple, module, callable or list, default='relu'
         The hidden layers' nonlinearity: a name of `torch.nn` in any spelling or one of
@@ -153,16 +153,16 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
-        Seconds after which a fit ends with the epoch that it is in; None is never.
+        Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
     n_estimators : int, default=1
         Networks to train, side by side, each from its own seed; their predictions are averaged.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
-        there is a card and the CPU elsewhere. A model that was fitted on a card predicts on the
+        there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
         CPU where there is none.
     dtype : {'auto', 'float32', 'float64'}, default='auto'
         What to compute in. 'auto' follows X as scikit-learn does: float32 stays float32,
-        anything else becomes float64; on a card it is float32.
+        anything else becomes float64; on a GPU it is float32.
     matmul_precision : {'highest', 'high', 'medium'}, default='highest'
         How float32 matrices are multiplied, in the words of
         `torch.set_float32_matmul_precision`: 'medium' lets the processor multiply in bfloat16
@@ -171,9 +171,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         skorch callbacks, as `skorch.NeuralNet(callbacks=...)` takes them. scikit-learn's go to
         `set_callbacks`, from scikit-learn 1.9 on.
     checkpoint : str or path, default=None
-        A file in which `fit` keeps its course, of 'sgd' and 'adam'. The same fit started again goes
-        on from there and ends as if it had never stopped; a finished one is back at once. It takes
-        a `random_state`. A file of another fit is a ValueError that says what differs.
+        Checkpoint file, for 'sgd' and 'adam' only. The same fit started again resumes from it and
+        gives the same result; a finished fit is restored at once. Needs a `random_state`. Raises
+        ValueError if the file belongs to a different fit.
     checkpoint_every : int, default=10
         Epochs from one checkpoint to the next.
 
@@ -206,7 +206,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         one. With `normalize_y=True` these are logits of the scaled targets.
     target_scaling_ : TargetScaling or None
         With `normalize_y=True`: `center` and `scale`, a tuple of floats each, of the targets.
-        `(y - center) / scale` is what the network has learnt.
+        `(y - center) / scale` is what the network has learned.
     device_ : torch.device
         Where this machine computes predictions.
     t_ : int
@@ -402,7 +402,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if (scaling is not None) != bool(self.normalize_y):
             raise ValueError(
                 f"Training cannot go on: it began with normalize_y={scaling is not None}, got "
-                f"normalize_y={self.normalize_y}. Use warm_start=False to fit anew."
+                f"normalize_y={self.normalize_y}. Use warm_start=False to fit from scratch."
             )
         if scaling is None:
             return None
@@ -411,7 +411,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             raise ValueError(
                 f"Training cannot go on: normalize_y=True scaled the targets for loss="
                 f"{before.name!r}, which does not go with loss={self.loss!r}. Use warm_start=False "
-                "to fit anew."
+                "to fit from scratch."
             )
         return scaling
 
@@ -546,14 +546,14 @@ class MLPRegressor(RegressorMixin, BaseMLP):
 
 
 def _extremes(y, loss):
-    """The value of y that is out of the range of a loss."""
+    """Return the value of y that is out of the range of a loss."""
     takes = loss.target_range
     is_low = not replace(takes, high=np.inf).contains(y)
     return f"the least is {y.min()}" if is_low else f"the largest is {y.max()}"
 
 
 def _flat(y, loss):
-    """Values of one target, (n, 1), as (n,); a list of quantiles keeps its columns."""
+    """Flatten values of one target, (n, 1), to (n,); a list of quantiles keeps its columns."""
     return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
 

@@ -44,7 +44,7 @@ class TargetScaling:
 
     @classmethod
     def learn(cls, y, weight, positive):
-        """The scaling of targets to mean 0 and standard deviation 1, or to mean 1.
+        """Return the scaling of targets to mean 0 and standard deviation 1, or to mean 1.
 
         Parameters
         ----------
@@ -69,15 +69,15 @@ class TargetScaling:
         return cls(tuple(center.tolist()), tuple(scale.tolist()))
 
     def encode(self, y):
-        """Targets, (n, n_targets), in units of the scale."""
+        """Scale targets, (n, n_targets)."""
         with np.errstate(over="ignore"):  # what overflows is looked for behind it
             return (np.asarray(y, dtype=np.float64) - self.center) / self.scale
 
     def decode(self, values):
-        """Predictions, a tensor (..., n_targets) or of several columns of one target, back."""
+        """Scale predictions back: a tensor (..., n_targets), or several columns of one target."""
         return values * values.new_tensor(self.scale) + values.new_tensor(self.center)
 
     def decode_variance(self, values):
-        """Variances of scaled targets, a tensor (..., n_targets), back."""
+        """Scale variances of scaled targets, a tensor (..., n_targets), back."""
         scale = values.new_tensor(self.scale)
         return values * scale * scale

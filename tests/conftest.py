@@ -1,4 +1,4 @@
-"""What every test file shares: tests for a card or a cluster, kinds of targets, short fits."""
+"""What every test file shares: tests for a GPU or a cluster, kinds of targets, short fits."""
 
 import warnings
 
@@ -10,7 +10,7 @@ _left_out = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs a card where there is none, or a cluster unless asked; count the first.
+    """Leave out what needs a GPU where there is none, or a cluster unless asked; count the first.
 
     `make test-cluster` installs what a cluster needs and asks for it by `-m cluster`.
     """

@@ -72,7 +72,7 @@ def assert_same_course(ours, theirs, rtol=1e-6):
 
 
 def assert_same_model(ours, theirs, X, rtol=1e-6):
-    """Both have learnt the same weights, and answer alike."""
+    """Both have learned the same weights, and predict alike."""
     pairs = zip(ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True)
     for got, expected in pairs:
         assert got.dtype == expected.dtype

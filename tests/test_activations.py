@@ -312,12 +312,12 @@ def forms(torch_name):
 def test_every_form_of_an_activation_trains_the_same(torch_name, short_fits):
     """Name, entry, pair, class and list of one are the same network."""
     X, y = make_table("multiclass")
-    answers = [
+    predictions = [
         make("multiclass", activation=form).fit(X, y).predict_proba(X) for form in forms(torch_name)
     ]
-    assert np.isfinite(answers).all()
-    for answer in answers[1:]:
-        assert_array_equal(answer, answers[0])
+    assert np.isfinite(predictions).all()
+    for prediction in predictions[1:]:
+        assert_array_equal(prediction, predictions[0])
 
 
 @pytest.mark.parametrize("torch_name", sorted({*TORCH_NAMES} - {"MultiheadAttention"}))
@@ -564,14 +564,14 @@ def refusal(activation, error=ValueError, hidden=(8,), estimator=MLPRegressor):
     [("rely", "relu"), ("leakyrelu2", "leaky_relu"), ("sigmoyd", "logistic"), ("Gelo", "gelu")],
 )
 def test_unknown_name_answers_with_the_closest(wrong, meant):
-    """A typing error is answered with the value received and what was probably meant."""
+    """The error of a typing error names the value received and what was probably meant."""
     message = refusal(wrong)
     assert f"activation {wrong!r} is not known" in message
     assert repr(meant) in message.split("Known are")[0]
 
 
 def test_unknown_name_lists_the_known():
-    """A name that is close to nothing is answered with all there are."""
+    """The error of a name that is close to nothing lists all there are."""
     message = refusal("zzzzzzzz")
     assert "None is close" in message
     assert all(name in message for name in TABLE)
@@ -590,7 +590,7 @@ def test_activations_for_no_hidden_layer():
 
 
 def test_unknown_argument():
-    """An argument that the class does not take is answered with those it takes."""
+    """An argument that the class does not take raises an error that lists those it takes."""
     message = refusal(("leaky_relu", {"slope": 0.1}))
     assert "'leaky_relu' has no argument 'slope'; it takes 'negative_slope'" in message
 
@@ -618,7 +618,7 @@ def test_argument_that_torch_refuses_late(activation):
 
 
 def test_a_callable_that_changes_the_width():
-    """A callable that hands on another number of units is an error that says both shapes."""
+    """A callable that returns another number of units raises an error that says both shapes."""
     assert refusal(halves) == (
         "activation 'halves' returned shape (2, 4) and dtype torch.float64 for input of shape "
         "(2, 8) and dtype torch.float64; expected shape (2, 8) and dtype torch.float64. Use a "
@@ -655,14 +655,14 @@ def test_attention_instance_with_dropout():
 
 @pytest.mark.parametrize("wrong", [3, None, ("relu", "tanh"), ("relu",), {"relu": {}}, b"relu"])
 def test_something_else_altogether(wrong):
-    """What is no activation in any form is answered with the forms there are."""
+    """What is no activation in any form raises an error with the forms there are."""
     message = refusal(wrong, TypeError)
     assert "pair" in message
     assert repr(wrong) in message
 
 
 def test_a_callable_takes_no_arguments():
-    """Arguments beside a callable are an error: bind them in the callable."""
+    """Arguments next to a callable are an error: bind them in the callable."""
     assert "arguments of an activation go with a name" in refusal((cube, {"a": 1}), TypeError)
 
 

@@ -188,7 +188,7 @@ BAD_ROWS = {
         + ENCODE
         + ENCODED.format(columns="[3]"),
     ),
-    "text beside numbers, a list": (
+    "text next to numbers, a list": (
         lambda X: [[1.5, "a", 2], [2.5, "b", 3]],
         TEXT.format("1 of 3", "1") + ENCODE + ENCODED.format(columns="[1]"),
     ),
@@ -211,7 +211,7 @@ BAD_ROWS = {
         lambda X: frame(X, b=pd.Series(["x", "y"] * 30, dtype="category")),
         TEXT.format("1 of 5", "'b'") + ENCODE + ENCODED.format(columns="['b']"),
     ),
-    "text beside gaps": (
+    "text next to gaps": (
         lambda X: frame(X, b="x", c=[np.nan, 1.0] * 30),
         TEXT.format("1 of 5", "'b'")
         + ENCODE
@@ -629,7 +629,7 @@ def test_multilabel_targets_are_zeros_and_ones(values, container):
 
 @pytest.mark.parametrize("dtype", [bool, np.int8, np.float32])
 def test_multilabel_targets_of_other_types(dtype):
-    """Zeros and ones are learnt alike as booleans, integers and floats."""
+    """Zeros and ones are learned alike as booleans, integers and floats."""
     model, X, y = fitted("multilabel")
     again = clone(model).fit(X, y.astype(dtype))
     np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
@@ -953,16 +953,16 @@ def test_integers_beyond_floats_warn(kind, size, as_float32):
     assert message in [str(each.message) for each in caught]
     for rows in (X, X.tolist(), torch.tensor(X)):
         with pytest.warns(UserWarning) as caught:
-            answer = model.predict(rows)
+            prediction = model.predict(rows)
         assert [str(each.message) for each in caught] == [message]
-        assert np.isfinite(np.asarray(answer, float)).all()
+        assert np.isfinite(np.asarray(prediction, float)).all()
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel", "regression"])
 @pytest.mark.parametrize("size", [1e30, 1e38, 1e39, 1e150, 1e300, 1.7e308])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_an_answer_is_a_number_or_an_error(kind, size, dtype):
-    """Rows of any size are answered with numbers or refused with their place; never with NaN."""
+    """Rows of any size give numbers or are refused with their place; never with NaN."""
     X, y = make_table(kind)
     wide = {"activation": "identity", "hidden_layer_sizes": (8, 8)}
     model = make(kind, dtype=dtype, max_iter=2, **wide).fit(X, y)
@@ -971,11 +971,11 @@ def test_an_answer_is_a_number_or_an_error(kind, size, dtype):
     for method in ("predict", "predict_proba"):
         if hasattr(model, method):
             try:
-                answer = getattr(model, method)(rows)
+                prediction = getattr(model, method)(rows)
             except ValueError as error:
                 assert "first of them row 7, is not finite" in str(error)
             else:
-                assert np.isfinite(np.asarray(answer, float)).all()
+                assert np.isfinite(np.asarray(prediction, float)).all()
 
 
 def test_both_ends_of_that_are_met():

@@ -34,7 +34,7 @@ def test_a_warm_start_keeps_to_what_its_activation_has_learned():
     assert str(error.value) == (
         "Training cannot go on: a network with the activations ['prelu'] asks for "
         "{'activation_0.weight': (1,)}, and what was learned is {}. Use warm_start=False to fit "
-        "anew."
+        "from scratch."
     )
 
 
@@ -78,7 +78,7 @@ def test_settings_of_torch_are_as_they_were(precision):
 
 
 def test_consecutive_affine_maps_predict_as_one():
-    """Identity layers are folded for many rows and not for few, with the same answers."""
+    """Identity layers are folded for many rows and not for few, with the same predictions."""
     model = MLPClassifier((8, 6, 5), activation=["identity", "identity", "tanh"], max_iter=2)
     model.fit(X, y)
     one_by_one = np.concatenate([model.predict_proba(row[None]) for row in X])

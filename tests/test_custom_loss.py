@@ -61,8 +61,8 @@ def test_a_function_learns_what_the_built_in_loss_learns(options, kind):
     built_in = make(kind, **OPTIONS[options]).fit(X, y, weight)
     custom = make(kind, loss=FUNCTIONS[kind], **OPTIONS[options]).fit(X, y, weight)
     tolerance = 1e-4 if options == "float32" else 1e-6
-    answer = "predict_proba" if hasattr(built_in, "predict_proba") else "predict"
-    got, expected = getattr(custom, answer)(X), getattr(built_in, answer)(X)
+    prediction = "predict_proba" if hasattr(built_in, "predict_proba") else "predict"
+    got, expected = getattr(custom, prediction)(X), getattr(built_in, prediction)(X)
     assert_allclose(got, expected, tolerance, tolerance)
     assert_array_equal(custom.predict(X).shape, built_in.predict(X).shape)
     if kind != "regressions" and options != "ensemble":
@@ -114,7 +114,7 @@ def test_what_is_no_loss_is_refused(function, message):
 
 
 def test_parameters_of_built_in_losses_have_no_effect():
-    """Those of the built-in losses are refused beside a function."""
+    """Those of the built-in losses are refused with a function."""
     X, y = make_table("multiclass")
     with pytest.raises(ValueError) as caught:
         make("multiclass", loss=of_class, label_smoothing=0.1).fit(X, y)

@@ -8,8 +8,12 @@ import re
 import sys
 import types
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from sklmlp.activations import ACTIVATIONS
+from sklmlp.losses import LOSSES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
@@ -32,10 +36,11 @@ def test_blocks_run(page, tmp_path, monkeypatch):
     module = types.ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
     text = page.read_text("utf-8")
-    for block in BLOCK.finditer(text):
-        # Empty lines in front make a traceback show the line of the page.
-        code = "\n" * text[: block.start(1)].count("\n") + block[1]
-        exec(compile(code, page, "exec"), module.__dict__)
+    with patch.dict(ACTIVATIONS), patch.dict(LOSSES):  # what a page registers goes with it
+        for block in BLOCK.finditer(text):
+            # Empty lines in front make a traceback show the line of the page.
+            code = "\n" * text[: block.start(1)].count("\n") + block[1]
+            exec(compile(code, page, "exec"), module.__dict__)
 
 
 @parametrize_pages(PAGES)

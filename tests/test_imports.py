@@ -14,7 +14,7 @@ ROOT = Path(sklmlp.__file__).parent
 FILES = sorted(path.relative_to(ROOT) for path in ROOT.rglob("*.py"))
 DOORS = [path.parent for path in FILES if path.name == "__init__.py" and path.parts[1:]]
 
-# Each room (or file beside the rooms) and those that it may import from.
+# Each room (or file next to the rooms) and those that it may import from.
 MAY_IMPORT = {
     "__init__": {"_version", "classifier", "regressor", "search", "versions"},
     "versions": {"_version", "native"},
@@ -273,7 +273,7 @@ ROOTS = {"torch", "sklearn", "skorch", "joblib", "scipy", "numpy"}
 
 
 def test_import_imports_what_is_required_and_the_standard_library_alone():
-    """Beside its requirements and what these import, `import sklmlp` imports itself alone."""
+    """Besides its requirements and what these import, `import sklmlp` imports itself alone."""
     program = (
         "import sys, torch, scipy.optimize, sklearn.neural_network, skorch.callbacks, joblib\n"
         "before = set(sys.modules)\n"

@@ -55,9 +55,9 @@ def targets_and_logits(loss, name, n_targets, seed=0, stack=()):
     return torch.from_numpy(y), torch.from_numpy(z)
 
 
-def by_column(metric, y, answer):
+def by_column(metric, y, output):
     """The sum over columns of a metric of scikit-learn."""
-    return sum(metric(a, b) for a, b in zip(y.T, answer.T, strict=True))
+    return sum(metric(a, b) for a, b in zip(y.T, output.T, strict=True))
 
 
 def class_reference(name, y, z, label_smoothing=0.0, focal_gamma=2.0):
@@ -184,7 +184,7 @@ def test_gradients_go_where_they_are_to_go(name, parameters):
 
 @each_case
 def test_links(name, parameters):
-    """The link from logits to answers is SciPy's or NumPy's function."""
+    """The link from logits to predictions is SciPy's or NumPy's function."""
     loss = make_loss(name, parameters)
     _, z = targets_and_logits(loss, name, 3)
     links = {
@@ -199,11 +199,11 @@ def test_links(name, parameters):
 
 def ordered(z, levels):
     """Quantiles by the formula, one by one, in the order of the levels."""
-    answer, total = np.empty_like(z), 0
+    output, total = np.empty_like(z), 0
     for place, (level, column) in enumerate(zip(sorted(levels), z.T, strict=True)):
         total = total + np.log1p(np.exp(column)) if place else column
-        answer[:, levels.index(level)] = total
-    return answer
+        output[:, levels.index(level)] = total
+    return output
 
 
 EXTREMES = [0.0, 1e-30, 1e-3, 1.0, 40.0, 88.0, 89.0, 709.0, 710.0, 1e4]

@@ -89,7 +89,7 @@ REGRESSORS = {
 
 @pytest.mark.parametrize("wrapper", CLASSIFIERS)
 def test_classifiers(wrapper):
-    """Around our classifier a meta-estimator answers as around scikit-learn's."""
+    """Around our classifier a meta-estimator predicts as around scikit-learn's."""
     X, y = make_table("multiclass", n_samples=90)
     ours = CLASSIFIERS[wrapper](MLPClassifier(**SMALL)).fit(X, y)
     theirs = CLASSIFIERS[wrapper](TheirClassifier(**SMALL)).fit(X, y)
@@ -100,7 +100,7 @@ def test_classifiers(wrapper):
 
 @pytest.mark.parametrize("wrapper", REGRESSORS)
 def test_regressors(wrapper):
-    """Around our regressor a meta-estimator answers as around scikit-learn's."""
+    """Around our regressor a meta-estimator predicts as around scikit-learn's."""
     X, y = make_table("regression", n_samples=90)
     ours = REGRESSORS[wrapper](MLPRegressor(**SMALL)).fit(X, y)
     theirs = REGRESSORS[wrapper](TheirRegressor(**SMALL)).fit(X, y)
@@ -109,7 +109,7 @@ def test_regressors(wrapper):
 
 @pytest.mark.parametrize("wrapper", [MultiOutputClassifier, ClassifierChain])
 def test_several_labels(wrapper):
-    """Multi-output wrappers of our classifier answer as those of scikit-learn's."""
+    """Multi-output wrappers of our classifier predict as those of scikit-learn's."""
     X, y = make_table("multilabel")
     ours, theirs = (wrapper(Class(**SMALL)).fit(X, y) for Class in (MLPClassifier, TheirClassifier))
     assert_array_equal(ours.predict(X), theirs.predict(X))
@@ -117,7 +117,7 @@ def test_several_labels(wrapper):
 
 @pytest.mark.parametrize("wrapper", [MultiOutputRegressor, RegressorChain])
 def test_several_values(wrapper):
-    """Multi-output wrappers of our regressor answer as those of scikit-learn's."""
+    """Multi-output wrappers of our regressor predict as those of scikit-learn's."""
     X, y = make_table("regressions")
     ours, theirs = (wrapper(Class(**SMALL)).fit(X, y) for Class in (MLPRegressor, TheirRegressor))
     assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5, atol=1e-8)
@@ -171,7 +171,7 @@ def test_grid_over_everything():
 
 
 def test_cross_validation():
-    """`cross_validate` and `cross_val_predict` give scikit-learn's scores and answers."""
+    """`cross_validate` and `cross_val_predict` give scikit-learn's scores and predictions."""
     X, y = make_table("multiclass", n_samples=90)
     ours, theirs = MLPClassifier(**SMALL), TheirClassifier(**SMALL)
     scoring = ["accuracy", "neg_log_loss", "f1_macro"]
@@ -273,6 +273,8 @@ def test_a_fitted_model_goes_to_workers():
     """Workers predict with a model that was fitted here."""
     X, y = make_table("regression")
     model = MLPRegressor(**SMALL).fit(X, y)
-    answers = joblib.Parallel(n_jobs=2)(joblib.delayed(model.predict)(X[i::2]) for i in range(2))
-    for i, answer in enumerate(answers):
-        assert_allclose(answer, model.predict(X[i::2]), rtol=1e-12)
+    predictions = joblib.Parallel(n_jobs=2)(
+        joblib.delayed(model.predict)(X[i::2]) for i in range(2)
+    )
+    for i, prediction in enumerate(predictions):
+        assert_allclose(prediction, model.predict(X[i::2]), rtol=1e-12)

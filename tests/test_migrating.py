@@ -259,7 +259,7 @@ def test_partial_fit_with_warm_start(library):
 
 
 def test_regressor_hides_partial_fit_for_lbfgs(library):
-    """`MLPRegressor(solver="lbfgs")` has no `partial_fit`; scikit-learn's has one that steps not.
+    """`MLPRegressor(solver="lbfgs")` hides `partial_fit`; scikit-learn has one that does nothing.
 
     Its classifier hides it, and means to here.
     """
@@ -469,7 +469,7 @@ def test_bools_in_place_of_numbers(library, name):
 
 @pytest.mark.parametrize("name", ["adaptive", "invscaling"])
 def test_schedules_without_sgd(library, name):
-    """Schedules of "sgd" beside another solver warn; scikit-learn ignores them silently."""
+    """Schedules of "sgd" with another solver warn; scikit-learn ignores them silently."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         regressor(library, learning_rate=name).fit(X, Y)
@@ -551,7 +551,7 @@ def test_parameters(library):
         assert {"device", "dtype", "callbacks"} <= {p.name for p in more} or library is THEIRS
 
 
-# What is answered ------------------------------------------------------------------------------
+# Predictions -----------------------------------------------------------------------------------
 
 
 def test_probabilities_of_one_class(library):
@@ -594,8 +594,8 @@ def test_small_probability_of_the_first_class(library):
         ("f8", "f2", "f8", "f8"),
     ],
 )
-def test_dtype_of_answers(library, fitted_on, asked_with, ours, theirs):
-    """Answers are float32 for float32 X, and in the model's dtype for integers."""
+def test_dtype_of_predictions(library, fitted_on, asked_with, ours, theirs):
+    """Predictions are float32 for float32 X, and in the model's dtype for integers."""
     model = quietly(classifier(library).fit, X.astype(fitted_on), LABELS)
     probability = model.predict_proba(X.astype(asked_with))
     assert probability.dtype == (ours if library is OURS else theirs)
@@ -621,7 +621,7 @@ def test_parameters_that_change_after_the_fit(library, changed):
     assert unmoved == (library is OURS or "loss" in changed)
 
 
-def test_answers_are_decided_before_rounding(library):
+def test_labels_are_decided_before_rounding(library):
     """A class is chosen by its logit; scikit-learn chooses after probabilities are rounded."""
     model = quietly(classifier(library, hidden_layer_sizes=()).fit, X, LABELS)
     model.coefs_[0][:], model.intercepts_[0][:] = 0, 1e-20
@@ -639,7 +639,7 @@ def test_poisson_loss_is_finite(library):
 
 
 def test_predictions_that_overflow(library):
-    """A prediction of infinity is an error; scikit-learn's answer."""
+    """A prediction of infinity is an error; scikit-learn returns it."""
     model = regressor(library, loss="poisson", hidden_layer_sizes=())
     quietly(model.fit, X, np.exp(Y))
     model.coefs_[0][:], model.intercepts_[0][:] = 0, 800
@@ -704,7 +704,7 @@ def test_private_attributes(library, name):
 
 
 def test_pickles_leave_the_moments_of_fit(library):
-    """Through pickle, `partial_fit` after `fit` starts its optimizer anew."""
+    """Through pickle, `partial_fit` after `fit` starts its optimizer from scratch."""
     model = quietly(regressor(library).fit, X, Y)
     twin = pickle.loads(pickle.dumps(model)).partial_fit(X, Y)
     same = np.array_equal(model.partial_fit(X, Y).coefs_[0], twin.coefs_[0])
@@ -733,8 +733,8 @@ def test_classes_are_their_own(library):
 
 
 def test_a_card_computes_in_float32():
-    """With a CUDA card `device="auto"` uses it and `dtype="auto"` is float32 there."""
-    card, cpu = torch.device("cuda"), torch.device("cpu")
-    assert resolve_dtype("auto", np.dtype("float64"), card) == np.float32
-    assert resolve_dtype("float64", np.dtype("float64"), card) == np.float64
+    """With a CUDA GPU `device="auto"` uses it and `dtype="auto"` is float32 there."""
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert resolve_dtype("auto", np.dtype("float64"), gpu) == np.float32
+    assert resolve_dtype("float64", np.dtype("float64"), gpu) == np.float64
     assert resolve_dtype("auto", np.dtype("float64"), cpu) == np.float64

@@ -51,7 +51,7 @@ def random_combinations(n, seed=0):
         yield drawn
 
 
-def answers(model, X):
+def predictions(model, X):
     return getattr(model, "predict_proba", model.predict)(X)
 
 
@@ -145,20 +145,22 @@ def test_options_work_together(number, options):
 
 
 def check_promises(kind, options):
-    """Fits repeat; clones, pickles and rows one at a time answer alike; partial_fit goes on."""
+    """Fits repeat; clones, pickles and rows one at a time predict alike; partial_fit goes on."""
     X, y = make_table(kind)
     model = make(kind, **{"hidden_layer_sizes": (8, 6), "max_iter": 3, **options}).fit(X, y)
-    answer = answers(model, X)
-    assert np.isfinite(answer).all()
+    prediction = predictions(model, X)
+    assert np.isfinite(prediction).all()
     for twin in (clone(model).fit(X, y), pickle.loads(pickle.dumps(model))):
-        assert_array_equal(answers(twin, X), answer)
-    each = np.concatenate([answers(model, x[None]) for x in X[:5]])
+        assert_array_equal(predictions(twin, X), prediction)
+    each = np.concatenate([predictions(model, x[None]) for x in X[:5]])
     rtol = 1e-4 if options.get("dtype") == "float32" else 1e-9
-    assert_allclose(each, answer[:5], rtol=rtol, atol=rtol)
+    assert_allclose(each, prediction[:5], rtol=rtol, atol=rtol)
     model.set_params(early_stopping=False).partial_fit(X, y)
     twin = pickle.loads(pickle.dumps(model))
-    assert not np.array_equal(answers(model, X), answer)
-    assert_array_equal(answers(model.partial_fit(X, y), X), answers(twin.partial_fit(X, y), X))
+    assert not np.array_equal(predictions(model, X), prediction)
+    assert_array_equal(
+        predictions(model.partial_fit(X, y), X), predictions(twin.partial_fit(X, y), X)
+    )
 
 
 @pytest.mark.parametrize("options", ALONE, ids=str)
@@ -281,10 +283,10 @@ def test_layers_may_not_change_where_training_goes_on(change):
     """A warm start with other layers is refused, and the model stays as it was."""
     X, y = make_table("regression")
     model = make("regression", warm_start=True, normalization="batch").fit(X, y)
-    answer = model.predict(X)
+    prediction = model.predict(X)
     with pytest.raises(ValueError, match=r"Training cannot go on: it began with .* got "):
         model.set_params(**change).fit(X, y)
-    assert_array_equal(model.predict(X), answer)
+    assert_array_equal(model.predict(X), prediction)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 3])

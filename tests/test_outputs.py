@@ -1,4 +1,4 @@
-"""What each loss learns and answers: against linear models, SciPy, and its own definition."""
+"""What each loss learns and predicts: against linear models, SciPy, and its own definition."""
 
 import pickle
 import re
@@ -64,8 +64,8 @@ def small(name, **params):
     return clone(model).set_params(**{**defaults, **params}), y
 
 
-def answers(model):
-    """All that a fitted model answers."""
+def all_predictions(model):
+    """All that a fitted model predicts."""
     methods = ("predict", "predict_proba", "decision_function")
     found = [getattr(model, method)(X) for method in methods if hasattr(model, method)]
     if getattr(model, "loss", None) == "gaussian":
@@ -198,7 +198,7 @@ def test_quantiles_cover_their_share_and_never_cross(n_estimators):
 
 @pytest.mark.parametrize("quantile", [[0.5], (0.5,), np.array([0.5])], ids=repr)
 def test_a_list_of_one_quantile_is_one_column(quantile):
-    """A list is answered by columns, however short and of whatever type."""
+    """A list is predicted as columns, however short and of whatever type."""
     model = MLPRegressor("quantile", (4,), quantile=quantile, max_iter=2).fit(X, VALUES)
     assert model.predict(X).shape == (N, 1)
     alone = clone(model).set_params(quantile=0.5, random_state=0).fit(X, VALUES)
@@ -324,18 +324,18 @@ def test_scorers_take_decisions():
 @pytest.mark.parametrize("n_estimators", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_round_trips(name, n_estimators):
-    """A pickled model answers the same, and a clone learns the same."""
+    """A pickled model predicts the same, and a clone learns the same."""
     model, y = small(name, n_estimators=n_estimators)
-    expected = answers(model.fit(X, y))
+    expected = all_predictions(model.fit(X, y))
     for other in (pickle.loads(pickle.dumps(model)), clone(model).fit(X, y)):
-        for got, want in zip(answers(other), expected, strict=True):
+        for got, want in zip(all_predictions(other), expected, strict=True):
             assert_array_equal(got, want)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_fitted_model_answers_by_the_loss_it_was_fitted_with(name, n_estimators):
-    """Parameters that are changed after a fit change no answer and no score."""
+    """Parameters that are changed after a fit change no prediction and no score."""
     model, y = small(name, n_estimators=n_estimators)
     expected, score = model.fit(X, y).predict(X), model.score(X, y)
     if isinstance(model, MLPClassifier):
@@ -462,7 +462,7 @@ def test_early_stopping_watches_the_score(name):
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_what_a_loss_cannot_take_is_refused(model, y, message):
-    """Values out of range are refused with what was received and what is welcome."""
+    """Values out of range are refused with what was received and what is expected."""
     with pytest.raises(ValueError, match=message):
         clone(model).fit(X, y)
 
@@ -525,7 +525,7 @@ def test_the_mean_of_an_ensemble_that_overflows_is_refused():
 
 
 def test_a_probability_of_zero_has_a_logarithm_of_minus_infinity():
-    """As in scikit-learn it is no error, and no other method answers with it."""
+    """As in scikit-learn it is no error, and no other method returns it."""
     model, y = small("log loss")
     model.fit(X, y).intercepts_[-1][:] = [0, 0, 1e4]
     assert_array_equal(model.predict_proba(X), np.tile([0.0, 0, 1], (N, 1)))

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 SOLVERS = ["adam", "sgd", "lbfgs", "adamw", "muon"]
 X, y = make_table("regression")
 
-# A value of each kind of parameter, beside what it needs to have an effect.
+# A value of each kind of parameter, with what it needs to have an effect.
 REALS = {
     "alpha": (0.25, {}),
     "beta_1": (0.5, {}),
@@ -120,11 +120,11 @@ def test_every_parameter_has_its_cases():
 
 
 @pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("name, value, beside, numpy_type", CASES)
-def test_a_scalar_of_numpy_is_a_scalar(name, value, beside, numpy_type, solver, tmp_path):
+@pytest.mark.parametrize("name, value, others, numpy_type", CASES)
+def test_a_scalar_of_numpy_is_a_scalar(name, value, others, numpy_type, solver, tmp_path):
     """Of every parameter and with every solver it means the number that it is."""
-    beside = {"checkpoint": tmp_path / "a", "solver": "adam"} if beside is None else beside
-    options = {"solver": solver, **beside}
+    others = {"checkpoint": tmp_path / "a", "solver": "adam"} if others is None else others
+    options = {"solver": solver, **others}
     if options["solver"] == "lbfgs":
         if name in ("dropout", "max_grad_norm", "warmup_fraction", "early_stopping"):
             options["solver"] = "adam"
@@ -132,7 +132,7 @@ def test_a_scalar_of_numpy_is_a_scalar(name, value, beside, numpy_type, solver, 
             options["solver"] = "adam"
     model = make("regression", **options)
     plain = clone(model).set_params(**{name: value})
-    if "checkpoint" in beside:
+    if "checkpoint" in others:
         plain.set_params(checkpoint=tmp_path / "b")
     given = numpy_type(value)
     same(model.set_params(**{name: given}), plain)
@@ -143,9 +143,9 @@ def test_a_scalar_of_numpy_is_a_scalar(name, value, beside, numpy_type, solver, 
 @pytest.mark.parametrize("name", OF_A_CLASSIFIER)
 def test_a_scalar_of_numpy_in_a_classifier(name, numpy_type):
     """The parameters that a classifier has of its own as well."""
-    value, beside = OF_A_CLASSIFIER[name]
+    value, others = OF_A_CLASSIFIER[name]
     X, y = make_table("multiclass")
-    plain = make("multiclass", **beside, **{name: value})
+    plain = make("multiclass", **others, **{name: value})
     same(clone(plain).set_params(**{name: numpy_type(value)}), plain, X, y)
 
 
@@ -259,12 +259,12 @@ REFUSALS = [
 @pytest.mark.parametrize("name", [*REALS, *OF_A_CLASSIFIER])
 def test_extreme_values_are_computed_with_or_refused(name, solver, dtype):
     """Every finite number ends in finite weights, or in an error that says what is wrong."""
-    (_, beside), kind = (REALS | OF_A_CLASSIFIER)[name], "regression"
+    (_, others), kind = (REALS | OF_A_CLASSIFIER)[name], "regression"
     if name in OF_A_CLASSIFIER:
         kind = "multiclass"
     X, y = make_table(kind)
     for value in EXTREMES:
-        options = {"solver": solver, "dtype": dtype, **beside, name: value}
+        options = {"solver": solver, "dtype": dtype, **others, name: value}
         if solver == "lbfgs" and name in ("dropout", "warmup_fraction", "max_grad_norm"):
             continue
         model = make(kind, **options)
@@ -359,7 +359,7 @@ def test_defaults_have_no_need_of_anything(dependence):
 
 
 def test_what_scikit_learn_shares_between_solvers_is_no_error():
-    """momentum beside adam and beta_1 beside sgd are scikit-learn's to take: grids go over them."""
+    """momentum with adam and beta_1 with sgd are scikit-learn's to take: grids go over them."""
     for params in [
         {"momentum": 0.5},
         {"nesterovs_momentum": False},

@@ -1,4 +1,4 @@
-"""Refits beside predictions: every prediction is made by one version of the model."""
+"""Refits during predictions: every prediction is made by one version of the model."""
 
 import copy
 import pickle
@@ -72,7 +72,7 @@ class TwoVersions:
         self.model.set_params(**params).fit(X, y)
 
     def expected(self, call):
-        """What both versions answer, as two models that are fitted once."""
+        """What both versions predict, as two models that are fitted once."""
         return [
             call(clone(self.model).set_params(**params).fit(X, y)) for params, y in self.versions
         ]
@@ -138,7 +138,7 @@ def test_a_refit_in_the_middle_of_a_prediction(name, n_estimators):
 
 
 class Fails(Callback):
-    """Fails when everything has been learnt."""
+    """Fails when everything has been learned."""
 
     def on_train_end(self, net, X=None, y=None, **kwargs):
         raise ZeroDivisionError
@@ -150,7 +150,7 @@ def test_a_prediction_in_the_middle_of_a_fit_that_fails(method, n_estimators):
     """A fit that fails changes nothing, and nobody sees that it was tried."""
     two = TwoVersions("log_loss", n_estimators)
     model, found = two.model, []
-    expected, learnt = model.predict_proba(X), vars(model).copy()
+    expected, learned = model.predict_proba(X), vars(model).copy()
 
     def fails():
         model.set_params(callbacks=[Fails()], warm_start=method == "warm_start")
@@ -160,9 +160,9 @@ def test_a_prediction_in_the_middle_of_a_fit_that_fails(method, n_estimators):
     at_every_line(fails, lambda _: found.append(model.predict_proba(X)))
     for each in found:
         assert_array_equal(each, expected)
-    learnt |= model.get_params(deep=False)
-    assert vars(model).keys() == learnt.keys()
-    assert all(vars(model)[name] is value for name, value in learnt.items())
+    learned |= model.get_params(deep=False)
+    assert vars(model).keys() == learned.keys()
+    assert all(vars(model)[name] is value for name, value in learned.items())
 
 
 @pytest.mark.parametrize("method", ["partial_fit", "warm_start"])
@@ -253,7 +253,7 @@ def test_arrays_that_are_assigned_or_written_into():
 
 
 def test_a_predictor_knows_its_spec():
-    """The same arrays with another activation are predicted with anew."""
+    """The same arrays with another activation are predicted with again."""
     model = MLPRegressor(hidden_layer_sizes=(4,), max_iter=1, random_state=0).fit(X, VALUES)
     model.predict(X)
     model._spec = replace(model._spec, activations=tuple(resolve("tanh", 1)))

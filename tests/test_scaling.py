@@ -158,7 +158,7 @@ def test_rows_without_weight_do_not_scale():
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("loss", ["squared_error", "gamma"])
 def test_targets_of_any_size(loss, dtype, size):
-    """What no square could hold is learnt as well as what is around 1."""
+    """What no square could hold is learned as well as what is around 1."""
     model = MLPRegressor(loss, (6,), normalize_y=True, dtype=dtype, max_iter=20, random_state=0)
     y = np.exp(REAL / 4)
     expected = clone(model).fit(X, y).predict(X)
@@ -166,7 +166,7 @@ def test_targets_of_any_size(loss, dtype, size):
 
 
 def test_large_offsets_are_subtracted_before_rounding():
-    """In float32 the seconds of a day in a year's timestamps are learnt."""
+    """In float32 the seconds of a day in a year's timestamps are learned."""
     y = 1.7e9 + 1000 * (X @ [1, -2, 0.5])
     model = MLPRegressor(hidden_layer_sizes=(), normalize_y=True, dtype="float32", solver="lbfgs")
     assert_allclose(model.set_params(alpha=0, tol=1e-7).fit(X, y).predict(X), y, rtol=0, atol=1.0)
@@ -280,7 +280,7 @@ def test_training_cannot_go_on_in_other_units(before, after, n_estimators):
     model.set_params(normalize_y=before).fit(X, y)
     message = (
         f"^Training cannot go on: it began with normalize_y={before}, got normalize_y={after}. "
-        "Use warm_start=False to fit anew.$"
+        "Use warm_start=False to fit from scratch.$"
     )
     with pytest.raises(ValueError, match=message):
         model.set_params(normalize_y=after).fit(X, y)
@@ -292,7 +292,7 @@ def test_training_cannot_go_on_with_a_positive_loss():
     model.fit(X, POSITIVE)
     message = (
         "^Training cannot go on: normalize_y=True scaled the targets for loss='squared_error', "
-        "which does not go with loss='poisson'. Use warm_start=False to fit anew.$"
+        "which does not go with loss='poisson'. Use warm_start=False to fit from scratch.$"
     )
     with pytest.raises(ValueError, match=message):
         model.set_params(loss="poisson").fit(X, POSITIVE)
@@ -325,7 +325,7 @@ def test_a_checkpoint_goes_on_bit_for_bit(name, n_estimators, tmp_path, monkeypa
 # Files
 
 
-def answers(model):
+def all_predictions(model):
     found = [model.predict(X)]
     if model.loss == "gaussian":
         found.append(model.predict(X, return_std=True)[1])
@@ -341,12 +341,12 @@ def test_a_file_predicts_in_units_of_y(name, n_estimators, tmp_path):
     model.partial_fit(X, y)
     skops.dump(model, tmp_path / "model.skops")
     copies = pickle.loads(pickle.dumps(model)), load_skops(tmp_path / "model.skops")
-    expected = answers(model)
-    after = answers(model.partial_fit(X, y))
+    expected = all_predictions(model)
+    after = all_predictions(model.partial_fit(X, y))
     for copied in copies:
-        for got, want in zip(answers(copied), expected, strict=True):
+        for got, want in zip(all_predictions(copied), expected, strict=True):
             assert_array_equal(got, want)
-        for got, want in zip(answers(copied.partial_fit(X, y)), after, strict=True):
+        for got, want in zip(all_predictions(copied.partial_fit(X, y)), after, strict=True):
             assert_array_equal(got, want)
 
 
@@ -436,7 +436,7 @@ def test_without_it_there_is_no_scaling():
     assert MLPRegressor(max_iter=1).fit(X, REAL).target_scaling_ is None
 
 
-# Beside others
+# With others
 
 
 @pytest.mark.parametrize("name", ["squared_error", "absolute_error", "quantile", "gaussian"])

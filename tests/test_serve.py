@@ -71,10 +71,10 @@ def test_it_answers_what_the_model_answers(server):
     client, file = server
     frame, _ = load_iris(return_X_y=True, as_frame=True)
     rows, model = frame.to_numpy(), load_skops(file)
-    answer = client.post("/predict", json={"rows": rows.tolist()})
-    assert answer.status_code == 200
-    assert answer.json()["predictions"] == model.predict(frame).tolist()
-    probabilities = [list(row.values()) for row in answer.json()["probabilities"]]
+    response = client.post("/predict", json={"rows": rows.tolist()})
+    assert response.status_code == 200
+    assert response.json()["predictions"] == model.predict(frame).tolist()
+    probabilities = [list(row.values()) for row in response.json()["probabilities"]]
     np.testing.assert_array_equal(probabilities, model.predict_proba(frame))
 
 
@@ -82,9 +82,9 @@ def test_rows_by_name(server):
     """A row may be an object from column name to value."""
     client, _ = server
     row = dict(zip(NAMES, [5.1, 3.5, 1.4, 0.2], strict=True))
-    answer = client.post("/predict", json={"rows": [row]}).json()
-    assert answer["predictions"] == ["setosa"]
-    assert list(answer["probabilities"][0]) == ["setosa", "versicolor", "virginica"]
+    response = client.post("/predict", json={"rows": [row]}).json()
+    assert response["predictions"] == ["setosa"]
+    assert list(response["probabilities"][0]) == ["setosa", "versicolor", "virginica"]
 
 
 def reason(at, message):
@@ -123,20 +123,20 @@ ROW = dict.fromkeys(NAMES, 1.0)
 def test_what_the_schema_refuses_is_422_with_the_reason(server, body, told):
     """What the schema refuses is a client's error that says where and why."""
     client, _ = server
-    answer = client.post("/predict", json=body)
-    assert answer.status_code == 422
-    assert answer.json() == {"detail": told}
+    response = client.post("/predict", json=body)
+    assert response.status_code == 422
+    assert response.json() == {"detail": told}
 
 
 def test_what_the_model_refuses_is_422_with_its_message(server):
     """A missing value is for the model to take or to refuse."""
     client, _ = server
-    answer = client.post("/predict", json={"rows": [[None, 1, 2, 3]]})
-    assert answer.status_code == 422
+    response = client.post("/predict", json={"rows": [[None, 1, 2, 3]]})
+    assert response.status_code == 422
     frame = pd.DataFrame([[np.nan, 1, 2, 3]], columns=NAMES)
     with pytest.raises(ValueError) as refused:
         load_skops(server[1]).predict(frame)
-    assert answer.json() == {"detail": str(refused.value)[:500]}
+    assert response.json() == {"detail": str(refused.value)[:500]}
 
 
 NO_JSON = {
@@ -158,9 +158,9 @@ NO_JSON = {
 def test_what_is_no_json_is_422_without_an_echo(server, content, message):
     """Numbers that JSON does not have, and broken JSON, are refused without showing them."""
     client, _ = server
-    answer = client.post("/predict", content=content)
-    assert answer.status_code == 422
-    assert [told["msg"] for told in answer.json()["detail"]] == [message]
+    response = client.post("/predict", content=content)
+    assert response.status_code == 422
+    assert [told["msg"] for told in response.json()["detail"]] == [message]
 
 
 def pieces(n):
@@ -191,8 +191,8 @@ HOSTILE = {
 def test_large_requests_get_small_answers(server, content, status, told):
     """A request beyond the limits is refused before it is read, and few reasons are told."""
     client, _ = server
-    answer = client.post("/predict", content=content)
-    assert (answer.status_code, answer.json()) == (status, told)
+    response = client.post("/predict", content=content)
+    assert (response.status_code, response.json()) == (status, told)
 
 
 # A table of text, numbers with gaps, whole numbers and truth values ---------------------------
@@ -262,10 +262,10 @@ def test_text_gaps_and_truth_values(table, order):
         rows = [dict(reversed(row.items())) for row in rows]
     if order == "without what is unused":
         rows = [{name: value for name, value in row.items() if name != "note"} for row in rows]
-    answer = client.post("/predict", json={"rows": rows})
-    assert answer.status_code == 200, answer.text
-    assert answer.json()["predictions"] == model.predict(frame).tolist()
-    got = [list(row.values()) for row in answer.json()["probabilities"]]
+    response = client.post("/predict", json={"rows": rows})
+    assert response.status_code == 200, response.text
+    assert response.json()["predictions"] == model.predict(frame).tolist()
+    got = [list(row.values()) for row in response.json()["probabilities"]]
     np.testing.assert_allclose(got, model.predict_proba(frame))
 
 
@@ -302,9 +302,9 @@ def test_values_of_another_type_are_refused(table, column, value, message):
     """Each column takes its own type."""
     client, _ = table
     row = {"age": 1.0, "city": "Ulm", "plan": 1, "new": True, column: value}
-    answer = client.post("/predict", json={"rows": [row]})
-    assert answer.status_code == 422
-    assert answer.json() == {"detail": reason(["rows", 0, "object", column], message)}
+    response = client.post("/predict", json={"rows": [row]})
+    assert response.status_code == 422
+    assert response.json() == {"detail": reason(["rows", 0, "object", column], message)}
 
 
 def test_others_are_answered_while_the_model_predicts(table, monkeypatch):

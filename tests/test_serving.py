@@ -41,13 +41,13 @@ def test_eight_threads_get_what_one_gets(kind, activation, n_estimators, short_f
         return [(k, getattr(model, calls[k][0])(X[calls[k][1]])) for k in order]
 
     with ThreadPoolExecutor(8) as pool:
-        for answers in pool.map(work, range(8)):
-            for k, answer in answers:
-                assert_array_equal(answer, expected[k])
+        for predictions in pool.map(work, range(8)):
+            for k, prediction in predictions:
+                assert_array_equal(prediction, expected[k])
 
 
 def test_threads_may_fit_while_others_predict(short_fits):
-    """A fit in one thread does not disturb the answers of others."""
+    """A fit in one thread does not disturb the predictions of others."""
     X, y = make_table("multiclass")
     model = make("multiclass").fit(X, y)
     expected, done = model.predict_proba(X), threading.Event()

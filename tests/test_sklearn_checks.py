@@ -1,4 +1,4 @@
-"""scikit-learn's `check_estimator`, for both estimators and beside scikit-learn's own."""
+"""scikit-learn's `check_estimator`, for both estimators and next to scikit-learn's own."""
 
 from functools import cache
 

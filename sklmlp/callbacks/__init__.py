@@ -1,4 +1,4 @@
-"""Listeners of a fit: those of skorch and scikit-learn, and checkpoints."""
+"""Callbacks of a fit: skorch's, scikit-learn's, and checkpoints."""
 
 from sklmlp.callbacks.base import CallbackList, TrainingCallback
 from sklmlp.callbacks.checkpoint import Checkpoints

@@ -1,4 +1,4 @@
-"""What a fit tells its listeners of: the begin and end of everything."""
+"""The protocol of callbacks: what they are told at the begin and end of each part of a fit."""
 
 from functools import partial
 

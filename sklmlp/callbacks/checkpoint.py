@@ -1,4 +1,4 @@
-"""The course of fits, taken down between epochs and taken up again."""
+"""Snapshots of training runs between epochs, and going on from them."""
 
 import math
 import threading
@@ -52,7 +52,7 @@ class Checkpoints:
         self._latest = snapshots
 
     def of_stack(self):
-        """The checkpoints of networks that are trained side by side."""
+        """Return the checkpoints of networks that are trained side by side."""
         return StackCheckpoints(self)
 
     def save(self, snapshots):
@@ -85,7 +85,7 @@ class StackCheckpoints:
 
 
 def snapshot(run, order, ended):
-    """All that a fit has to know to go on: plain values and arrays, copied.
+    """Return all that a fit has to know to go on: plain values and arrays, copied.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def check(run, snapshot):
     _check_like("flat", snapshot["flat"], _plain(run.network.flat), may_overflow=ended)
     buffers = {name: _plain(buffer) for name, buffer in run.network.module.named_buffers()}
     _check_like("buffers", snapshot["buffers"], buffers, may_overflow=ended)
-    _check_progress(run, snapshot["progress"])
+    _check_stopping(run, snapshot["progress"])
     _check_optimizer(run, snapshot["optimizer"], may_overflow=ended)
     order = snapshot["order"]
     if order is not None:
@@ -147,22 +147,22 @@ ENTRIES = (
 )
 
 
-def _check_progress(run, progress):
+def _check_stopping(run, stopping):
     names = {each.name for each in fields(run.state.stopping)}
     _require(
-        isinstance(progress, dict) and set(progress) == names, "its progress has other entries"
+        isinstance(stopping, dict) and set(stopping) == names, "its progress has other entries"
     )
-    n_iter = progress["n_iter"]
+    n_iter = stopping["n_iter"]
     for name in ("n_iter", "n_rows_seen", "no_improvement"):
-        _require(_is_count(progress[name]), f"{name} is {progress[name]!r:.80}")
+        _require(_is_count(stopping[name]), f"{name} is {stopping[name]!r:.80}")
     _require(
         n_iter <= run.config.max_iter,
         f"it has done {n_iter} epochs, more than max_iter={run.config.max_iter}",
     )
     scored = run.validation is not None
-    columns = {name: progress[name] for name in ("loss_curve", "history")}
+    columns = {name: stopping[name] for name in ("loss_curve", "history")}
     if scored:
-        columns["validation_scores"] = progress["validation_scores"]
+        columns["validation_scores"] = stopping["validation_scores"]
     for name, column in columns.items():
         _require(isinstance(column, list), f"{name} is {column!r:.80}")
     for name in ("loss_curve", *(["validation_scores"] if scored else [])):
@@ -178,12 +178,12 @@ def _check_progress(run, progress):
         f"loss_curve has {len(columns['loss_curve'])} entries after {n_epochs} epochs",
     )
     for name in ("best_loss", "best_validation_score"):
-        value = progress[name]
+        value = stopping[name]
         _require(value is None or isinstance(value, float), f"{name} is {value!r:.80}")
     missing = "best_validation_score" if scored else "best_loss"
-    _require(progress[missing] is not None, f"{missing} is None")
+    _require(stopping[missing] is not None, f"{missing} is None")
     best = [_plain(part) for part in run.network.snapshot()] if scored else None
-    _check_like("best", progress["best"], best)
+    _check_like("best", stopping["best"], best)
 
 
 def _check_optimizer(run, state, may_overflow):
@@ -208,7 +208,7 @@ def _check_optimizer(run, state, may_overflow):
 
 
 def _check_options(where, options, own):
-    """The same options, of which a rate may have moved; in them everything is a plain value."""
+    """Check that options are the same but for rates, which may have moved."""
     if isinstance(own, dict):
         _require(
             isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
@@ -231,7 +231,7 @@ def _check_options(where, options, own):
 
 
 def _check_random_state(state):
-    """A Mersenne Twister's state; NumPy itself does not look at the position."""
+    """Check a Mersenne Twister's state; NumPy itself does not look at the position."""
     message = "its random state is none of NumPy's RandomState"
     _require(isinstance(state, dict) and set(state) == {*RANDOM_STATE}, message)
     inner = state["state"]
@@ -254,7 +254,7 @@ RANDOM_STATE = ("bit_generator", "state", "has_gauss", "gauss")
 
 
 def _check_like(name, value, own, may_overflow=False):
-    """Arrays of the same dtypes and shapes, with finite numbers, nested in the same way."""
+    """Check arrays: the same nesting, dtypes and shapes, and finite numbers."""
     if isinstance(own, np.ndarray):
         got = value.dtype, value.shape
         _require(
@@ -306,13 +306,13 @@ def resume(run, snapshot):
 
 
 def _generators(network):
-    """The generators that activations draw from in training, each once."""
+    """Return the generators that activations draw from in training, each once."""
     found = [getattr(module, "generator", None) for module in network.module.modules()]
     return list({id(g): g for g in found if g is not None}.values())
 
 
 def _plain(value):
-    """A tensor, or what is made of tensors, as copied arrays."""
+    """Return a tensor, or what is made of tensors, as copied arrays."""
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, dict):
@@ -323,7 +323,7 @@ def _plain(value):
 
 
 def _on_device(value, like):
-    """Arrays as tensors on the device of another one."""
+    """Return arrays as tensors on the device of another one."""
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value).to(like.device)
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks in our loop: the tasks of a fit, of which each epoch is one."""
+"""scikit-learn's callbacks in our training loop: a fit and its epochs as tasks."""
 
 import threading
 from dataclasses import replace

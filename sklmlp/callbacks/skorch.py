@@ -1,4 +1,4 @@
-"""skorch's callbacks in our loop: a `skorch.NeuralNet` that shows them a fit of ours."""
+"""skorch's callbacks in our training loop: a `skorch.NeuralNet` that shows them a run."""
 
 import skorch
 import torch
@@ -10,19 +10,19 @@ from sklmlp.optim import StackedUpdate, TorchOptimizerAdapter
 
 
 class Net(skorch.NeuralNet):
-    """What a skorch callback is handed as `net`.
+    """The `net` that skorch's callbacks get.
 
     Its module, optimizer, history, learning rate and device are those of the fit, so that policies,
-    checkpoints and scorers work on the real thing; `predict` and `predict_proba` answer in the
+    checkpoints and scorers work on the real thing; `predict` and `predict_proba` return the
     user's labels.
     """
 
-    def __init__(self, *args, answer=None, classes=None, our_optimizer=None, **kwargs):
+    def __init__(self, *args, decode=None, classes=None, our_optimizer=None, **kwargs):
         super().__init__(*args, **kwargs)
-        self.answer, self.classes, self.our_optimizer = answer, classes, our_optimizer
+        self.decode, self.classes, self.our_optimizer = decode, classes, our_optimizer
 
     def get_default_callbacks(self):
-        """None: scoring and printing are the fit's."""
+        """Return none: scoring and printing are the fit's."""
         return []
 
     @property
@@ -43,16 +43,16 @@ class Net(skorch.NeuralNet):
         return self
 
     def predict_proba(self, X):
-        """Probabilities, for scorers."""
-        return self.answer("predict_proba", self.forward(X).cpu().numpy())
+        """Predict probabilities, for scorers."""
+        return self.decode("predict_proba", self.forward(X).cpu().numpy())
 
     def predict(self, X):
-        """Labels or values, for scorers."""
-        return self.answer("predict", self.forward(X).cpu().numpy())
+        """Predict labels or values, for scorers."""
+        return self.decode("predict", self.forward(X).cpu().numpy())
 
 
 class CallbackOptimizerView(torch.optim.Optimizer):
-    """An optimizer of ours as torch and skorch know them; options and moments are shared.
+    """Adam or SGD as a `torch.optim.Optimizer`, with shared options and moments.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class CallbackOptimizerView(torch.optim.Optimizer):
         ours.t += 1
 
     def begin_epoch(self):
-        """Nothing to take note of: each step looks at the options."""
+        """Do nothing: each step looks at the options."""
 
     def load_state_dict(self, state_dict):
         """Take options and moments over, as a checkpoint has them."""
@@ -100,7 +100,7 @@ class CallbackOptimizerView(torch.optim.Optimizer):
 
 
 def _as_torch(optimizer, network):
-    """The `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
+    """Return the `torch.optim.Optimizer` that callbacks see; None for SciPy's."""
     if optimizer is None:
         return None
     if isinstance(optimizer, TorchOptimizerAdapter):
@@ -141,7 +141,7 @@ class SkorchCallback(TrainingCallback):
             device=str(network.flat.device),
             use_caching=False,
             predict_nonlinearity=loss.link,
-            answer=decode,
+            decode=decode,
             classes=classes,
             our_optimizer=lambda: _as_torch(state.optimizer, network),
         ).initialize()
@@ -226,7 +226,7 @@ class SkorchCallback(TrainingCallback):
 
 
 class _Criterion(nn.Module):
-    """A loss of ours as skorch expects one."""
+    """A `Loss` as skorch's criterion."""
 
     def __init__(self, loss):
         super().__init__()

@@ -9,15 +9,15 @@ from sklmlp.data.merged import MergedDatasets
 from sklmlp.data.rows import as_tensor, rows_of
 
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
-"""Rows of L-BFGS and of validation come in runs of no more than this: wide tables may be sparse."""
+"""Limits of a chunk of L-BFGS and of validation: rows, and values, as wide tables may be sparse."""
 
-RUN_VALUES = 2**18
+GROUP_VALUES = 2**18
 """Batches are gathered together up to this many values, which a core's cache holds."""
 
 
 @dataclass
 class Dataset:
-    """A training table: rows, encoded targets and weights.
+    """A training dataset: rows, encoded targets and weights.
 
     Parameters
     ----------
@@ -66,11 +66,11 @@ class Dataset:
         return self.rows.dtype
 
     def weights(self):
-        """The weights of the rows that take part, or None."""
+        """Return the weights of the rows that take part, or None."""
         return self.weight if self.weight is None or self.index is None else self.weight[self.index]
 
     def slices(self, takes_sparse=False):
-        """Iterate over (x, y, weight) of consecutive runs of rows; `weight` is a tensor or None.
+        """Iterate over (x, y, weight) of consecutive chunks of rows; `weight` is a tensor or None.
 
         Where `takes_sparse`, x is CSR if that is multiplied faster.
         """
@@ -79,15 +79,15 @@ class Dataset:
             width, take = self.rows.values_a_row, self.rows.take_sparse
         size = int(max(1, min(ROWS_AT_A_TIME, VALUES_AT_A_TIME // max(width, 1))))
         for start in range(0, len(self), size):
-            run = slice(start, min(start + size, len(self)))
+            chunk = slice(start, min(start + size, len(self)))
             if self.index is None:
-                x, y = take(run), self.y[run]
+                x, y = take(chunk), self.y[chunk]
             else:
-                x = take(self.rows.index(self.index[run]))
-                y = self.y[torch.from_numpy(self.index[run]).to(self.y.device)]
+                x = take(self.rows.index(self.index[chunk]))
+                y = self.y[torch.from_numpy(self.index[chunk]).to(self.y.device)]
             weight = None
             if weights is not None:
-                weight = torch.as_tensor(weights[run], dtype=x.dtype, device=x.device)
+                weight = torch.as_tensor(weights[chunk], dtype=x.dtype, device=x.device)
             yield x, y, weight
 
 
@@ -120,14 +120,14 @@ class Batch:
 
 
 class BatchGroup:
-    """Consecutive batches, side by side in memory that one run after the other fills.
+    """Consecutive batches, side by side in memory that one group after the other fills.
 
     Parameters
     ----------
     x : list of (tensor, tensor)
         Rows of each batch, and transposed.
     y, logits : tensor
-        Of all rows of the run, shaped as a batch's.
+        Of all rows of the group, shaped as a batch's.
     squared_coefs : tensor of shape (n_batches,) or (n_batches, K)
     size : int
         Rows of a batch; the last may have fewer.
@@ -153,12 +153,12 @@ class BatchGroup:
 
 
 def _parts(x, size):
-    """Batches of a run's rows, and transposed."""
+    """Cut a group's rows into batches, which are also given transposed."""
     return [(part, part.mT) for part in x.split(size, -2)]
 
 
 def rows_of_a_batch(batch_size, n):
-    """How many of n rows a full batch has, for the `batch_size` parameter."""
+    """Return how many of n rows a full batch has, for the `batch_size` parameter."""
     return int(min(200 if batch_size == "auto" else batch_size, n))
 
 
@@ -180,7 +180,7 @@ class BatchPlan:
 
     @classmethod
     def of(cls, n, batch_size):
-        """The shape of an epoch of n rows, for the `batch_size` parameter."""
+        """Return the shape of an epoch of n rows, for the `batch_size` parameter."""
         size = rows_of_a_batch(batch_size, n)
         n_batches = -(-n // size)
         last = -(-(n - (n_batches - 1) * size) // 8) * 8
@@ -193,11 +193,11 @@ class BatchPlan:
 
 
 class Batches:
-    """Endless epochs over a table, for one network or for a stack of them.
+    """Endless epochs over a dataset, for one network or for a stack of them.
 
     Parameters
     ----------
-    tables : list of Dataset
+    datasets : list of Dataset
         One a network, of `BatchPlan`s that are equal. The last batches of several are filled up
         with rows of no weight.
     batch_size : int or "auto"
@@ -210,37 +210,39 @@ class Batches:
         Whether one network's step can multiply rows as CSR.
     """
 
-    def __init__(self, tables, batch_size, rngs, n_outputs, sparse=False):
-        self.table, self.n_outputs = tables[0], n_outputs
-        self.counts, self.batch_size = [len(table) for table in tables], batch_size
+    def __init__(self, datasets, batch_size, rngs, n_outputs, sparse=False):
+        self.dataset, self.n_outputs = datasets[0], n_outputs
+        self.counts, self.batch_size = [len(dataset) for dataset in datasets], batch_size
         self.sparse = sparse
-        self.rngs, self.joint = rngs, MergedDatasets(tables)
-        self.weight = None if self.table.weight is None else [table.weight for table in tables]
-        self.order = [table.index for table in tables]
-        if rngs is not None or len(tables) > 1:
+        self.rngs, self.merged = rngs, MergedDatasets(datasets)
+        self.weight = (
+            None if self.dataset.weight is None else [dataset.weight for dataset in datasets]
+        )
+        self.order = [dataset.index for dataset in datasets]
+        if rngs is not None or len(datasets) > 1:
             pairs = zip(self.order, self.counts, strict=True)
             self.order = [np.arange(n) if o is None else o for o, n in pairs]
         self._lay_out()
 
     def _lay_out(self):
-        """Memory for a run of batches."""
+        """Memory for a group of batches."""
         self.stack = () if len(self.order) == 1 else (len(self.order),)
         self.n = self.counts[0]
         self.size = rows_of_a_batch(self.batch_size, self.n)
         if self.stack:
             shape = BatchPlan.of(self.n, self.batch_size)
             self.n, self.size = shape.n_rows, shape.size
-        k, d, n_outputs = len(self.order), self.table.rows.shape[1], self.n_outputs
-        width = max(self.table.rows.values_a_row if self.sparse else d, n_outputs)
-        together = max(1, int(RUN_VALUES / (k * self.size * width)))
-        n = self.run_rows = min(self.n, self.size * together)
-        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        k, d, n_outputs = len(self.order), self.dataset.rows.shape[1], self.n_outputs
+        width = max(self.dataset.rows.values_a_row if self.sparse else d, n_outputs)
+        together = max(1, int(GROUP_VALUES / (k * self.size * width)))
+        n = self.group_rows = min(self.n, self.size * together)
+        to = {"dtype": self.dataset.dtype, "device": self.dataset.y.device}
         self.logits = torch.empty(k * n * n_outputs, **to)
         self.squared_coefs = torch.zeros((-(-n // self.size), *self.stack), **to)
-        self.runs = {}
+        self.groups = {}
         if self.order[0] is not None:
             self.x = None if self.sparse else torch.empty(k * n * d, **to)
-            self.y = self.table.y.new_empty((k * n, *self.table.y.shape[1:]))
+            self.y = self.dataset.y.new_empty((k * n, *self.dataset.y.shape[1:]))
 
     def select(self, indices):
         """Go on with some of the networks."""
@@ -249,7 +251,7 @@ class Batches:
         self.rngs = self.rngs and [self.rngs[k] for k in indices]
         self.weight = self.weight and [self.weight[k] for k in indices]
         if indices:
-            self.joint.select(indices)
+            self.merged.select(indices)
             self._lay_out()
 
     def epoch(self):
@@ -262,16 +264,16 @@ class Batches:
         weights = None if self.weight is None and is_even else self._weights()
         order = self._side_by_side(self.order) if self.stack else self.order[0]
         if order is not None:
-            rows, targets = self.joint.places(order)
-            order = index = self.table.rows.index(rows)
+            rows, targets = self.merged.places(order)
+            order = index = self.dataset.rows.index(rows)
             if targets is not rows or isinstance(order, np.ndarray):  # rows that stay with the host
-                index = torch.from_numpy(targets).to(self.table.y.device)
-        for start in range(0, self.n, self.run_rows):
-            rows = slice(start, min(start + self.run_rows, self.n))
-            run = self._in_place(rows) if order is None else self._gathered(rows, order, index)
+                index = torch.from_numpy(targets).to(self.dataset.y.device)
+        for start in range(0, self.n, self.group_rows):
+            rows = slice(start, min(start + self.group_rows, self.n))
+            group = self._in_place(rows) if order is None else self._gathered(rows, order, index)
             if weights is not None:
-                self._apply_class_weight(run, rows, *weights)
-            yield run
+                self._set_weights(group, rows, *weights)
+            yield group
 
     def _side_by_side(self, values):
         """Something of each network's rows as one (K, n), with zeros where it has fewer."""
@@ -281,51 +283,51 @@ class Batches:
         return together
 
     def _gathered(self, rows, order, index):
-        """The rows of an order, copied."""
+        """Return the rows of an order, copied."""
         order, index, n = order[..., rows], index[..., rows], rows.stop - rows.start
         if self.sparse:
-            y = torch.index_select(self.table.y, 0, index, out=self.y[:n])
+            y = torch.index_select(self.dataset.y, 0, index, out=self.y[:n])
             return BatchGroup(self._sparse_parts(order, n), y, *self._results(n))
-        run, x, y = self._run(n)
-        for source, networks in self.joint.sources:
+        group, x, y = self._group(n)
+        for source, networks in self.merged.sources:
             part = order[networks] if self.stack else order
             start = (networks.start or 0) * n
             into = x[start : start + part.shape[0] * n] if self.stack else x
             source.take(part.reshape(-1), out=into)
-        torch.index_select(self.joint.y, 0, index.reshape(-1), out=y)
-        return run
+        torch.index_select(self.merged.y, 0, index.reshape(-1), out=y)
+        return group
 
     def _sparse_parts(self, order, n):
         parts = [order[start : start + self.size] for start in range(0, n, self.size)]
-        return [self.table.rows.take_sparse(part, also_turned=True) for part in parts]
+        return [self.dataset.rows.take_sparse(part, with_transpose=True) for part in parts]
 
-    def _run(self, n):
-        """The memory for n rows, as a run and as tables of x and y."""
-        if n not in self.runs:
-            k, d = len(self.order), self.table.rows.shape[1]
+    def _group(self, n):
+        """Return the memory for n rows, for a whole group and as matrices of x and y."""
+        if n not in self.groups:
+            k, d = len(self.order), self.dataset.rows.shape[1]
             x, y = self.x[: k * n * d].view(k * n, d), self.y[: k * n]
             all_x, all_y = [part.view(*self.stack, n, *part.shape[1:]) for part in (x, y)]
-            self.runs[n] = BatchGroup(_parts(all_x, self.size), all_y, *self._results(n)), x, y
-        return self.runs[n]
+            self.groups[n] = BatchGroup(_parts(all_x, self.size), all_y, *self._results(n)), x, y
+        return self.groups[n]
 
     def _results(self, n):
-        """What the steps of a run have to fill, and the size of a batch."""
+        """Return what the steps of a group have to fill, and the size of a batch."""
         k, n_batches = len(self.order) * self.n_outputs, -(-n // self.size)
         # quicker than row by row: see `sklmlp.losses.softmax`
         logits = self.logits[: k * n].view(*self.stack, self.n_outputs, n).mT
         return logits, self.squared_coefs[:n_batches], self.size
 
     def _in_place(self, rows):
-        """Rows as they lie in the table."""
+        """Return a group of rows as they lie in the dataset, without a copy."""
         n = rows.stop - rows.start
         if self.sparse:
             x = self._sparse_parts(np.arange(rows.start, rows.stop), n)
         else:
-            x = _parts(self.table.rows.take(rows), self.size)
-        return BatchGroup(x, self.table.y[rows], *self._results(n))
+            x = _parts(self.dataset.rows.take(rows), self.size)
+        return BatchGroup(x, self.dataset.y[rows], *self._results(n))
 
     def _weights(self):
-        """Of each row its weight over its batch's sum and mean, of each batch 1 / mean and sum."""
+        """Return each row's weight over its batch's sum and mean, each batch's 1 / mean and sum."""
         if self.weight is None:
             each = [np.ones(n) for n in self.counts]
         else:
@@ -339,17 +341,17 @@ class Batches:
         by_sum = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
         by_mean = by_sum * np.minimum(counts - starts, self.size)
         scale, share = (weight * np.repeat(by, sizes, axis=-1) for by in (by_sum, by_mean))
-        to = {"dtype": self.table.dtype, "device": self.table.y.device}
+        to = {"dtype": self.dataset.dtype, "device": self.dataset.y.device}
         sums = torch.as_tensor(total.T, **to).unsqueeze(-1) if self.stack else total
         return *(torch.as_tensor(values, **to) for values in (scale, share, by_mean.T)), sums
 
-    def _apply_class_weight(self, run, rows, scale, share, by_mean, total):
-        """Give the batches of a run the weights of its rows."""
+    def _set_weights(self, group, rows, scale, share, by_mean, total):
+        """Give the batches of a group the weights of its rows."""
         first = rows.start // self.size
-        run.share = share[..., rows]
-        run.penalty_share = by_mean[first : first + len(run.batches)]
+        group.share = share[..., rows]
+        group.penalty_share = by_mean[first : first + len(group.batches)]
         scales = scale[..., rows].unsqueeze(-1).split(self.size, -2)
-        for number, (batch, part) in enumerate(zip(run.batches, scales, strict=True), first):
+        for number, (batch, part) in enumerate(zip(group.batches, scales, strict=True), first):
             batch.scale = part
             if self.stack:
                 batch.weight_sum = total[number]

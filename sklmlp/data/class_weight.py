@@ -54,14 +54,14 @@ def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):
 
 
 def _indices(y, classes):
-    """Each column of y as indices of its classes."""
+    """Return each column of y as indices of its classes."""
     if y.ndim == 1:
         return [np.searchsorted(classes, y)]
     return list(((y.toarray() if sp.issparse(y) else np.asarray(y)) > 0).astype(int).T)
 
 
 def _by_column(class_weight, y):
-    """The class weights of each column of y, in scikit-learn's words where they do not fit."""
+    """Return the class weights of each column of y; errors have scikit-learn's words."""
     if isinstance(class_weight, str) or y.ndim == 1:
         if isinstance(class_weight, list):
             raise ValueError(
@@ -85,7 +85,7 @@ def _by_column(class_weight, y):
 
 
 def _balanced(n_classes, index, sample_weight):
-    """scikit-learn's 'balanced' weight of each class; a row of no weight is as if not there."""
+    """Compute scikit-learn's 'balanced' weight of each class, without rows of no weight."""
     if sample_weight is not None:
         counted = sample_weight > 0
         index, sample_weight = index[counted], sample_weight[counted]
@@ -97,7 +97,7 @@ def _balanced(n_classes, index, sample_weight):
 
 
 def _looked_up(class_weight, labels):
-    """The weight of each class in a dict, in scikit-learn's words where one is missing."""
+    """Return the weight of each class in a dict, in scikit-learn's words where one is missing."""
     unweighted = [label for label in labels if label not in class_weight]
     if unweighted and len(labels) - len(unweighted) != len(class_weight):
         raise ValueError(f"The classes, {unweighted}, are not in class_weight")

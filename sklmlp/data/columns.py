@@ -1,4 +1,4 @@
-"""Columns that hold no numbers, or none that are finite: which they are, and what to do."""
+"""Errors for columns without finite numbers: which they are, and what to do."""
 
 import datetime
 
@@ -19,13 +19,13 @@ MOST_NAMES = 200
 
 
 def _kind_of_types(types):
-    """The kind of Python objects.
+    """Return the kind of Python objects.
 
     Returns
     -------
     kind : str
         "number", "text", "date", "complex", the name of another type, or "missing" for numbers
-        beside a value that marks what is missing and is no number.
+        next to a value that marks what is missing and is no number.
     """
     kinds = {_kind_of_type(each) for each in types} - {"missing"}
     for kind in ("text", "date", "complex"):
@@ -55,7 +55,7 @@ def _kind_of_array(array):
 
 
 def _kind_of_column(X, place, dtype):
-    """The kind of a column of a pandas or polars frame."""
+    """Return the kind of a column of a pandas or polars frame."""
     if hasattr(dtype, "categories") and hasattr(dtype, "ordered"):  # of pandas
         return _kind_of_array(np.asarray(dtype.categories))
     kind = getattr(dtype, "kind", None)
@@ -82,14 +82,14 @@ def _is_frame(X):
 
 
 def _column(X, place):
-    """A column of a frame or of a 2-D array."""
+    """Return a column of a frame or of a 2-D array."""
     if not _is_frame(X):
         return X[:, place]
     return np.asarray(X.iloc[:, place] if hasattr(X, "iloc") else X[:, place])
 
 
 def _is_plain(dtype):
-    """Whether a column holds booleans, integers or floats, and none that torch does not know."""
+    """Tell whether a column holds booleans, integers or floats that torch knows."""
     if isinstance(dtype, np.dtype):
         return dtype.kind in "biuf" and dtype.itemsize <= 8
     name = str(dtype)
@@ -161,11 +161,11 @@ def refuse_what_is_no_number(X, estimator, name):
 
 
 def _kinds_in_array(array):
-    """The kinds of the columns of a 2-D array that are not all numbers."""
+    """Return the kinds of the columns of a 2-D array that are not all numbers."""
     columns = range(array.shape[1])
     if array.dtype.kind not in "SU":
         return [_kind_of_array(array[:, place]) for place in columns]
-    # NumPy makes text of the numbers beside text: only what is no number was given as text
+    # NumPy makes text of the numbers next to text: only what is no number was given as text
     kinds = ["number" if _is_number_as_text(array[:, place]) else "text" for place in columns]
     return kinds if "text" in kinds else ["text" for _ in columns]
 
@@ -182,7 +182,7 @@ def _as_floats(values):
 
 
 def _advice(X, found, n_columns, estimator, name):
-    """What is said of columns of text and dates."""
+    """Return what is said of columns of text and dates."""
     text, dates = found.get("text", []), found.get("date", [])
     sentences = [
         f"{name} has {what} in {_in_columns(X, places, n_columns)}."
@@ -203,7 +203,7 @@ def _advice(X, found, n_columns, estimator, name):
 
 
 def _encoder(X, text, n_columns, estimator):
-    """A line of Python: a pipeline that encodes columns of text."""
+    """Return a line of Python: a pipeline that encodes columns of text."""
     encoder = 'OneHotEncoder(handle_unknown="ignore")'
     if len(text) == n_columns:
         return f"make_pipeline({encoder}, {_as_code(estimator)})"
@@ -230,7 +230,7 @@ def _as_code(estimator):
 
 
 def _in_columns(X, places, n_columns=None):
-    """Columns by their names, or by their places where they have none."""
+    """Name columns by their names, or by their places where they have none."""
     names = list(X.columns) if _is_frame(X) else range(X.shape[1])
     shown = ", ".join(repr(names[place]) for place in places[:MOST_NAMES])
     more = f" and {len(places) - MOST_NAMES} more" if len(places) > MOST_NAMES else ""
@@ -276,7 +276,7 @@ def explain_not_finite(error, X, estimator, **options):
 
 
 def _advice_on_gaps(first, X, places, n_columns, estimator):
-    """What is said of columns with missing values."""
+    """Return what is said of columns with missing values."""
     scaler = "MaxAbsScaler()" if sp.issparse(X) else "StandardScaler()"
     return (
         f"{first}\nMissing values are in {_in_columns(X, places, n_columns)}. "

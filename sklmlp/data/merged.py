@@ -1,4 +1,4 @@
-"""The tables of a stack's networks, gathered from as if they were one."""
+"""The datasets of a stack's networks, gathered from as if they were one."""
 
 import itertools
 
@@ -6,70 +6,70 @@ import numpy as np
 import torch
 
 JOIN_BYTES = 2**24
-"""Different tables of no more than this are copied into one, of which one call takes all rows."""
+"""Different datasets of no more than this are copied into one, of which one call takes all rows."""
 
 
 class MergedDatasets:
-    """Rows and targets of several tables; networks on the same rows share them.
+    """Rows and targets of several datasets; networks on the same rows share them.
 
     Parameters
     ----------
-    tables : list of Dataset
+    datasets : list of Dataset
         One a network; where they have different rows, these lie on the device as a whole.
 
     Attributes
     ----------
     y : tensor of shape (n, ...)
-        The targets of all tables that differ, one after the other.
+        The targets of all datasets that differ, one after the other.
     first_row, first_y : ndarray of shape (K, 1) or None
         Where each network's rows and targets begin; None if it is 0 for all of them.
     sources : list of (rows, slice)
         Rows objects, and which networks take theirs from them.
     """
 
-    def __init__(self, tables):
-        self.tables = tables
-        targets = _distinct([table.y for table in tables])
+    def __init__(self, datasets):
+        self.datasets = datasets
+        targets = _distinct([dataset.y for dataset in datasets])
         self.y = targets[0] if len(targets) == 1 else torch.cat(targets)
-        self.first_y = _starts([table.y for table in tables], targets)
-        rows = _distinct([table.rows for table in tables], key=_memory)
+        self.first_y = _starts([dataset.y for dataset in datasets], targets)
+        rows = _distinct([dataset.rows for dataset in datasets], key=_memory)
         self.first_row = None
         if len(rows) == 1:
             self.sources = [(rows[0], slice(None))]
         elif sum(each.nbytes for each in rows) <= JOIN_BYTES:
             self.sources = [(rows[0].joined(rows), slice(None))]
-            self.first_row = _starts([table.rows for table in tables], rows, key=_memory)
+            self.first_row = _starts([dataset.rows for dataset in datasets], rows, key=_memory)
         else:
-            self.sources = list(_neighbours([table.rows for table in tables]))
+            self.sources = list(_neighbours([dataset.rows for dataset in datasets]))
 
     def places(self, order):
-        """Where rows and targets of a stacked order lie."""
+        """Return where rows and targets of a stacked order lie."""
         rows = order if self.first_row is None else order + self.first_row
         return rows, order if self.first_y is None else order + self.first_y
 
     def select(self, indices):
         """Go on with some of the networks."""
         if len(self.sources) > 1:
-            self.tables = [self.tables[k] for k in indices]
-            self.sources = list(_neighbours([table.rows for table in self.tables]))
+            self.datasets = [self.datasets[k] for k in indices]
+            self.sources = list(_neighbours([dataset.rows for dataset in self.datasets]))
         self.first_row, self.first_y = (
             None if first is None else first[indices] for first in (self.first_row, self.first_y)
         )
 
 
-def share_memory(tables):
-    """Let tables of equal rows have them in the same memory.
+def share_memory(datasets):
+    """Let datasets of equal rows have them in the same memory.
 
     A search cuts the same folds for each of its candidates.
     """
     known = []
-    for rows in _distinct([table.rows for table in tables]):
+    for rows in _distinct([dataset.rows for dataset in datasets]):
         if rows.is_tensor and not any(rows.share_memory(other) for other in known):
             known.append(rows)
 
 
 def _memory(rows):
-    """What tells rows apart: their memory, whichever object it is seen through."""
+    """Return what tells rows apart: their memory, whichever object it is seen through."""
     if not rows.is_tensor:
         return id(rows)
     return rows.tensor.data_ptr(), rows.tensor.stride(), rows.shape
@@ -80,7 +80,7 @@ def _distinct(values, key=id):
 
 
 def _starts(values, distinct, key=id):
-    """Where each value begins when the distinct ones lie one after the other."""
+    """Return where each value begins when the distinct ones lie one after the other."""
     if len(distinct) == 1:
         return None
     sizes = [value.shape[0] for value in distinct]
@@ -89,7 +89,7 @@ def _starts(values, distinct, key=id):
 
 
 def _neighbours(rows):
-    """Runs of networks next to each other on the same rows."""
+    """Yield groups of networks next to each other on the same rows."""
     start = 0
     for _, run in itertools.groupby(rows, key=_memory):
         run = list(run)

@@ -24,7 +24,7 @@ class _Writable:
 
 
 def as_tensor(array):
-    """A CPU tensor over the memory of an array, without a copy wherever torch can express that.
+    """Return a CPU tensor over the memory of an array, without a copy where torch can.
 
     Read-only arrays (memory maps, arrays that joblib shares with its workers) are taken as they
     are: torch would warn of writes, and nothing in sklmlp writes into data.
@@ -40,7 +40,7 @@ def as_tensor(array):
 
 
 def _is_extended(dtype):
-    """Whether numbers have more than double precision, which torch does not know."""
+    """Tell whether numbers have more than double precision, which torch does not know."""
     return dtype.kind == "f" and dtype.itemsize > 8
 
 
@@ -71,18 +71,18 @@ class TensorRows:
 
     @staticmethod
     def joined(parts):
-        """The rows of several tables, one after the other."""
+        """Return the rows of several tables, one after the other."""
         tensor = torch.cat([part.tensor for part in parts])
         both = copy.copy(parts[0])
         both.tensor, both.shape = tensor, tuple(tensor.shape)
         return both
 
     def index(self, order):
-        """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
+        """Return an order of rows, of any shape, as `take` takes one-dimensional parts of it."""
         return torch.from_numpy(order).to(self.device)
 
     def take(self, rows, out=None):
-        """The rows of a slice or of a part of an `index`, (n, d); the latter also into `out`."""
+        """Return the rows of a slice or of a part of an `index`, (n, d), which may go to `out`."""
         if isinstance(rows, slice):
             return self.tensor[rows]
         return torch.index_select(self.tensor, 0, rows, out=out)
@@ -91,7 +91,7 @@ class TensorRows:
 class ConvertedRows:
     """Rows that are densified, converted or sent to the device a batch at a time.
 
-    For sparse and memory-mapped tables, and those that are larger than the card.
+    For sparse and memory-mapped tables, and those that are larger than the GPU's memory.
     """
 
     def __init__(self, X, dtype, device):
@@ -133,19 +133,19 @@ class ConvertedRows:
         """How many values of a sparse table's row are kept, on average."""
         return self.X.nnz / self.shape[0]
 
-    def take_sparse(self, rows, also_turned=False):
-        """The rows of a slice or of a part of an `index`, (n, d), as CSR; also transposed."""
+    def take_sparse(self, rows, with_transpose=False):
+        """Return the rows of a slice or of a part of an `index`, (n, d), as CSR."""
         part = self.X[rows]
-        if not also_turned:
+        if not with_transpose:
             return _csr(part, self.dtype)
         return _csr(part, self.dtype), _csr(part.T.tocsr(), self.dtype)
 
     def index(self, order):
-        """An order of rows, any shape of int, of whose parts `take` takes one-dimensional ones."""
+        """Return an order of rows, of any shape, as `take` takes one-dimensional parts of it."""
         return order
 
     def take(self, rows, out=None):
-        """The rows of a slice or of a part of an `index`, (n, d); also into `out`."""
+        """Return the rows of a slice or of a part of an `index`, (n, d); also into `out`."""
         part = self.X[rows]
         part = as_tensor(part.toarray() if sp.issparse(part) else np.asarray(part))
         if self.device.type != "cpu":
@@ -165,7 +165,7 @@ def _hear_torch_out():
 
 
 def _csr(matrix, dtype):
-    """A SciPy matrix as a tensor; MKL counts in 32 bits."""
+    """Return a SciPy matrix as a tensor; MKL counts in 32 bits."""
     _hear_torch_out()
     indices = [torch.from_numpy(a.astype(np.int32)) for a in (matrix.indptr, matrix.indices)]
     values = as_tensor(matrix.data).to(dtype)
@@ -175,10 +175,10 @@ def _csr(matrix, dtype):
 
 
 def rows_of(X, dtype, device):
-    """The rows of a validated table, on the device as a whole where that is no waste.
+    """Return the rows of a validated table, on the device as a whole where that is no waste.
 
     A sparse table is never densified whole, a memory-mapped one never copied whole, and one that
-    would take more than half of a card's free memory stays with the host.
+    would take more than half of a GPU's free memory stays with the host.
     """
     itemsize = torch.empty(0, dtype=dtype).element_size()
     by_batch = (
@@ -190,21 +190,21 @@ def rows_of(X, dtype, device):
 
 
 def _is_computed_in(array_dtype, dtype):
-    """Whether a tensor of `dtype` may lie over the memory of an array."""
+    """Tell whether a tensor of `dtype` may lie over the memory of an array."""
     if _is_extended(array_dtype):
         return False
     return as_tensor(np.empty(0, array_dtype)).dtype == dtype
 
 
 def room_on(device):
-    """How many bytes a table may take of a device's memory."""
+    """Return how many bytes a table may take of a device's memory."""
     if device.type != "cuda":
         return float("inf")
     return torch.cuda.mem_get_info(device)[0] // 2
 
 
 def input_dtype(X, dtype):
-    """What `sklearn.utils.check_array` should make of X's dtype, for the `dtype` parameter.
+    """Return what `sklearn.utils.check_array` should make of X's dtype, for the `dtype` parameter.
 
     Memory-mapped numbers stay what they are: converting them would read the file into memory.
     """

@@ -43,7 +43,7 @@ def with_checked_structure(X, name):
 
 
 def _fault_of_compressed(X):
-    """What is wrong with a CSR, CSC or BSR matrix, or None."""
+    """Return what is wrong with a CSR, CSC or BSR matrix, or None."""
     lengths = X.shape if X.format != "bsr" else tuple(np.floor_divide(X.shape, X.blocksize))
     n_major, n_minor = lengths[::-1] if X.format == "csc" else lengths
     indptr, indices = X.indptr, X.indices

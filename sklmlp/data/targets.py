@@ -1,4 +1,4 @@
-"""Targets of classifiers as numbers, and answers back as the user's labels."""
+"""Targets of classifiers as numbers, and predictions as the user's labels."""
 
 from contextlib import contextmanager
 
@@ -31,7 +31,7 @@ class ClassTargets:
     kind : {"binary", "multiclass", "multilabel-indicator"}
         As `sklearn.utils.multiclass.type_of_target` says.
     sparse : bool
-        Whether multilabel targets came as a sparse matrix, and so do answers.
+        Whether multilabel targets came as a sparse matrix; predictions are then sparse too.
     """
 
     def __init__(self, classes_, kind, sparse=False):
@@ -49,7 +49,7 @@ class ClassTargets:
 
     @property
     def kind_and_form(self):
-        """What is to be remembered beside `classes_`."""
+        """What is to be remembered besides `classes_`."""
         return self.kind, self.sparse
 
     @property
@@ -57,7 +57,7 @@ class ClassTargets:
         return 1 if self.kind == "binary" else len(self.classes_)
 
     def variant(self, loss):
-        """The form of a loss that fits the kind: for classes that exclude each other, or not."""
+        """Return the form of a loss for the kind: classes exclude each other, or do not."""
         return loss if self.kind == "multiclass" else f"binary_{loss}"
 
     def check_form(self, y, name="y"):
@@ -83,7 +83,7 @@ class ClassTargets:
             )
 
     def encode(self, y):
-        """Labels as class indices, (n,), or as zeros and ones, (n, k) of bool."""
+        """Encode labels as class indices, (n,), or as zeros and ones, (n, k) of bool."""
         if self.kind == "multilabel-indicator":
             return (y.toarray() if sp.issparse(y) else np.asarray(y)) > 0
         index = np.searchsorted(self.classes_, y)
@@ -92,19 +92,19 @@ class ClassTargets:
         return (index == 1).reshape(-1, 1)
 
     def decide(self, z):
-        """Logits, (n, k), as what `encode` gives: the most probable answer."""
+        """Return the most probable targets for logits, (n, k), encoded as by `encode`."""
         return z.argmax(axis=1) if self.kind == "multiclass" else z > 0
 
     def accuracy(self, y, z, weight):
-        """The share of rows whose answer is right in every label; y is encoded."""
+        """Return the share of samples that are right in every label; y is encoded."""
         right = self.decide(z) == y
         return np.average(right if right.ndim == 1 else right.all(axis=1), weights=weight)
 
     def decode(self, z):
-        """Logits, (n, k), as the user's labels."""
-        answer = self.decide(z)
+        """Decode logits, (n, k), to the user's labels."""
+        decided = self.decide(z)
         if self.kind == "multilabel-indicator":
-            return sp.csr_matrix(answer.astype(int)) if self.sparse else answer.astype(int)
+            return sp.csr_matrix(decided.astype(int)) if self.sparse else decided.astype(int)
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(z))
-        return self.classes_[answer if self.kind == "multiclass" else answer.ravel().astype(int)]
+        return self.classes_[decided if self.kind == "multiclass" else decided.ravel().astype(int)]

@@ -1,4 +1,4 @@
-"""Fits that learnt nothing, or too little, and the reason."""
+"""Diagnosis of fits that learned nothing, or too little."""
 
 from sklmlp.failures.report import learning_rate_hint, warn_of_divergence, warn_of_failed_learning
 from sklmlp.failures.target_scale import hint_of_targets

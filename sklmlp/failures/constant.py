@@ -1,4 +1,4 @@
-"""The best constant prediction, which a model has to beat to have learnt anything."""
+"""The best constant prediction, which a model has to beat to have learned anything."""
 
 from dataclasses import dataclass, replace
 
@@ -10,13 +10,13 @@ MOST_SAMPLES = 2_000
 """A diagnosis looks at no more samples than this."""
 
 MARGIN = 0.01
-"""A model has learnt something if its loss is better than a constant's by more than this share."""
+"""A model has learned something if its loss is better than a constant's by more than this share."""
 
 
-def some_samples(table):
-    """Return the indices of at most 2,000 evenly spread samples of a table."""
-    step = -(-len(table) // MOST_SAMPLES)
-    return np.arange(0, len(table), step) if table.index is None else table.index[::step]
+def some_samples(dataset):
+    """Return the indices of at most 2,000 evenly spread samples of a dataset."""
+    step = -(-len(dataset) // MOST_SAMPLES)
+    return np.arange(0, len(dataset), step) if dataset.index is None else dataset.index[::step]
 
 
 @dataclass
@@ -37,7 +37,7 @@ class ConstantPrediction:
 
     @classmethod
     def of(cls, run, rows):
-        """For training or validation rows; None where all targets are the same or weigh nothing."""
+        """Compute it for some rows; None where all targets are the same or weigh nothing."""
         train, sample = (replace(t, index=some_samples(t)) for t in (run.dataset, rows))
         y, weight = targets_of(train)
         if (y == y[:1]).all() or not weight.sum() > 0:
@@ -51,16 +51,16 @@ class ConstantPrediction:
         return cls(sample, loss, MARGIN * (1.0 if run.loss.variance is not None else abs(loss)))
 
 
-def targets_of(table):
-    """The targets and weights of some rows, as tensors."""
-    y = table.y[torch.from_numpy(table.index).to(table.y.device)]
-    weight = table.weights()
+def targets_of(dataset):
+    """Return the targets and weights of some rows, as tensors."""
+    y = dataset.y[torch.from_numpy(dataset.index).to(dataset.y.device)]
+    weight = dataset.weights()
     weight = np.ones(len(y)) if weight is None else weight
-    return y, torch.as_tensor(weight, dtype=table.dtype, device=y.device)
+    return y, torch.as_tensor(weight, dtype=dataset.dtype, device=y.device)
 
 
 def _best_constant(loss, y, weight, k):
-    """The logits (k,) whose loss on all rows is least; weights sum to one."""
+    """Return the logits (k,) whose loss on all rows is least; weights sum to one."""
     target = _indicators(y, k).to(weight.dtype)
     if loss.constant is not None:
         return loss.constant(target, weight)
@@ -72,7 +72,7 @@ def _best_constant(loss, y, weight, k):
 
 
 def _descended(loss, y, weight, z):
-    """The best constant logits, found from good ones; they stay where these are the best."""
+    """Return the best constant logits, found from good ones; they stay where these are the best."""
     rows = loss.objective or loss.value
 
     def value_and_slope(flat):
@@ -86,5 +86,5 @@ def _descended(loss, y, weight, z):
 
 
 def _indicators(y, k):
-    """Targets as a matrix of a column an output."""
+    """Return targets as a matrix with a column for each output."""
     return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y

@@ -32,7 +32,7 @@ class Observation:
 
 
 def mean_loss(run, sample):
-    """The mean loss of some rows; that of the last epoch is of weights that it then moved."""
+    """Compute the mean loss of some rows with the final weights."""
     total = weight_sum = 0.0
     for x, y, weight in sample.slices(run.network.takes_sparse):
         rows = run.loss.value(run.network.logits(x), y)
@@ -105,7 +105,7 @@ class _Outputs:
 
 @contextmanager
 def _outputs_of(network):
-    """An `_Outputs` for each hidden activation."""
+    """Make an `_Outputs` for each hidden activation."""
     layers = [_Outputs() for _ in network.activations]
     handles = [m.register_forward_hook(o) for m, o in zip(network.activations, layers, strict=True)]
     try:

@@ -1,4 +1,4 @@
-"""What a fit that has ended did not learn, and why. Looked into only after one that failed."""
+"""Warnings of a fit that learned nothing, with the reason; computed only after such a fit."""
 
 import math
 from collections.abc import Callable
@@ -30,7 +30,7 @@ MOST_DEAD = 0.8
 
 
 def warn_of_failed_learning(runs, feature_names=None):
-    """Warn of what kept networks from learning: each reason once, and none after fits that learnt.
+    """Warn of what kept networks from learning: each reason once, and none after fits that learned.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def _warn_of_each_once(found):
 
 
 def learning_rate_hint(config):
-    """What to try after a divergence."""
+    """Return what to try after a divergence."""
     if config.solver == "lbfgs":
         return "Scale the features."
     return (
@@ -67,11 +67,11 @@ def learning_rate_hint(config):
 
 
 def _reasons(run, feature_names):
-    """Instances of the warnings that apply to a fit."""
-    progress = run.state.stopping
+    """Return the warnings that apply to a fit."""
+    stopping = run.state.stopping
     unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
     yield from unscaled
-    if progress.n_iter == 0 or not run.network.flat.isfinite().all():
+    if stopping.n_iter == 0 or not run.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(run))
     yield from diverged
@@ -98,7 +98,7 @@ def _reasons(run, feature_names):
 
 
 def _reached(run):
-    """The loss of the weights that were kept: that of the validation rows where there are any."""
+    """Return the loss of the weights that were kept, on validation rows if there are any."""
     if run.validation is None:
         return run.outcome.final_loss
     n = run.state.stopping.n_iter
@@ -109,7 +109,7 @@ def _reached(run):
 
 
 def _stopped_too_early(run, kept, constant):
-    """The warning of a score that stood still while the validation loss fell; None otherwise.
+    """Return the warning of a score that stood still while the validation loss fell, or None.
 
     It is given where stopping by the loss would have gone on, the loss has fallen by 5% or more
     since the weights that are kept, and theirs is at least a tenth of a constant prediction's.
@@ -226,7 +226,7 @@ def _unscaled_features(case):
 
 
 def _divergence(run):
-    """The warning of a loss or a score that is not finite; weights that are not are an error."""
+    """Yield the warning of a loss or a score that is not finite."""
     if not run.network.flat.isfinite().all():
         return
     advice = f"{learning_rate_hint(run.config)}{hint_of_targets(run)}"
@@ -244,7 +244,7 @@ def _divergence(run):
 
 
 def _vanishing(case):
-    """The rows become the same on their way through the layers, or gradients on their way back."""
+    """Check whether the signal vanishes: rows become the same, or gradients vanish."""
     seen = case.seen
     spread = [float(s) for s in seen.spread]
     if len(spread) < 2 or max(seen.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
@@ -275,7 +275,7 @@ def _rate_too_high(case):
 
 
 def _rate_too_low(case):
-    """The loss fell evenly from the first epoch to the last: it had hardly begun."""
+    """Check whether the loss fell evenly from the first epoch to the last."""
     config, curve, n = case.run.config, case.curve, case.run.state.stopping.n_iter
     if config.solver == "lbfgs" or n < 4 or n >= config.max_iter:
         return None
@@ -314,7 +314,7 @@ REASONS: list[Callable] = [
 
 
 def _no_reason(case):
-    """What is said where none of them is found."""
+    """Return what is said where none of them is found."""
     return _too_few_epochs(case) or NothingLearntWarning(
         f"{case.fact} No reason was found: the features may not tell of the targets. Otherwise "
         "try another learning_rate_init, other hidden_layer_sizes or another activation."
@@ -340,13 +340,13 @@ def _too_few_epochs(case):
     if config.solver != "lbfgs":
         advice += f", or learning_rate_init={config.learning_rate_init:g}"
     return StoppedTooEarlyWarning(
-        f"{end} ended the fit after {n_iter} epochs, before it had learnt anything. "
+        f"{end} ended the fit after {n_iter} epochs, before it had learned anything. "
         f"{case.fact} Raise {advice}."
     )
 
 
 def _worst_scaled(seen):
-    """The feature that is farthest from standardized, if it is far; None otherwise."""
+    """Return the feature that is farthest from standardized, if it is far; None otherwise."""
     size = np.maximum(np.abs(seen.mean), seen.scale)
     if size.max() > LARGEST:
         return int(size.argmax())

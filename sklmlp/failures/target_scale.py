@@ -1,4 +1,4 @@
-"""Whether a regression ended far from its targets because these are not scaled."""
+"""Detect a regression that ended far from its targets because these are not scaled."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,7 @@ class Target:
 
 
 def unscaled_targets(run, sample):
-    """The warning of a regression that has not reached the scale of its targets, or nothing.
+    """Yield the warning of a regression that has not reached the scale of its targets, or nothing.
 
     Where targets are far from unit scale it takes the output layer most of the fit, or more, to
     get there. As long as it has not, shifting and stretching the logits alone would help; at a
@@ -52,7 +52,7 @@ def unscaled_targets(run, sample):
     left = _left_to_shift_and_stretch(run, sample)
     n_targets = sample.y.shape[1]
     for target in unscaled:
-        share = left[target.column :: n_targets].max()  # of variances too, where they are learnt
+        share = left[target.column :: n_targets].max()  # of variances too, where they are learned
         if share > MOST_LEFT:
             yield UnscaledTargetWarning(
                 f"The targets are not scaled: {target.facts}, and the predictions have not "
@@ -63,7 +63,7 @@ def unscaled_targets(run, sample):
 
 
 def hint_of_targets(run):
-    """What to try after a divergence where targets are not scaled: a sentence, or nothing."""
+    """Return what to try after a divergence with unscaled targets: a sentence, or nothing."""
     unscaled = _unscaled(run, run.dataset)
     if not unscaled:
         return ""
@@ -71,7 +71,7 @@ def hint_of_targets(run):
 
 
 def _unscaled(run, table):
-    """The columns of y that are far from unit scale and that normalize_y=True would scale."""
+    """Return the columns of y far from unit scale, which normalize_y=True would scale."""
     if run.config.normalize_y is not False:  # None for classifiers
         return []
     y, weight = _targets(table), _shares(table)
@@ -99,14 +99,14 @@ def _targets(table):
 
 
 def _shares(table):
-    """The weights of a table's rows, with a sum of one."""
+    """Return the weights of a table's rows, with a sum of one."""
     weight = table.weights()
     weight = np.ones(len(table)) if weight is None else np.asarray(weight, dtype=np.float64)
     return weight / weight.sum() if weight.sum() > 0 else np.full(len(table), 1 / len(table))
 
 
 def _left_to_shift_and_stretch(run, sample):
-    """For each logit z the share of its gradient that a + b z explains, in (n_outputs,)."""
+    """Compute for each logit z the share of its gradient that a + b z explains, (n_outputs,)."""
     logits, gradients = [], []
     for x, y, _ in sample.slices():
         z = run.network.logits(x)
@@ -124,7 +124,7 @@ def _left_to_shift_and_stretch(run, sample):
 
 
 def _penalty(run):
-    """What the slope of the penalty is along a stretch of each logit."""
+    """Return what the slope of the penalty is along a stretch of each logit."""
     if run.network.spec.module is not None:
         return 0.0
     n, weight = len(run.dataset), run.dataset.weights()

@@ -103,7 +103,7 @@ class ActivationDisplay:
 
 
 def _function_of_one_number(choice, z):
-    """The activation's module, if each output depends on one input alone."""
+    """Return the activation's module, if each output depends on one input alone."""
     try:
         module = choice.build(1, dtype=z.dtype).eval()
         with torch.no_grad():
@@ -114,6 +114,6 @@ def _function_of_one_number(choice, z):
     if not is_elementwise or np.shape(stack_padded) != np.shape(z):
         raise ValueError(
             f"names has {describe(choice)!r}, which is no curve: its outputs depend on several "
-            "units of a layer. Activations of one number are welcome, such as 'relu' and 'gelu'."
+            "units of a layer. Supported are elementwise activations, such as 'relu' and 'gelu'."
         )
     return module

@@ -1,4 +1,4 @@
-"""How active hidden units are: zero on all rows, saturated, or alike."""
+"""The activity of hidden units: zero on all rows, saturated, or alike."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from sklmlp import runtime
 from sklmlp.inspection.layers import Layers, slope
 
 ZERO = 1e-6
-"""A unit that never hands on more than this, of either sign, is dead."""
+"""A unit whose output never exceeds this, of either sign, is dead."""
 
 FLAT = 0.05
 """A unit is saturated where its slope is below this share of the activation's steepest slope."""
@@ -20,7 +20,7 @@ MOSTLY = 0.9
 
 @dataclass
 class Activity:
-    """What a layer hands on for some rows.
+    """Statistics of a layer's output for some rows.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Activity:
     mean, std : float
         Of all rows and units.
     dead : ndarray of bool of shape (units,)
-        Which units hand on zero for every row, up to `ZERO`.
+        Which units are zero for every row, up to `ZERO`.
     saturated : ndarray of shape (units,)
         On which share of rows the activation is flat, see `FLAT`; zeros where it is not flat on
         both sides, and NaN where it is no function of one number from torch.nn.
@@ -56,7 +56,7 @@ class Activity:
 
 
 def activities(estimator, X):
-    """The activity of each layer on rows.
+    """Compute the activity of each layer on rows.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def activities(estimator, X):
 
 
 def effective_rank(matrix):
-    """How many directions a matrix has, counted by how much it has of each.
+    """Return how many directions a matrix has, counted by how much it has of each.
 
     The exponential of the entropy of the normalised singular values: Roy & Vetterli (2007), "The
     effective rank: A measure of effective dimensionality". EUSIPCO, eq. 5.
@@ -130,7 +130,7 @@ class _Watched:
         self.flat = getattr(self, "flat", 0) + flat.sum(0).cpu().numpy()
 
     def add(self, handed_on):
-        """Take note of what is handed on for a run of rows, (n, units)."""
+        """Add the outputs for a chunk of rows, (n, units)."""
         a = handed_on.cpu().double().numpy()
         if not self.n_rows:
             self.total = self.largest = np.zeros(a.shape[1])
@@ -146,7 +146,7 @@ class _Watched:
         self.triangle = np.linalg.qr(np.vstack([self.triangle, a]), mode="r")
 
     def activity(self):
-        """What has been gathered."""
+        """Return what has been gathered."""
         units = len(self.total)
         saturated = np.full(units, 0.0 if self.is_known else np.nan)
         if self.steepest is not None:
@@ -164,7 +164,7 @@ class _Watched:
 
 
 def _steepest(activation):
-    """The steepest slope of an activation that is flat on both sides, or None."""
+    """Return the steepest slope of an activation that is flat on both sides, or None."""
     inner = torch.linspace(-10, 10, 2001, dtype=torch.float64, device="cpu")
     steepest = slope(activation, inner).abs().max()
     ends = slope(activation, inner.new_tensor([-1e3, 1e3])).abs()

@@ -9,7 +9,7 @@ from sklmlp.inspection.layers import Layers, one_network, rows_for
 
 
 def diagnose(estimator, X, y=None):
-    """Facts about each layer of a fitted network.
+    """Describe each layer of a fitted network by its activations and weights.
 
     Parameters
     ----------
@@ -26,17 +26,17 @@ def diagnose(estimator, X, y=None):
         A row for each hidden layer and one for the output, whose logits are looked at:
 
         - `activation`: its name, None for the output;
-        - `units`: what the layer hands on;
+        - `units`: the width of the layer's output;
         - `weight_norm`: the Euclidean norm of its matrices;
         - `gradient_norm`: that of the gradient of the mean loss with respect to them;
-        - `dead`: the share of units that hand on zero for every row, up to 1e-6;
+        - `dead`: the share of units that are zero for every row, up to 1e-6;
         - `saturated`: the share of rows and units where the activation's slope is less than a
           twentieth of its steepest; for activations that are flat on both sides, such as
           'logistic' and 'tanh', and 0 for others; NaN for the output, activations across units
-          and those of one's own;
-        - `effective_rank`: of what the layer hands on, (n_samples, units): the exponential of
+          and those of custom ones;
+        - `effective_rank`: of the layer's output, (n_samples, units): the exponential of
           the entropy of its normalised singular values [1]_;
-        - `mean`, `std`: of what it hands on, over rows and units.
+        - `mean`, `std`: of its output, over rows and units.
 
     References
     ----------
@@ -80,7 +80,7 @@ def diagnose(estimator, X, y=None):
 
 
 def weight_norms(estimator):
-    """The Euclidean norm of each layer's matrices."""
+    """Return the Euclidean norm of each layer's matrices."""
     with torch.no_grad():
         return [
             float(torch.cat([p.reshape(-1) for p in layer.matrices]).norm())

@@ -1,4 +1,4 @@
-"""How much of the gradient arrives at each layer."""
+"""Display of the gradient's norm in each layer."""
 
 import numpy as np
 

@@ -15,7 +15,7 @@ from sklmlp.preparation import initial_network
 
 @torch.inference_mode(False)
 def gradient_norms(estimator, X, y, module=None):
-    """The norm of the mean loss's gradient with respect to each layer's matrices.
+    """Compute the norm of the mean loss's gradient with respect to each layer's matrices.
 
     The loss is that of the fit, without the penalty `alpha`, and all rows weigh the same. Dropout
     is off, and batch normalization takes the statistics of the rows, as in training.

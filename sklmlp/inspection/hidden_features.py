@@ -32,7 +32,7 @@ from sklmlp.prediction import learning_aside
 class HiddenFeatures(
     ClassNamePrefixFeaturesOutMixin, MetaEstimatorMixin, TransformerMixin, BaseEstimator
 ):
-    """Transformer whose output is what a hidden layer of a network hands on.
+    """Transform rows into the outputs of a hidden layer of a network.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ class HiddenFeatures(
         return self
 
     def transform(self, X):
-        """What the hidden layer hands on.
+        """Compute the output of the hidden layer.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class HiddenFeatures(
         return _widths(one_network(self.estimator_))[self.layer]
 
     def get_metadata_routing(self):
-        """How metadata is routed to the network.
+        """Return how metadata is routed to the network.
 
         Returns
         -------
@@ -180,5 +180,5 @@ class HiddenFeatures(
 
 
 def _widths(network):
-    """The units of each hidden layer."""
+    """Return the units of each hidden layer."""
     return fitted_networks(network)[0].spec.hidden

@@ -1,4 +1,4 @@
-"""How active each hidden unit is."""
+"""Display of the activity of each hidden unit."""
 
 import numpy as np
 
@@ -16,9 +16,9 @@ class HiddenUnitsDisplay:
     ----------
     layers : list of str
     activity : list of ndarray of shape (units,)
-        For each hidden layer, the mean absolute value that each unit hands on.
+        For each hidden layer, the mean absolute output of each unit.
     dead : list of ndarray of bool of shape (units,)
-        Units that hand on zero for every row.
+        Units that are zero for every row.
     saturated : list of ndarray of bool of shape (units,)
         Units whose activation is flat on nine rows of ten or more, see
         :func:`~sklmlp.inspection.diagnose`.
@@ -114,7 +114,7 @@ class HiddenUnitsDisplay:
         return self
 
     def _explain(self, ax, colours, dead):
-        """A legend with the counts of each kind of unit."""
+        """Draw a legend with the counts of each kind of unit."""
         from matplotlib.lines import Line2D
         from matplotlib.patches import Patch
 

@@ -1,4 +1,4 @@
-"""The layers of a fitted network, and what they hand on for rows."""
+"""The layers of a fitted network, and their outputs for rows."""
 
 import copy
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from sklmlp.prediction import PredictionMixin
 
 
 def networks_of(estimator):
-    """All fitted networks in an estimator, for what needs no layers and no rows.
+    """Return all fitted networks in an estimator, for what needs no layers and no rows.
 
     Parameters
     ----------
@@ -64,13 +64,13 @@ def _flat(members):
 
 
 def one_network(estimator, any_module=False):
-    """The fitted estimator of one network of layers that `estimator` is, or has frozen.
+    """Return the fitted estimator of one network of layers that `estimator` is, or has frozen.
 
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor or FrozenEstimator
     any_module : bool, default=False
-        Whether a module of the user's own will do, whose layers are not known.
+        Whether a custom module will do, whose layers are not known.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def one_network(estimator, any_module=False):
     TypeError
         For any other estimator.
     ValueError
-        For an ensemble, and for a module of the user's own.
+        For an ensemble, and for a custom module.
     """
     if isinstance(estimator, FrozenEstimator):
         estimator = estimator.estimator
@@ -108,7 +108,7 @@ def one_network(estimator, any_module=False):
 
 
 def rows_for(estimator, X):
-    """Rows for a fitted estimator of one network, checked."""
+    """Check rows for a fitted estimator of one network."""
     return check_X(estimator, X, fitted_networks(estimator)[0].dtype)
 
 
@@ -145,7 +145,7 @@ class Layer:
         return [p for child in self.children.values() for p in child.parameters() if p.ndim > 1]
 
     def __call__(self, x):
-        """What comes in, (n, fan in), to what is handed on, (n, units)."""
+        """Compute a layer's output, (n, units), from its input, (n, fan in)."""
         for child in self.children.values():
             x = child(x)
         return x
@@ -181,7 +181,7 @@ class Layers:
         self.widest = max(estimator.n_features_in_, *map(max, self.spec.shapes))
 
     def __call__(self, x):
-        """Rows, (n, d), to what each layer hands on for them, a list of (n, units)."""
+        """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
         handed_on = []
         for layer in self.layers:
             x = layer(x)
@@ -197,7 +197,7 @@ class Layers:
 
 
 def slope(activation, z):
-    """The derivative of an elementwise activation, by autograd; of the shape of z."""
+    """Return the derivative of an elementwise activation, by autograd; of the shape of z."""
     with torch.inference_mode(False), torch.enable_grad():
         z = z.detach().clone().requires_grad_()
         return torch.autograd.grad(activation(z).sum(), z)[0]

@@ -1,4 +1,4 @@
-"""The one affine map that a stack of affine maps is."""
+"""The affine map that a network without nonlinearity is equal to."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from sklmlp.inspection.layers import one_network
 
 
 def linear_equivalent(estimator):
-    """The one affine map that a network without nonlinearity collapses to.
+    """Compute the one affine map that a network without nonlinearity collapses to.
 
     ``(x W + b) V + c = x (W V) + (b V + c)``: affine maps in a row are an affine map, however many
     they are. A network needs a nonlinearity between them to be more than that.
@@ -51,17 +51,16 @@ def linear_equivalent(estimator):
     for i, choice in enumerate(spec.activations):
         if choice.name != "identity" or choice.own is not None:
             raise ValueError(
-                f"The activation of hidden layer {i} is {choice.name!r}, and a stack of affine "
-                "maps is one affine map only where no nonlinearity stands between them: with one, "
-                "the network's slope depends on where its input lies. activation='identity' is "
-                "welcome."
+                f"The activation of hidden layer {i} is {choice.name!r}, and affine maps are one "
+                "affine map only without a nonlinearity between them. Only activation='identity' "
+                "is supported."
             )
     for name, plain in {"normalization": None, "residual": False}.items():
         value = getattr(spec, name, plain)
         if spec.hidden and value != plain:
             raise ValueError(
-                f"The network has more than affine maps in a row: {name}={value!r}; {name}="
-                f"{plain!r} is welcome."
+                f"The network has more than affine maps in a row: {name}={value!r}. Only {name}="
+                f"{plain!r} is supported."
             )
     coef, intercept = estimator.coefs_[0], estimator.intercepts_[0]
     for W, b in zip(estimator.coefs_[1:], estimator.intercepts_[1:], strict=True):
@@ -70,7 +69,7 @@ def linear_equivalent(estimator):
 
 
 def _in_units_of_y(spec, coef, intercept):
-    """An affine map to logits of scaled targets as one to logits of the targets themselves."""
+    """Turn an affine map to logits of scaled targets into one to logits in units of y."""
     if spec.scaling is None or spec.out_activation == "ordered":
         return coef, intercept
     dtype, n_targets = coef.dtype, len(spec.scaling.scale)

@@ -1,4 +1,4 @@
-"""The course of a fit: losses and validation scores, epoch by epoch."""
+"""The history of a fit: losses and validation scores, epoch by epoch."""
 
 import numpy as np
 
@@ -138,10 +138,10 @@ class LossCurveDisplay:
 
 
 def _twin(ax):
-    """The axes for scores in the same place; those of an earlier fit where there are."""
+    """Return the axes for scores in the same place; those of an earlier fit where there are."""
     for other in ax.figure.axes:
         if other.get_gid() == "scores" and other.bbox.bounds == ax.bbox.bounds:
             return other
-    twin = ax.twinx()
-    twin.set_gid("scores")
-    return twin
+    scores = ax.twinx()
+    scores.set_gid("scores")
+    return scores

@@ -1,11 +1,11 @@
-"""What the displays share: axes and colours."""
+"""Axes and colours, shared by the displays."""
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222")
 """Okabe & Ito's (2008), which everyone can tell apart."""
 
 
 def axes_for(display, ax=None):
-    """The axes to draw on: those given, or new ones.
+    """Return the axes to draw on: those given, or new ones.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def axes_for(display, ax=None):
 
 
 def legend_below(ax, handles, lines=4):
-    """A legend within the picture: under the axes where a layout makes room for it, else in them.
+    """Draw a legend: under the axes where a layout makes room for it, else in them.
 
     Parameters
     ----------

@@ -71,7 +71,7 @@ def write_members(file, members):
 
 
 def _open_regular_file(path):
-    """A regular file, opened; other kinds of files may block or have no end."""
+    """Return a regular file, opened; other kinds of files may block or have no end."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise ValueError(f"{os.fspath(path)!r} is not a regular file.")
     # should a pipe take its place in between, opening it does not block
@@ -113,7 +113,7 @@ def _check_extent(infos, most_bytes):
 
 
 def _content(archive, info):
-    """The bytes of a member; of one that goes on inflating, no more than it announced."""
+    """Return the bytes of a member; of one that goes on inflating, no more than it announced."""
     try:
         pieces, left = [], info.file_size
         with archive.open(info) as file:

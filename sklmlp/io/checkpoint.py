@@ -30,7 +30,7 @@ So does `max_iter`, unless a schedule of the learning rate is laid out over it.
 
 
 def fit_fingerprint(estimator, params, data, networks, lays_out_schedule=False):
-    """What makes a fit the same one when it is started again, each in a few words.
+    """Return what makes a fit the same one when it is started again, each in a few words.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def _described(values):
 
 
 class CheckpointFile:
-    """Where a fit's course is kept.
+    """The file that a fit writes its checkpoints to.
 
     Processes that write to one path at the same time never mix what they write: each has temporary
     files of its own, and the one that finds the file of another in place of its own gives up.
@@ -116,7 +116,7 @@ class CheckpointFile:
                 pass
 
     def _mark(self):
-        """What tells the file that is there from one that another process writes; None if none."""
+        """Return what tells the file from one that another process writes; None without a file."""
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -171,12 +171,12 @@ class CheckpointFile:
             ) from error
 
     def read(self):
-        """The content that was written last, or None where there is no file.
+        """Return the content that was written last, or None where there is no file.
 
         Raises
         ------
         ValueError
-            If the file is damaged, is none of ours, or belongs to another fit.
+            If the file is damaged, is no checkpoint, or belongs to another fit.
         """
         self._mine = self._mark()
         if self._mine is None:
@@ -200,7 +200,7 @@ class CheckpointFile:
         if written != FORMAT:
             raise ValueError(
                 f"checkpoint={self.path!r} has format {written!r:.80}; this version of sklmlp "
-                f"reads format {FORMAT}. Remove the file to start anew."
+                f"reads format {FORMAT}. Remove the file to start from scratch."
             )
         try:
             expected = header.pop("checksum", None)
@@ -228,7 +228,7 @@ class CheckpointFile:
                 schedule = " The schedule of the learning rate is laid out over max_iter."
             raise ValueError(
                 f"checkpoint={self.path!r} belongs to another fit: {differences}.{schedule} Remove "
-                "the file or choose another path to start anew."
+                "the file or choose another path to start from scratch."
             )
 
 
@@ -243,7 +243,7 @@ def _sync_folder(folder):
 
 
 def _without_arrays(value, arrays):
-    """A value that JSON can express, with its arrays moved into a list."""
+    """Return a value that JSON can express, with its arrays moved into a list."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -255,7 +255,7 @@ def _without_arrays(value, arrays):
 
 
 def _with_arrays(value, arrays):
-    """What `_without_arrays` was given."""
+    """Return what `_without_arrays` was given."""
     if not isinstance(value, dict):
         return value
     ((kind, content),) = value.items()

@@ -1,4 +1,4 @@
-"""A checksum of what a model answers with: it tells damage, not who wrote a file."""
+"""A checksum of what a model predicts with: it detects damage, not who wrote a file."""
 
 import functools
 import hashlib
@@ -27,9 +27,9 @@ DEEPEST = 100
 
 
 def checksum(state, written=4):
-    """The SHA-256 of what a state answers with, in hexadecimal.
+    """Compute the SHA-256 of what a state predicts with, in hexadecimal.
 
-    It covers all that a fit has learnt, and `matmul_precision`. It does not depend on the order of
+    It covers all that a fit has learned, and `matmul_precision`. It does not depend on the order of
     keys and of values in memory, nor on whether a sequence came back as a list or a tuple, so that
     it survives every file format. Other parameters are free to change.
 
@@ -48,11 +48,11 @@ def checksum(state, written=4):
     if written < 3:
         covered = {name: state[name] for name in _COVERED_BY_2 if name in state}
         return fingerprint(covered, other=repr)
-    return fingerprint({name: v for name, v in state.items() if is_learnt(name)})
+    return fingerprint({name: v for name, v in state.items() if is_learned(name)})
 
 
-def is_learnt(name):
-    """Whether an entry of a state is something that a fit leaves behind, not a parameter."""
+def is_learned(name):
+    """Tell whether an entry of a state is something that a fit leaves behind, not a parameter."""
     marked = name.startswith("_") or name.endswith("_") or name == "matmul_precision"
     return marked and name not in _NOT_COVERED
 
@@ -91,7 +91,7 @@ def check_extent(value):
 
 
 def fingerprint(value, other=None):
-    """The SHA-256 of plain Python and arrays, in hexadecimal.
+    """Return the SHA-256 of plain Python and arrays, in hexadecimal.
 
     Parameters
     ----------
@@ -105,7 +105,7 @@ def fingerprint(value, other=None):
         _feed(digest, value, other)
     except RecursionError as error:
         raise pickle.PicklingError(
-            "What was learnt cannot be saved: it has parts that refer to one another in a circle."
+            "What was learned cannot be saved: it has parts that refer to one another in a circle."
         ) from error
     return digest.hexdigest()
 
@@ -144,7 +144,7 @@ def _feed(digest, value, other):
 
 
 def _made_of(value):
-    """What an object is made of again, in the words of pickle: the same in every process."""
+    """Return what an object is made of again, in the words of pickle: the same in every process."""
     if isinstance(value, functools.partial):
         return [functools.partial, value.func, value.args, value.keywords]
     if isinstance(value, types.MethodType):

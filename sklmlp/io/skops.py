@@ -40,7 +40,7 @@ OF_SCIKIT_LEARN = (
     *sorted(f"{metric.__module__}.{metric.__name__}" for metric in vars(metrics).values()
             if inspect.isfunction(metric) and metric.__module__.startswith("sklearn.metrics.")),
 )  # fmt: skip
-"""What scikit-learn's own estimators consist of beside what skops trusts: none of it acts.
+"""What scikit-learn's own estimators consist of besides what skops trusts: none of it acts.
 
 Trees, the trees of neighbors and splines are not among them: their compiled code trusts the numbers
 that it is given, and a hostile file could end the process.
@@ -69,7 +69,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     """Load a model or pipeline that `skops.io.dump` wrote; a file that it is not is refused.
 
     It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor` and the plain parts of
-    scikit-learn's estimators, and that tells of every damaged or hostile file by a ValueError, in
+    scikit-learn's estimators, and that raises ValueError for every damaged or hostile file, in
     bounded memory and time. Needs `pip install sklmlp[skops]`.
 
     Parameters
@@ -77,7 +77,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     file : path or binary file
         A path to a regular file.
     trusted : sequence of str or type, default=()
-        Further types, as `skops.io.load` takes them: an activation of your own, for example. Look
+        Further types, as `skops.io.load` takes them: a custom activation, for example. Look
         at `skops.io.get_untrusted_types` before trusting a file's.
     most_bytes : int, default=2**31
         What the file may unpack to; an array that is named twice counts twice, and so does the
@@ -126,7 +126,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
 
 
 def _checked_types(members, most_bytes):
-    """The types that a file names, once it has proved to need no more memory than it may.
+    """Return the types that a file names, once it has proved to need no more memory than it may.
 
     Sparse matrices, which are archives in the archive, are replaced by ones that are not
     compressed.
@@ -160,7 +160,7 @@ def _check_size(size, most_bytes):
 
 
 def _plain_sparse(content, most_bytes):
-    """A sparse matrix's file without compression, once its indices are known to be within it."""
+    """Return a sparse matrix's file without compression, once its indices are checked."""
     parts = read_members(io.BytesIO(content), most_bytes)
     plain = io.BytesIO()
     write_members(plain, parts)
@@ -173,7 +173,7 @@ def _plain_sparse(content, most_bytes):
 
 
 def _walk(schema, most_visits):
-    """The nodes of a schema, and how many skops visits: those that are shared, once for each use.
+    """Return the nodes of a schema, and how many skops visits: shared ones once for each use.
 
     skops builds an object once for all nodes of one number, but looks at it at each of them.
     """

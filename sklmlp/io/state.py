@@ -1,4 +1,4 @@
-"""What an estimator is made of when it travels: plain Python and NumPy arrays, with a stamp."""
+"""Serialized form of an estimator: plain Python and NumPy arrays, plus version metadata."""
 
 import os
 import pickle
@@ -28,7 +28,7 @@ Up to format 3, what is learned besides coefs and intercepts is a list without n
 
 
 def add_metadata(state):
-    """A state with a checksum and the versions that wrote it."""
+    """Return a state with a checksum and the versions that wrote it."""
     return state | {
         "_checksum": checksum(state),
         "_format": FORMAT,
@@ -39,7 +39,7 @@ def add_metadata(state):
 
 
 def strip_metadata(state, estimator_name):
-    """A state without its stamp; warns where another minor version wrote it.
+    """Return a state without its stamp; warns where another minor version wrote it.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def strip_metadata(state, estimator_name):
     if written > 1 and expected != (found := _checksum_of(state, written, estimator_name)):
         raise ValueError(
             f"This state of {estimator_name} is damaged: its checksum is {expected!r:.80}, and "
-            f"that of what it has learnt is {found!r}."
+            f"that of what it has learned is {found!r}."
         )
     sklearn_writer = state.pop("_sklearn_version", "unknown")
     state.pop("_torch_version", None)
@@ -123,7 +123,7 @@ def from_columns(columns):
 
 
 def portable_parameter(value):
-    """The value of a parameter in plain Python where it means the same.
+    """Return the value of a parameter in plain Python where it means the same.
 
     Numbers of NumPy, ranges, views of dicts, paths and torch's devices are kept as what they say.
     """
@@ -149,7 +149,7 @@ def portable_parameter(value):
 
 
 def portable_activation(activation):
-    """An `activation` parameter with torch's own modules as names, arguments and arrays."""
+    """Return an `activation` parameter with torch's own modules as names, arguments and arrays."""
     if isinstance(activation, list):
         return [portable_activation(each) for each in activation]
     if isinstance(activation, nn.Module) or (
@@ -160,7 +160,7 @@ def portable_activation(activation):
 
 
 def portable_spec(spec):
-    """A spec as plain Python.
+    """Return a spec as plain Python.
 
     Raises
     ------
@@ -176,7 +176,7 @@ def portable_spec(spec):
 
 
 def spec_from_portable(plain):
-    """The spec that `portable_spec` described; one of format 1 has no more than five entries."""
+    """Return the spec that `portable_spec` described."""
     choices = tuple(resolve_one(activation) for activation in plain["activations"])
     tuples = {name: tuple(plain.get(name, ())) for name in ("hidden", "dropout")}
     scaling = plain.get("scaling")

@@ -1,4 +1,4 @@
-"""What a state must be before a model is built of it: types, shapes and finite numbers.
+"""Validate a state before a model is built from it: types, shapes and finite numbers.
 
 A file may have been damaged or made up. Nothing here allocates more than the state itself holds.
 """
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 
-from sklmlp.io.checksum import is_learnt
+from sklmlp.io.checksum import is_learned
 from sklmlp.io.state import from_columns, spec_from_portable
 from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes, part_name
@@ -26,7 +26,7 @@ class InvalidState(ValueError):
 
 
 def validate_state(state, estimator):
-    """A state as `estimator` keeps it in memory, once all of it has proved to be sound.
+    """Return a state as `estimator` keeps it in memory, once all of it has proved to be sound.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def validate_state(state, estimator):
     """
     try:
         _check_names(state, type(estimator))
-        state = {name: _native(v) if is_learnt(name) else v for name, v in state.items()}
+        state = {name: _native(v) if is_learned(name) else v for name, v in state.items()}
         if "_spec" in state:
             _require("estimators_" not in state, "it has both a network and estimators_.")
             state = _with_network(state, isinstance(estimator, ClassifierMixin))
@@ -72,7 +72,7 @@ def _defaults(estimator_class):
 
 
 def _native(value):
-    """Arrays in this machine's order of bytes; lists and dicts with such arrays."""
+    """Convert arrays to this machine's order of bytes, in lists and dicts too."""
     if isinstance(value, np.ndarray):
         return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
     if isinstance(value, dict):
@@ -93,12 +93,12 @@ def _check_names(state, estimator_class):
         there = getattr(estimator_class, name, None)
         _require(
             not (callable(there) or isinstance(there, property)),
-            f"its entry {name!r} would hide what {estimator_class.__name__} itself calls so.",
+            f"its entry {name!r} would shadow a method or property of {estimator_class.__name__}.",
         )
 
 
 def _with_network(state, is_classifier):
-    """A single network's state with its spec and history built."""
+    """Return a single network's state with its spec and history built."""
     spec = _built_spec(state)
     _require(
         _is_count(state.get("n_features_in_")) and state["n_features_in_"] == spec.n_features,
@@ -171,14 +171,14 @@ def _built_spec(state):
 
 
 def _is_plain(value):
-    """Whether it is what a parameter of a loss may be: plain, or a list of numbers."""
+    """Tell whether it is what a parameter of a loss may be: plain, or a list of numbers."""
     if isinstance(value, list | tuple):
         return len(value) > 0 and all(isinstance(each, Real) for each in value)
     return value is None or isinstance(value, Real | str)
 
 
 def _check_layers(plain, n_hidden):
-    """What a spec says beside widths and activations; a writer of format 1 knew none of it."""
+    """Check what a spec says besides widths and activations, which is nothing in format 1."""
     params, module = plain.get("loss_params", {}), plain.get("module")
     _require(
         isinstance(params, dict) and all(_is_plain(v) for v in params.values()),
@@ -237,7 +237,7 @@ def _check_numbers(name, value):
 
 
 def _check_learned(learned, spec):
-    """Arrays by name, of the shapes that the network's module has them in."""
+    """Check arrays by name: they have the shapes of the network's module."""
     _require(
         isinstance(learned, dict) and all(isinstance(name, str) for name in learned),
         f"_state is no dict of arrays by name but {type(learned).__name__}.",
@@ -269,7 +269,7 @@ def _check_learned(learned, spec):
 
 
 def _check_optimizer(state, spec):
-    """What an incremental learner goes on with: numbers, as many as there are weights."""
+    """Check the moments that an incremental learner goes on with."""
     optimizer = state["_optimizer"]
     _require(isinstance(optimizer, dict), f"_optimizer is {type(optimizer).__name__}, no dict.")
     _require(
@@ -358,7 +358,7 @@ OPTIONS = {
         {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)},
     ),
 }
-"""Solver of ours -> its moments for its options, and what these have to be."""
+"""Built-in solver -> its moments for its options, and what these have to be."""
 
 
 def _check_ensemble(state, estimator_class):
@@ -381,7 +381,7 @@ def _check_ensemble(state, estimator_class):
 
 
 def _check_classes(state, n_outputs):
-    """The labels of a classifier, one an output."""
+    """Check the labels of a classifier, one an output."""
     targets, classes = state.get("_targets"), state.get("classes_")
     _require(
         isinstance(targets, list | tuple)
@@ -404,7 +404,7 @@ def _check_classes(state, n_outputs):
 
 
 def _check_facts(state):
-    """What the answers depend on beside the network, and what a fit wrote down."""
+    """Check what predictions depend on besides the network, and what a fit recorded."""
     names = state.get("feature_names_in_")
     if names is not None:
         are_names = isinstance(names, np.ndarray) and all(isinstance(n, str) for n in names.flat)

@@ -17,7 +17,7 @@ def log_softmax(z):
 
 
 def _of_class(values, y):
-    """The value, (..., n), that each row of (..., n, k) has for its class."""
+    """Return the value, (..., n), that each row of (..., n, k) has for its class."""
     return values.mT.gather(-2, y.unsqueeze(-2)).squeeze(-2)
 
 
@@ -65,7 +65,7 @@ def _focal_value(log_p, gamma):
 
 
 def _focal_factor(log_p, gamma):
-    """The focal loss's derivative with respect to log p over that of the log loss.
+    """Return the focal loss's derivative with respect to log p over that of the log loss.
 
     d/du of (1 - p)^g u with p = exp(u) is (1 - p)^g - g (1 - p)^(g - 1) p u.
     """
@@ -90,9 +90,9 @@ def focal(focal_gamma=2.0):
 
 
 def binary_focal(focal_gamma=2.0):
-    """The focal loss of each yes or no."""
+    """Return the focal loss of each yes or no."""
 
-    def log_p(z, y):  # of the answer that is right
+    def log_p(z, y):  # of the true class
         return logsigmoid(torch.where(y > 0, z, -z))
 
     def value(z, y):
@@ -140,7 +140,7 @@ def binary_hinge():
 
 
 def _margin(value, gradient):
-    """A hinge loss, whose logits are decisions and no probabilities."""
+    """Return a hinge loss, whose logits are decisions and no probabilities."""
 
     def constant(y, weight):
         mean = weight @ y
@@ -150,7 +150,7 @@ def _margin(value, gradient):
 
 
 def _clip(log_probability):
-    """Logarithms of probabilities that are clipped to [eps, 1 - eps], as scikit-learn reports."""
+    """Clip logarithms of probabilities to [eps, 1 - eps], as scikit-learn reports."""
     return log_probability.clamp_(*_BOUNDS[log_probability.dtype])
 
 

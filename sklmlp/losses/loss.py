@@ -184,7 +184,7 @@ def differentiated(loss, function, name):
 
 
 def _checked(function, name):
-    """A user's function, whose values have to be one for each sample."""
+    """Return a user's function, whose values have to be one for each sample."""
 
     def value(z, y):
         values = function(z, y)
@@ -239,5 +239,5 @@ LINKS = {
 
 
 def into(out, value):
-    """The value, in the memory that was given for it if any was."""
+    """Return the value, in the memory that was given for it if any was."""
     return value if out is None else out.copy_(value)

@@ -1,4 +1,4 @@
-"""The table of losses: what makes each, and the parameters of the estimators that it takes."""
+"""The table of losses: the constructor of each, and the estimator's parameters that it takes."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -98,7 +98,7 @@ def register_loss(entry):
 
 
 def _plain_quantile(quantile):
-    """The `quantile` parameter as a float or a list of float, checked."""
+    """Return the `quantile` parameter as a float or a list of float, checked."""
     if isinstance(quantile, Real):
         return float(quantile)
     levels = np.asarray(quantile)
@@ -213,14 +213,14 @@ def loss_parameters(estimator):
 
 
 def make_loss(loss, parameters=None, scaling=None):
-    """Return a loss of the table, given its parameters; or a user's own, ready for training.
+    """Return a loss of the table, given its parameters, or a custom one, ready for training.
 
     Parameters
     ----------
     loss : str or Loss
         A key of `LOSSES`, or a user's loss.
     parameters : dict, default=None
-        Among them `function` may be a user's own: logits (n, k) and targets to the loss of each
+        Among them `function` may be custom: logits (n, k) and targets to the loss of each
         sample, (n,). The link is then that of the name.
     scaling : TargetScaling, default=None
         What targets were scaled by. The loss and its gradient are those of scaled targets;
@@ -248,7 +248,7 @@ def _made(name, parameters, scaling):
 
 
 def _in_training(name, parameters, scaling):
-    """The parameters of a loss of targets that are scaled."""
+    """Return the parameters of a loss of targets that are scaled."""
     parameters = dict(parameters)
     for each in () if scaling is None else {*LOSSES[name].in_units_of_y} & {*parameters}:
         parameters[each] = [parameters[each] / scale for scale in scaling.scale]

@@ -25,7 +25,7 @@ def squared_error():
 
 
 def absolute_error():
-    """The absolute error, whose minimum is the median."""
+    """Return the absolute error, whose minimum is the median."""
 
     def gradient(z, y, out=None):
         return torch.sub(z, y, out=out).sign_()
@@ -90,7 +90,7 @@ def gamma():
 
 
 def quantile(quantile=0.5):
-    """The pinball loss: Koenker & Bassett 1978. Of a list it is that of `_quantiles`."""
+    """Return the pinball loss: Koenker & Bassett 1978. Of a list it is that of `_quantiles`."""
     if isinstance(quantile, list):
         return _quantiles(quantile)
 
@@ -107,7 +107,7 @@ def quantile(quantile=0.5):
 
 
 def _quantiles(levels):
-    """The pinball losses of one target's quantiles, which never cross.
+    """Return the pinball losses of one target's quantiles, which never cross.
 
     In the order of their levels q_1 = z_1 and q_j = q_(j-1) + softplus(z_j).
     """
@@ -196,7 +196,7 @@ def gaussian():
 
 
 def _mean_reported(name, each, gradient, link="identity", **options):
-    """A loss of which the sum over targets is descended and the mean reported."""
+    """Return a loss of which the sum over targets is descended and the mean reported."""
     return Loss(
         name,
         value=lambda z, y: each(z, y).mean(-1),
@@ -208,7 +208,7 @@ def _mean_reported(name, each, gradient, link="identity", **options):
 
 
 def _mean(link):
-    """The best constant logits where a loss is least for the mean: its inverse link."""
+    """Return the best constant logits where a loss is least for the mean: its inverse link."""
     return lambda y, weight: LINKS[link][1](weight @ y)
 
 

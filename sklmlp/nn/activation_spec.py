@@ -1,4 +1,4 @@
-"""What a user wrote for `activation`, resolved: a name, arguments, arrays."""
+"""The `activation` parameter, resolved: a name, arguments, arrays."""
 
 import copy
 import functools
@@ -12,7 +12,7 @@ from torch import nn
 
 from sklmlp.activations import ACTIVATIONS, Activation, lookup, suggestions
 
-_OWN = Activation("own", nn.Module, "your own", elementwise=False)
+_CUSTOM = Activation("custom", nn.Module, "custom", elementwise=False)
 _IGNORED = {"inplace", "device", "dtype", "batch_first", "self"}
 _DEPRECATED = {nn.Hardtanh: {"min_value", "max_value"}}  # torch's signature still has them
 
@@ -33,18 +33,18 @@ class Function(nn.Module):
 
 @dataclass(frozen=True)
 class ActivationSpec:
-    """What one hidden layer's activation was resolved to.
+    """The activation of one hidden layer, resolved.
 
     Parameters
     ----------
     name : str
-        The name of a table entry, or of one's own module or callable.
+        The name of a table entry, or of a custom module or callable.
     arguments : dict
-        What its class is constructed with.
+        Arguments of its class.
     arrays : dict of str to ndarray
         Learned values to start from, by name in the module's state.
     own : type, torch.nn.Module, callable or None
-        One's own module class, module or callable; None for an entry of the table.
+        A custom module class, module or callable; None for an entry of the table.
     """
 
     name: str
@@ -54,17 +54,17 @@ class ActivationSpec:
 
     @property
     def entry(self):
-        return ACTIVATIONS[self.name] if self.own is None else _OWN
+        return ACTIVATIONS[self.name] if self.own is None else _CUSTOM
 
     def bound(self, fan_in, fan_out):
         return self.entry.bound(self.arguments, fan_in, fan_out)
 
     def units_in(self, width):
-        """The units of the affine map in front of an activation that gives `width` units."""
+        """Return the units of the affine map in front of an activation that gives `width` units."""
         return width * self.entry.width_factor
 
     def build(self, width, device=None, dtype=None):
-        """A new module of this activation; a table entry's draws no random numbers on "meta"."""
+        """Build a new module; an entry of the table draws no random numbers on "meta"."""
         if self.own is not None:
             return self._build_own(dtype)
         arguments = {**self.entry.arguments, **self.arguments}
@@ -106,7 +106,7 @@ class ActivationSpec:
             )
 
     def _hint(self):
-        """What to write in place of a callable that failed."""
+        """Return what to write in place of a callable that failed."""
         if self.own is None or isinstance(self.own, type | nn.Module):
             return ""
         known = suggestions(self.name.removeprefix("_"))
@@ -154,7 +154,7 @@ class ActivationSpec:
 
 
 def resolve(activation, n_hidden_layers):
-    """What each hidden layer's activation is, from what the user wrote.
+    """Return what each hidden layer's activation is, from what the user wrote.
 
     Parameters
     ----------
@@ -184,7 +184,7 @@ def resolve(activation, n_hidden_layers):
 
 
 def resolve_one(activation):
-    """The `ActivationSpec` that a single activation stands for; see `resolve`."""
+    """Return the `ActivationSpec` that a single activation stands for; see `resolve`."""
     arguments, arrays = {}, {}
     if isinstance(activation, tuple):
         if len(activation) not in (2, 3) or not all(isinstance(a, Mapping) for a in activation[1:]):
@@ -230,7 +230,7 @@ def resolve_one(activation):
 
 
 def output_rule(activation):
-    """The choice whose bound initial weights of the output layer share.
+    """Return the choice whose bound initial weights of the output layer share.
 
     scikit-learn draws them as it does the hidden ones; so do we for its four activations, and for
     the others as in front of the identity.
@@ -243,7 +243,7 @@ def output_rule(activation):
 
 
 def _entry_of(module):
-    """The table's entry for a module class, ours or the one of torch.nn that ours extends."""
+    """Return the table's entry for a module class."""
     for entry in ACTIVATIONS.values():
         if module is entry.module or (
             entry.module.__module__ == "sklmlp.activations" and module is entry.module.__base__
@@ -269,14 +269,14 @@ def _signature(module_class):
 
 
 def _constructor_parameters(module_class):
-    """The parameters of a module class that shape what it computes, by name."""
+    """Return the parameters of a module class that shape what it computes, by name."""
     ignored = _IGNORED | _DEPRECATED.get(module_class, set())
     parameters = _signature(module_class).items()
     return {name: parameter for name, parameter in parameters if name not in ignored}
 
 
 def constructor_arguments(module):
-    """The arguments that a module was constructed with, read back from its attributes.
+    """Return the arguments that a module was constructed with, read back from its attributes.
 
     Parameters
     ----------

@@ -23,7 +23,7 @@ class Row:
 
 
 def rows(estimator, networks):
-    """Return the layers of an estimator's network, of a fitted one with what the fit has learnt.
+    """Return the layers of an estimator's network, of a fitted one with what the fit has learned.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def rows(estimator, networks):
 
 
 def _hidden(estimator, spec):
-    """The hidden layers' widths and kinds, as far as the parameters make sense."""
+    """Return the hidden layers' widths and kinds, as far as the parameters make sense."""
     told = spec or estimator
     if spec:
         widths, choices = spec.hidden, spec.activations
@@ -83,7 +83,7 @@ def _choices(activation, n_layers):
 
 
 def describe(choice):
-    """An activation in words: its name and the arguments that were given."""
+    """Return an activation in words: its name and the arguments that were given."""
     arguments = ", ".join(f"{name}={value!r}" for name, value in choice.arguments.items())
     return f"{choice.name}({arguments})" if arguments else choice.name
 
@@ -144,7 +144,7 @@ def layers_as_html(estimator, networks):
 
 
 def _caption(estimator, networks):
-    """How many networks, numbers and where."""
+    """Return how many networks, numbers and where."""
     if not networks:
         n_networks, state = estimator.n_estimators, f"not fitted, device={str(estimator.device)!r}"
     else:

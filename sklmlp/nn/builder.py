@@ -45,7 +45,7 @@ class LayerModules:
         return nn.Sequential(layers).eval()
 
     def _hidden(self, i):
-        """What a hidden layer computes, in order."""
+        """Return what a hidden layer computes, in order."""
         layer = OrderedDict({f"linear_{i}": self.linears[i]})
         if self.normalizations:
             layer[f"normalization_{i}"] = self.normalizations[i]
@@ -166,7 +166,7 @@ def load_layers(spec, weights):
 
 
 def _layers(spec, activations, dtype):
-    """The modules of a stack that are not affine maps, as they start."""
+    """Return the modules of a stack that are not affine maps, as they start."""
     return LayerModules(
         [],
         activations,
@@ -189,7 +189,7 @@ def _linear(coef, intercept):
 
 
 def activation_modules(spec, dtype, seed=None):
-    """A module for each hidden activation, made without touching torch's global generators."""
+    """Make a module for each hidden activation, without torch's global generators."""
     draws = any(c.own is not None or c.entry.kernel is None for c in spec.activations)
     with seeded(seed) if draws else nullcontext():
         return [
@@ -199,14 +199,14 @@ def activation_modules(spec, dtype, seed=None):
 
 
 def normalization_modules(spec, dtype):
-    """A module for each hidden layer's normalization, or none; each in front of its activation."""
+    """Make a module for each hidden layer's normalization, which is in front of the activation."""
     if spec.normalization is None:
         return []
     return [normalization(spec.normalization, width, dtype) for _, width in spec.shapes[:-1]]
 
 
 def projection_modules(spec, dtype):
-    """A module for each hidden layer's skip, or none; linear maps have no memory yet."""
+    """Return a module for each hidden layer's skip, or none; linear maps have no memory yet."""
     if not spec.residual:
         return []
     return [
@@ -218,7 +218,7 @@ def projection_modules(spec, dtype):
 
 
 def learned_shapes(spec):
-    """Give the shapes of `Weights.state` by name; those of a user's own activations are left out.
+    """Give the shapes of `Weights.state` by name; those of custom activations are left out.
 
     Activations take no memory for it. Arguments that one does not take are a ValueError.
     """

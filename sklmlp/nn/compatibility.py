@@ -62,5 +62,5 @@ def check_same_layers(earlier, asked):
         if was != now:
             raise ValueError(
                 f"Training cannot go on: it began with {name}={was!r}, got {name}={now!r}. Use "
-                "warm_start=False to fit anew."
+                "warm_start=False to fit from scratch."
             )

@@ -1,4 +1,4 @@
-"""A user's own module in place of the stack of layers."""
+"""A custom module in place of the built-in layers."""
 
 import inspect
 
@@ -65,7 +65,7 @@ def check_same_shapes(what, tensors, state):
     if got != asked:
         raise ValueError(
             f"Training cannot go on: {what} asks for {dict(sorted(asked - got))}, and what was "
-            f"learned is {dict(sorted(got - asked))}. Use warm_start=False to fit anew."
+            f"learned is {dict(sorted(got - asked))}. Use warm_start=False to fit from scratch."
         )
 
 
@@ -78,7 +78,7 @@ def named_tensors(module):
 
 
 def _constructed(spec, seed, dtype):
-    """A new module of the user's class, tried on two rows."""
+    """Return a new module of the user's class, tried on two rows."""
     arguments = {"n_features_in": spec.n_features, "n_outputs": spec.n_outputs}
     taken = _taken(spec.module, arguments) | spec.module_params
     with seeded(seed), torch.inference_mode(False):
@@ -134,7 +134,7 @@ def _try(spec, module, dtype):
 
 
 def _of_dtypes(error, dtype):
-    """What to do about tensors of another dtype, where an error speaks of dtypes."""
+    """Return what to do about tensors of another dtype, where an error speaks of dtypes."""
     if not any(word in str(error) for word in ("dtype", "float", "double", "Float", "Double")):
         return ""
     here, other = ("float64", "float32") if dtype == torch.float64 else ("float32", "float64")

@@ -1,4 +1,4 @@
-"""What may stand in a hidden layer beside its affine map and its activation."""
+"""Dropout, normalization and residual layers."""
 
 from numbers import Real
 
@@ -36,7 +36,7 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, input):
-        """Values of any shape to values of the same."""
+        """Map values of any shape to values of the same shape."""
         if not self.training:
             return input
         kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)
@@ -68,12 +68,12 @@ class Residual(nn.Module):
 
 
 def normalization(kind, width, dtype=None):
-    """A new normalization of `width` units, on the CPU; draws no random numbers."""
+    """Return a new normalization of `width` units, on the CPU; draws no random numbers."""
     return NORMALIZATIONS[kind](width, eps=EPSILON, device="cpu", dtype=dtype)
 
 
 def is_batch_norm(module):
-    """Whether a module is one of torch's batch normalizations, over however many axes."""
+    """Tell whether a module is one of torch's batch normalizations, over however many axes."""
     return isinstance(module, AnyBatchNorm)
 
 
@@ -97,7 +97,7 @@ def what_differs_in_training(module):
 
 
 def dropout_rates(dropout, n_hidden_layers):
-    """The dropout rate of each hidden layer, from what the user wrote.
+    """Return the dropout rate of each hidden layer, from what the user wrote.
 
     Parameters
     ----------

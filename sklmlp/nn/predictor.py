@@ -49,7 +49,7 @@ class Predictor:
         self.layers = list(zip(weights.intercepts, coefs, [*functions, None], strict=True))
 
     def __call__(self, x):
-        """Rows, (n, d), dense or CSR, to logits, (n, k)."""
+        """Compute logits, (n, k), of rows, (n, d), dense or CSR."""
         for intercept, coef, activation in self._folded(x.shape[0]):
             x = torch.addmm(intercept, x, coef)
             if activation is not None:
@@ -57,7 +57,7 @@ class Predictor:
         return x
 
     def _folded(self, n):
-        """The layers, affine maps that follow each other made one where that saves work.
+        """Return the layers, affine maps that follow each other made one where that saves work.
 
         (x W + b) V + c = x (W V) + (b V + c)
         """
@@ -73,7 +73,7 @@ class Predictor:
         return layers
 
     def _normalized(self, n):
-        """The layers with their batch normalization, in the affine map where that saves work.
+        """Return the layers with batch normalization folded into affine maps where that saves work.
 
         With running mean m and variance v: s ((x W + b) - m) + beta = x (W s) + (s (b - m) + beta)
         where s = gamma / sqrt(v + epsilon) (Ioffe & Szegedy 2015, algorithm 2, line 11).
@@ -112,7 +112,7 @@ class ModulePredictor:
         self.widest = max([spec.width_in, spec.n_outputs, *(max(p.shape) for p in matrices)])
 
     def __call__(self, x):
-        """Rows, (n, d), to logits, (n, k)."""
+        """Compute logits, (n, k), of rows, (n, d)."""
         return self.module(x)
 
 
@@ -123,7 +123,7 @@ def _both(normalization, activation):
 
 
 def _in_place(choice, module):
-    """A function that may overwrite its argument, or None for the identity."""
+    """Return a function that may overwrite its argument, or None for the identity."""
     if choice.name == "identity" and choice.own is None:
         return None
     if choice.entry.kernel is None:

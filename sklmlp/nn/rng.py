@@ -10,7 +10,7 @@ _LOCK = threading.Lock()  # torch's global generators are the process's, not our
 
 
 def _begin_forked():
-    """In a forked child: a lock that nobody holds."""
+    """Start a forked child with a lock that nobody holds."""
     global _LOCK
     _LOCK = threading.Lock()
 
@@ -26,16 +26,16 @@ def seeded(seed=None):
     Parameters
     ----------
     seed : int or None
-        None for a block that draws nothing that matters.
+        None for a block whose random numbers do not matter.
     """
     with _LOCK, torch.random.fork_rng(devices=[]), torch.device("cpu"):
         if seed is not None:
-            torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every card
+            torch.default_generator.manual_seed(seed)  # torch.manual_seed also seeds every GPU
         yield
 
 
 class ModuleRNG:
-    """A course of random numbers for a user's module, which draws from torch's global generators.
+    """A stream of random numbers for a custom module, which draws from torch's global generators.
 
     Parameters
     ----------
@@ -44,17 +44,17 @@ class ModuleRNG:
     """
 
     def __init__(self, seed, device):
-        self.device, self.cards = device, [device] if device.type == "cuda" else []
+        self.device, self.gpus = device, [device] if device.type == "cuda" else []
         self.states = [torch.Generator("cpu").manual_seed(seed).get_state()]
-        self.states += [torch.Generator(card).manual_seed(seed).get_state() for card in self.cards]
+        self.states += [torch.Generator(gpu).manual_seed(seed).get_state() for gpu in self.gpus]
 
     @contextmanager
     def drawn(self):
         """Let the block draw the next of them."""
-        with _LOCK, torch.random.fork_rng(devices=self.cards):
+        with _LOCK, torch.random.fork_rng(devices=self.gpus):
             torch.default_generator.set_state(self.states[0])
-            for card in self.cards:
-                torch.cuda.set_rng_state(self.states[1], card)
+            for gpu in self.gpus:
+                torch.cuda.set_rng_state(self.states[1], gpu)
             yield
             self.states = [torch.default_generator.get_state()]
-            self.states += [torch.cuda.get_rng_state(card) for card in self.cards]
+            self.states += [torch.cuda.get_rng_state(gpu) for gpu in self.gpus]

@@ -1,4 +1,4 @@
-"""What a network is, in plain Python; and the numbers that it starts from."""
+"""The plain description of a network, its weights, and the weights that it starts from."""
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,7 +23,7 @@ class Spec:
     n_features, n_outputs : int
         Units that go in and come out.
     hidden : tuple of int
-        Units that each hidden layer hands on.
+        Number of units that each hidden layer outputs.
     activations : tuple of ActivationSpec
         One for each hidden layer.
     loss : str or Loss
@@ -73,7 +73,7 @@ class Spec:
 
     @cached_property
     def loss_function(self):
-        """The `sklmlp.losses.Loss` that is trained with and answered by."""
+        """The `sklmlp.losses.Loss` of training and prediction."""
         return make_loss(self.loss, self.loss_params, self.scaling)
 
     @property
@@ -84,8 +84,8 @@ class Spec:
     @property
     def is_plain(self):
         """Whether affine maps and activations are all there is, in training as in prediction."""
-        beside = any(self.dropout) or self.normalization is not None or self.residual
-        return self.module is None and not (self.hidden and beside)
+        has_more = any(self.dropout) or self.normalization is not None or self.residual
+        return self.module is None and not (self.hidden and has_more)
 
     @property
     def is_plain_in_training(self):
@@ -98,7 +98,7 @@ class Spec:
         return self.loss_function.out_activation
 
     def without_arrays(self):
-        """The same network, free of what only training needs.
+        """Return the same network, free of what only training needs.
 
         These are the arrays that its activations were to start from, and a user's function as the
         loss, of which predictions need the link alone.
@@ -141,7 +141,7 @@ class Weights:
 
 
 def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
-    """The weights that a fit starts from, drawn in scikit-learn's order.
+    """Return the weights that a fit starts from, drawn in scikit-learn's order.
 
     Parameters
     ----------
@@ -175,7 +175,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
 
 
 def _by_rule(spec, rng, dtype, output_activation):
-    """coefs and intercepts by the bounds of activations."""
+    """Draw coefs and intercepts by the bounds of activations."""
     coefs, intercepts = [], []
     choices = [*spec.activations, output_activation]
     for choice, (fan_in, fan_out) in zip(choices, spec.shapes, strict=True):

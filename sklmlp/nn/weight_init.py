@@ -56,7 +56,7 @@ class WeightInit:
             )
 
     def draw(self, shapes, seed):
-        """Matrices of given shapes, (fan in, fan out), drawn one after the other.
+        """Draw matrices of given shapes, (fan in, fan out), one after the other.
 
         Parameters
         ----------

@@ -85,7 +85,7 @@ class Adam(Optimizer):
 
     @classmethod
     def of(cls, network, params):
-        """The optimizer of a network that an estimator's parameters ask for."""
+        """Return the optimizer of a network that an estimator's parameters ask for."""
         lr = params.learning_rate_init
         return cls(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
 
@@ -128,7 +128,7 @@ class SGD(Optimizer):
 
     @classmethod
     def of(cls, network, params):
-        """The optimizer of a network that an estimator's parameters ask for."""
+        """Return the optimizer of a network that an estimator's parameters ask for."""
         lr = params.learning_rate_init
         return cls(network.flat, lr, params.momentum, params.nesterovs_momentum)
 
@@ -181,7 +181,7 @@ class StackedUpdate:
         self.begin_epoch()
 
     def _together(self, name):
-        """The moments of all networks as one (K, P), of which each optimizer keeps its row."""
+        """Stack the moments of all networks, (K, P), of which each optimizer keeps its row."""
         together = stack_padded([optimizer.moments[name] for optimizer in self.optimizers])
         for optimizer, moment in zip(self.optimizers, together, strict=True):
             optimizer.moments[name] = moment[: len(optimizer.moments[name])]

@@ -1,4 +1,4 @@
-"""Gradients that are too long, shortened."""
+"""Gradient clipping."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""The table of solvers: what makes the optimizer of each, and the parameters that it takes."""
+"""The table of solvers: the optimizer of each, and the parameters that it takes."""
 
 import inspect
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Solver:
         return getattr(self.optimizer, "supports_sklearn_schedules", False)
 
     def make(self, network, params):
-        """The optimizer of a network that an estimator's parameters ask for."""
+        """Return the optimizer of a network that an estimator's parameters ask for."""
         if self.is_ours:
             return self.optimizer.of(network, params)
         arguments = params.solver_params or {}

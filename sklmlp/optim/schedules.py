@@ -1,4 +1,4 @@
-"""Learning rates that change step by step, towards an end that is known beforehand."""
+"""Learning rate schedules that change step by step towards a known end."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ SCHEDULES = (*DECAYS, "one_cycle")
 
 
 def factor(name, step, n_steps, warmup_fraction=0.0):
-    """The share of the full rate that a step takes.
+    """Return the share of the full rate that a step takes.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Schedule:
 
     @classmethod
     def of(cls, params):
-        """The schedule that an estimator's parameters ask for; None if rates change otherwise."""
+        """Make the schedule that parameters ask for; None if rates change otherwise."""
         if params.learning_rate not in SCHEDULES:
             return None
         return cls(
@@ -87,7 +87,7 @@ class Schedule:
         )
 
     def rates(self, epoch, n_batches):
-        """The rate of each step of an epoch; epochs are counted from 0."""
+        """Return the rate of each step of an epoch; epochs are counted from 0."""
         steps, n_steps = (
             range(epoch * n_batches, (epoch + 1) * n_batches),
             self.n_epochs * n_batches,

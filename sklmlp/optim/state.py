@@ -1,4 +1,4 @@
-"""What an optimizer keeps between calls of `partial_fit`."""
+"""The state of an optimizer between calls of `partial_fit`."""
 
 from dataclasses import dataclass
 
@@ -34,7 +34,7 @@ class OptimizerState:
 
     @classmethod
     def of(cls, optimizer):
-        """The state of an optimizer, copied."""
+        """Return the state of an optimizer, copied."""
         return cls(
             solver=optimizer.solver,
             t=optimizer.t,

@@ -65,7 +65,7 @@ class TorchOptimizerAdapter:
             group["lr"] = lr
 
     def begin_epoch(self):
-        """Nothing to take note of: torch looks at the options at each step."""
+        """Do nothing: torch looks at the options at each step."""
 
     def step(self):
         """One step from the gradients as they are; what a callback has frozen stays."""
@@ -164,7 +164,7 @@ class TorchOptimizerAdapter:
 
 
 def _construct(entry, network, lr, arguments):
-    """The optimizer, with a group of what is decayed and one of what is not."""
+    """Construct the optimizer, with a group of what is decayed and one of what is not."""
     kind = entry.optimizer
     decayed, rest = _parameters(network, entry.is_elementwise)
     known = inspect.signature(kind).parameters
@@ -186,7 +186,7 @@ def _not_empty(groups):
 
 
 def _parameters(network, elementwise):
-    """What the penalty sees and what it does not, two lists of parameters with gradients.
+    """Return what the penalty sees and what it does not, two lists of parameters with gradients.
 
     They are views of the network's flat tensor, whose first `n_coefs` numbers the penalty sees:
     two long ones for an optimizer that goes number by number, else those of the module.

@@ -10,9 +10,9 @@ import torch
 
 
 def resolve_device(device):
-    """The torch device that the `device` parameter asks for.
+    """Return the torch device that the `device` parameter asks for.
 
-    Worker processes of joblib and Dask that are asked for "cuda" take a machine's cards in turn.
+    Worker processes of joblib and Dask that are asked for "cuda" take a machine's GPUs in turn.
 
     Raises
     ------
@@ -39,9 +39,9 @@ def resolve_device(device):
 
 
 def worker_rank():
-    """The number of this process among the workers of joblib or Dask; None in other processes.
+    """Return the number of this process among workers of joblib or Dask; None elsewhere.
 
-    Workers of Dask-CUDA have cards of their own already.
+    Workers of Dask-CUDA have a GPU each already.
     """
     if "dask_cuda" in sys.modules:
         return None
@@ -61,7 +61,7 @@ def _process_name():
 
 
 def is_available(device):
-    """Whether this machine has a torch device."""
+    """Tell whether this machine has a torch device."""
     if device.type == "cuda":
         n_cards = torch.cuda.device_count() if torch.cuda.is_available() else 0
         return (device.index or 0) < n_cards
@@ -71,9 +71,9 @@ def is_available(device):
 
 
 def resolve_dtype(dtype, X_dtype, device):
-    """The NumPy dtype that a fit computes in.
+    """Return the NumPy dtype that a fit computes in.
 
-    `"auto"` follows X as scikit-learn does, and is float32 where that is what the hardware is for.
+    `"auto"` follows X as scikit-learn does, and is float32 on GPUs.
     """
     if dtype != "auto":
         resolved = np.dtype(dtype)
@@ -86,7 +86,7 @@ def resolve_dtype(dtype, X_dtype, device):
 
 
 def computing_dtype(dtype, config, device):
-    """The torch dtype that a fit computes in, for weights of a NumPy dtype.
+    """Return the torch dtype that a fit computes in, for weights of a NumPy dtype.
 
     L-BFGS computes in float64 where the device has it: its line search needs the digits.
     """

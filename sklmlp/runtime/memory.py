@@ -1,4 +1,4 @@
-"""What a device's memory is needed for: a fit that lacks it says so, a prediction takes less."""
+"""Out-of-memory handling: informative errors in `fit`, smaller chunks in `predict`."""
 
 from contextlib import contextmanager
 from itertools import pairwise
@@ -7,7 +7,7 @@ import torch
 
 
 def in_chunks(compute, n, size):
-    """Compute rows a chunk at a time, in ever smaller chunks where a card's memory ends.
+    """Compute rows a chunk at a time, in ever smaller chunks where a GPU's memory ends.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ _has_computed = False
 
 
 def compute(work, precision, one_thread=False):
-    """Compute with these settings; inside another work of the same thread, with that one's.
+    """Compute with these torch settings; a nested call keeps the outer settings.
 
     Parameters
     ----------
@@ -80,12 +80,12 @@ def compute(work, precision, one_thread=False):
 
 
 def others_wait():
-    """Whether works wait for those under way to end."""
+    """Tell whether works wait for those under way to end."""
     return not _is_agreed
 
 
 def _take_place():
-    """The place of this thread, which has not computed before.
+    """Return the place of this thread, which has not computed before.
 
     torch gives a new thread the count that was last set in any thread. Where that is the one of a
     small work, the new thread gets the count that the small work will put back.
@@ -131,7 +131,7 @@ def _under_way():
 
 
 def neutral():
-    """A context without the caller's autocast and without another default device than the CPU."""
+    """Return a context without the caller's autocast, and with the CPU as default device."""
     autocast = [kind for kind in ("cpu", "cuda", "mps") if torch.is_autocast_enabled(kind)]
     if not autocast and torch.empty(0).device.type == "cpu":
         return nullcontext()

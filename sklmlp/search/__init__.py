@@ -1,4 +1,4 @@
-"""Many fits at once: the joblib backend in which they meet, and what to search through."""
+"""Many fits at once: a joblib backend that trains them together, and search spaces."""
 
 from sklmlp.search.backend import StackBackend
 from sklmlp.search.spaces import params_of, space, suggest

@@ -19,7 +19,7 @@ _calls, _filters, _lock = set(), None, threading.Lock()  # whose tasks run, and 
 
 
 def _begin_forked():
-    """In a forked child: its own calls only."""
+    """Start a forked child, which has calls of its own only."""
     global _calls, _filters, _lock
     _calls, _filters, _lock = set(), None, threading.Lock()
 
@@ -60,7 +60,7 @@ class StackBackend(ParallelBackendBase):
         self._steps_in = False
 
     def effective_n_jobs(self, n_jobs):
-        """How many fits may wait at once."""
+        """Return how many fits may wait at once."""
         if n_jobs == 0:
             raise ValueError("n_jobs=0 has no meaning; use a positive number, -1 or None.")
         return self._n_waiting if n_jobs is None or n_jobs < 0 else n_jobs
@@ -119,7 +119,7 @@ class StackBackend(ParallelBackendBase):
     apply_async = submit  # its name before joblib 1.5
 
     def retrieve_result_callback(self, outcome):
-        """What a task gave; raises what it raised."""
+        """Return what a task gave; raises what it raised."""
         result, error = outcome
         if error is not None:
             raise error
@@ -139,7 +139,7 @@ class StackBackend(ParallelBackendBase):
             self.configure(self.parallel.n_jobs, self.parallel)
 
     def get_nested_backend(self):
-        """The backend for calls of joblib inside of a task, and its n_jobs."""
+        """Return the backend for calls of joblib inside of a task, and its n_jobs."""
         nested = StackBackend(nesting_level=(self.nesting_level or 0) + 1)
         nested._n_waiting = self._pool.n_jobs
         return nested, None

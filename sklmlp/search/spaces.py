@@ -1,4 +1,4 @@
-"""What to search through: depth, width, activation, learning rate, penalty and dropout.
+"""Search spaces: depth, width, activation, learning rate, penalty and dropout.
 
 Random search ought to draw rates and penalties on a logarithmic scale: Bergstra & Bengio (2012),
 "Random search for hyper-parameter optimization", JMLR 13.
@@ -20,7 +20,7 @@ def space(estimator):
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, Pipeline or other meta-estimator
-        One of ours, or with one of ours in it; names get the prefix of its step.
+        One of sklmlp, or with one of them in it; names get the prefix of its step.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def space(estimator):
 
 
 def suggest(trial, estimator):
-    """Parameters for one trial of an Optuna study, from the same space as `space`.
+    """Suggest parameters for one trial of an Optuna study, from the same space as `space`.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def suggest(trial, estimator):
 
 
 def params_of(trial, estimator):
-    """What `estimator.set_params` takes, from what Optuna recorded of a trial of `suggest`.
+    """Return what `estimator.set_params` takes, from what Optuna recorded of a trial of `suggest`.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def params_of(trial, estimator):
     Returns
     -------
     params : dict
-        What `suggest` returned. Parameters that were suggested beside it keep their names, which
+        What `suggest` returned. Parameters that were suggested next to it keep their names, which
         are to be those that `set_params` takes.
 
     Raises
@@ -144,7 +144,7 @@ class _Recorded:
 
 
 def _prefix(estimator):
-    """What stands before the parameters of the one network in an estimator."""
+    """Return what stands before the parameters of the one network in an estimator."""
     ours = [name for name in estimator.get_params() if name.endswith("hidden_layer_sizes")]
     if len(ours) != 1:
         raise ValueError(

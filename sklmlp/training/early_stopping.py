@@ -1,4 +1,4 @@
-"""What a fit is judged by: the held-out rows, and how they are scored."""
+"""Early stopping: the held-out rows, and how they are scored."""
 
 import inspect
 import re
@@ -155,7 +155,7 @@ class Validation:
         self.dataset, self.score, self.is_loss = dataset, score, is_loss
 
     def evaluate(self, network, loss):
-        """(loss, score) of the network as it is; a score of NaN where a logit is not finite."""
+        """Compute (loss, score) of the network as it is; NaN where a logit is not finite."""
         logits, total, weight_sum = [], 0.0, 0.0
         for x, y, weight in self.dataset.slices(network.takes_sparse):
             z = network.logits(x)
@@ -206,7 +206,7 @@ class Scoring:
             self._scorer = _scorer_with_labels(check_scoring(scoring=self.scoring), self.targets)
 
     def judges(self, training, held_out, rng):
-        """Score the held-out rows after each epoch, beside some of those that are trained on.
+        """Score the held-out rows after each epoch, and some of those that are trained on.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class Scoring:
         weight, n = training.dataset.weights(), len(training.dataset)
         rows = np.arange(n) if weight is None else np.flatnonzero(weight)
         if len(rows) > MOST_TRAINING_ROWS:
-            rows = np.sort(_twin(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
+            rows = np.sort(_copied(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
         if n > MOST_TRAINING_ROWS:
             training = training.take(rows)
         training_sample, validation = (
@@ -234,7 +234,7 @@ class Scoring:
         return {"training_sample": training_sample, "validation": validation}
 
     def _score_of(self, part):
-        """The function of logits, loss and network that scores some rows."""
+        """Return the function of logits, loss and network that scores some rows."""
         weight = part.dataset.weights()
         if self.is_loss:
             return lambda logits, loss, network: -loss
@@ -261,11 +261,11 @@ class Scoring:
         return score
 
 
-def _twin(rng):
-    """A generator that draws what `rng` would, and leaves it where it is."""
-    twin = np.random.RandomState()
-    twin.set_state(rng.get_state())
-    return twin
+def _copied(rng):
+    """Return a generator that draws what `rng` would, and leaves it where it is."""
+    copied = np.random.RandomState()
+    copied.set_state(rng.get_state())
+    return copied
 
 
 _OTHER_SCORES = {
@@ -305,7 +305,7 @@ def _check_name(name, targets):
 
 
 def _never_nan(score, scoring):
-    """A score that refuses to be NaN for finite logits, which nothing could be judged by."""
+    """Return a score that refuses to be NaN for finite logits, which nothing could be judged by."""
 
     def checked(logits, loss, network):
         value = score(logits, loss, network)
@@ -326,7 +326,7 @@ def _takes_weights(scorer):
 
 
 def _scorer_with_labels(scorer, targets):
-    """A scorer of probabilities whose metric is told of classes that its rows may lack."""
+    """Return a scorer of probabilities whose metric is told of classes that its rows may lack."""
     if (
         targets is None
         or targets.kind == "multilabel-indicator"

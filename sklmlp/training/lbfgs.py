@@ -40,7 +40,7 @@ def _train_jobs(jobs, interrupted):
 
 
 def _why_not_converged(result, n_iter, max_iter):
-    """What SciPy could not do, in scikit-learn's words."""
+    """Return what SciPy could not do, in scikit-learn's words."""
     advice = (
         f"\nIncrease the number of iterations to improve the convergence (max_iter={max_iter})."
         if n_iter == max_iter
@@ -83,7 +83,7 @@ def _minimise(run, interrupted):
         return loss, network.gradient.cpu().double().numpy()[moves]
 
     def look():
-        """Weights and what of them is not frozen, which callbacks may have changed."""
+        """Return weights, and which are not frozen; callbacks may have changed both."""
         flat = network.flat.detach().cpu().double().numpy().copy()
         moves = np.ones(len(flat), bool)
         for segment, is_frozen in zip(network.segments, network.frozen(), strict=True):

@@ -28,7 +28,7 @@ class LossMeter:
         self.total.add_(rows.sum(-1)).addcmul_(self.half_alpha, squared.sum(0))
 
     def losses(self):
-        """The penalised loss of each network since the last call, as scikit-learn averages it."""
+        """Return the penalized loss of each network since the last call, averaged by batch."""
         losses = self.total.mul_(self.per_row).view(-1).tolist()
         self.total.zero_()
         return losses

@@ -15,7 +15,7 @@ from sklmlp.training.stopping import StoppingState
 
 @dataclass
 class TrainingState:
-    """What changes from epoch to epoch beside the network's numbers; a checkpoint stores it.
+    """What changes from epoch to epoch besides the network's numbers; a checkpoint stores it.
 
     Written by the training loop, and by a checkpoint that is resumed.
 
@@ -219,7 +219,7 @@ class TrainingRun:
         self.callback.end_epoch(stopping.history[-1])
 
     def has_ended(self):
-        """Whether the last epoch was the last one; moves the learning rate where it was not."""
+        """Tell whether the run has ended; move the learning rate where it has not."""
         config, stopping, optimizer = self.config, self.state.stopping, self.state.optimizer
         if optimizer.supports_sklearn_schedules and config.learning_rate == "invscaling":
             # a thousand orders of magnitude overflow, and past thirty no step is seen anyway
@@ -262,6 +262,6 @@ class TrainingRun:
 
 
 def _line(n_iter, loss, lr, train_score):
-    """scikit-learn's line of an epoch, with the rate and the training score added."""
+    """Write scikit-learn's line of an epoch, with the learning rate and the training score."""
     line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
     return line if train_score is None else f"{line}, training score = {train_score:f}"

@@ -1,4 +1,4 @@
-"""What a fit has learnt about its own course, and when it ends: scikit-learn's rules."""
+"""The state that decides when a fit ends: scikit-learn's rules of stopping."""
 
 from dataclasses import dataclass, field
 
@@ -7,7 +7,7 @@ import numpy as np
 
 @dataclass
 class StoppingState:
-    """The course of one fit, which warm starts and partial fits continue.
+    """Losses, scores and counts of one fit, which warm starts and partial fits continue.
 
     Attributes
     ----------
@@ -56,13 +56,13 @@ class StoppingState:
         self.loss_curve.append(loss)
 
     def update_from_loss(self, tol):
-        """Whether the last epoch improved the training loss, counted."""
+        """Count an epoch, and tell whether it improved the training loss."""
         loss = self.loss_curve[-1]
         self.no_improvement = self.no_improvement + 1 if loss > self.best_loss - tol else 0
         self.best_loss = min(self.best_loss, loss)
 
     def update_from_score(self, score, tol, network):
-        """Whether the last epoch improved the validation score, counted; keeps the best weights."""
+        """Count an epoch; tell whether it improved the score, and keep the best weights then."""
         self.validation_scores.append(score)
         self.no_improvement = (
             self.no_improvement + 1 if score < self.best_validation_score + tol else 0

@@ -142,7 +142,7 @@ def test_other_tables_go_on(kind, path, stop_at, short_fits):
 
 
 def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
-    """An ensemble that is dealt to threads writes one file, and goes on from it."""
+    """An ensemble that is divided among threads writes one file, and goes on from it."""
     monkeypatch.setattr("sklmlp.runtime.SMALL_STEP", 0)
     monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     X, y = make_table("multiclass")
@@ -550,7 +550,7 @@ def test_a_schedule_is_laid_out_over_max_iter(schedule, path, short_fits):
     model = make("regression", checkpoint=path, learning_rate=schedule).fit(X, y)
     reason = (
         "belongs to another fit: max_iter is 5 there and 6 here. The schedule of the learning rate "
-        "is laid out over max_iter. Remove the file or choose another path to start anew."
+        "is laid out over max_iter. Remove the file or choose another path to start from scratch."
     )
     with pytest.raises(ValueError, match=re.escape(reason)):
         model.set_params(max_iter=6).fit(X, y)
@@ -572,11 +572,11 @@ def test_two_fits_on_one_path(path, stop_at, short_fits):
     model = make("regression", checkpoint=path, checkpoint_every=1)
     write = CheckpointFile.write
 
-    def beside(self, content):
+    def write_amid(self, content):
         path.write_bytes(b"of another process")
         write(self, content)
 
-    CheckpointFile.write, before = beside, CheckpointFile.write
+    CheckpointFile.write, before = write_amid, CheckpointFile.write
     try:
         with pytest.raises(OSError, match="Another process writes its checkpoints to this path"):
             model.fit(X, y)

@@ -41,7 +41,7 @@ class Recorder:
 
 
 class Propagated(Recorder):
-    """A recorder that meta-estimators hand on."""
+    """A recorder that meta-estimators pass on."""
 
     max_propagation_depth = None
 

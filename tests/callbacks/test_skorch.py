@@ -90,7 +90,7 @@ def test_schedule(solver, short_fits):
 
 
 def test_skorchs_early_stopping(short_fits):
-    """A callback that stops ends the fit without a warning, with what was learnt so far."""
+    """A callback that stops ends the fit without a warning, with what was learned so far."""
     X, y = make_table("regression")
     stop = EarlyStopping(monitor="train_loss", patience=2, threshold=10.0, sink=lambda text: None)
     with warnings.catch_warnings():
@@ -115,7 +115,7 @@ def test_lbfgs_can_be_stopped():
 
 @pytest.mark.parametrize("kind, scoring", [("multiclass", "accuracy"), ("regression", "r2")])
 def test_scoring(kind, scoring, short_fits):
-    """skorch's scorers see training and validation rows, and answers in the user's labels."""
+    """skorch's scorers see training and validation rows, and predictions in the user's labels."""
     X, y = make_table(kind)
     y = np.array(["a", "b", "c"])[y] if kind == "multiclass" else y
     scores = {"train": [], "valid": []}

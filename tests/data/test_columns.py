@@ -139,7 +139,7 @@ def model():
 
 
 def has_no_matrix(columns):
-    """Whether check_array of scikit-learn fails, too, on pandas columns beside each other."""
+    """Whether check_array of scikit-learn fails, too, on pandas columns next to each other."""
     sparse = {"sparse floats", "sparse integers", "sparse booleans"} & set(columns)
     return (
         # pandas makes objects of all of these, which SciPy has no matrices of
@@ -160,7 +160,7 @@ PAIRS = [
 
 @pytest.mark.parametrize("library, one, other", PAIRS)
 def test_predict_takes_what_fit_takes(library, one, other):
-    """Two columns of any numbers are learnt and predicted as the numbers that they are."""
+    """Two columns of any numbers are learned and predicted as the numbers that they are."""
     columns = NUMBERS[library]
     rows = FRAMES[library]({"a": columns[one][0](), "b": columns[other][0]()})
     numbers = np.column_stack([columns[one][1], columns[other][1]]).astype(float)
@@ -180,12 +180,12 @@ def test_predict_takes_what_fit_takes(library, one, other):
     ],
 )
 def test_a_column_that_is_none_is_named_beside_any_other(library, other, number):
-    """Whatever stands beside it, the column without numbers is the one that is named."""
+    """Whatever stands next to it, the column without numbers is the one that is named."""
     numbers = NUMBERS[library][number][0]
     make_column, words = OTHERS[library][other]
     rows = FRAMES[library]({"good": numbers(), "bad": make_column()})
-    learnt = model().fit(FRAMES[library]({"good": numbers(), "bad": numbers()}), Y)
-    for call in (lambda: model().fit(rows, Y), lambda: learnt.predict(rows)):
+    learned = model().fit(FRAMES[library]({"good": numbers(), "bad": numbers()}), Y)
+    for call in (lambda: model().fit(rows, Y), lambda: learned.predict(rows)):
         with pytest.raises((ValueError, TypeError)) as caught:
             call()
         first = str(caught.value).splitlines()[0]

@@ -1,4 +1,4 @@
-"""Models that each released version wrote are read, and answer what they answered then."""
+"""Models that each released version wrote are read, and predict what they predicted then."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning, InconsistentVersionWarning
 import sklmlp
 from sklmlp.io import load_skops
 from sklmlp.io.state import FORMAT
-from tests.data.write_models import MODELS, answers, models, write
+from tests.data.write_models import MODELS, models, predictions, write
 
 # NumPy 1.25 and before cannot read pickles of NumPy 2, whoever wrote them
 FORMATS = {"skops": load_skops} | ({"joblib": joblib.load} if hasattr(np, "_core") else {})
@@ -42,19 +42,19 @@ def test_a_model_answers_what_it_answered(path):
     """A file's model gives the labels and, to rounding, the numbers of the day it was written."""
     model = FORMATS[path.suffix[1:]](path)
     with np.load(path.with_suffix(".npz")) as expected:
-        got = answers(model, expected["X"])
+        got = predictions(model, expected["X"])
         assert set(got) == set(expected) - {"X", "y"}
-        for method, answer in got.items():
-            assert answer.dtype == expected[method].dtype
-            if answer.dtype.kind == "f":
-                assert_allclose(answer, expected[method], rtol=1e-5, atol=1e-7)
+        for method, prediction in got.items():
+            assert prediction.dtype == expected[method].dtype
+            if prediction.dtype.kind == "f":
+                assert_allclose(prediction, expected[method], rtol=1e-5, atol=1e-7)
             else:
-                assert_array_equal(answer, expected[method])
+                assert_array_equal(prediction, expected[method])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: "-".join(path.parts[-2:]))
 def test_a_model_can_go_on(path):
-    """A file's model is a fitted estimator like any other: it learns on and is fitted anew."""
+    """A file's model is a fitted estimator like any other: it learns on and is fitted again."""
     if path.stem == "pipeline":
         model = FORMATS[path.suffix[1:]](path)[-1]
     else:

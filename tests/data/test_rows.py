@@ -118,7 +118,7 @@ def test_float32_probabilities_sum_to_one(kind):
 
 @pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame])
 def test_feature_names(frame):
-    """Names are learnt, and rows with other names are refused with scikit-learn's message."""
+    """Names are learned, and rows with other names are refused with scikit-learn's message."""
     X, y = make_table("binary")
     named = frame({name: X[:, i] for i, name in enumerate("abcde")})
     estimator = make("binary").fit(named, y)
@@ -286,19 +286,19 @@ def test_few_values_are_multiplied_sparse(container, dtype, hidden, kind):
         patch.setattr("sklmlp.base.warn_of_failed_learning", lambda *args, **kwargs: None)
         got = clone(model).fit(X, y, weight)
         in_place = clone(model).set_params(shuffle=False).fit(X, y)
-        answer = got.predict(X)
+        prediction = got.predict(X)
     rtol = 1e-3 if dtype == np.float32 else 1e-9
     assert_allclose(got.loss_curve_, expected.loss_curve_, rtol=rtol)
     if is_classifier(model):
-        assert (answer == expected.predict(dense)).mean() > 0.98
+        assert (prediction == expected.predict(dense)).mean() > 0.98
     else:
-        assert_allclose(answer, expected.predict(dense), rtol=10 * rtol, atol=rtol)
+        assert_allclose(prediction, expected.predict(dense), rtol=10 * rtol, atol=rtol)
     in_place_too = clone(model).set_params(shuffle=False).fit(dense, y)
     assert_allclose(in_place.loss_curve_, in_place_too.loss_curve_, rtol=rtol)
 
 
 def test_many_rows_are_predicted_in_chunks(monkeypatch):
-    """Predicting chunk by chunk gives the answers of predicting at once."""
+    """Predicting chunk by chunk gives the predictions of predicting at once."""
     X, y = make_table("regression")
     estimator = make("regression").fit(X, y)
     at_once = estimator.predict(X)

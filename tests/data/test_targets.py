@@ -43,7 +43,7 @@ LABELS = {
 @pytest.mark.parametrize("kind", ["binary", "multiclass"])
 @pytest.mark.parametrize("labels", LABELS)
 def test_labels_come_back(labels, kind, early_stopping):
-    """Answers are the labels that were given, whatever they are, and train like their indices."""
+    """Predictions are the labels given, whatever they are, which train like their indices."""
     X, y = make_table(kind)
     named = LABELS[labels](y)
     expected = make(kind, early_stopping=early_stopping).fit(X, y)
@@ -68,14 +68,16 @@ def test_booleans():
     "container", [np.ndarray.tolist, pd.DataFrame, sparse.csr_matrix, sparse.csr_array]
 )
 def test_multilabel_containers(container, solver, early_stopping):
-    """Label indicators train alike in every container; sparse ones are answered in sparse ones."""
+    """Label indicators train alike in every container; sparse ones are predicted as sparse ones."""
     early_stopping &= solver != "lbfgs"
     X, y = make_table("multilabel")
     expected = make("multilabel", solver=solver, early_stopping=early_stopping).fit(X, y)
     estimator = make("multilabel", solver=solver, early_stopping=early_stopping)
-    answer = estimator.fit(X, container(y)).predict(X)
-    assert sparse.issparse(answer) == sparse.issparse(container(y))
-    assert_array_equal(answer.toarray() if sparse.issparse(answer) else answer, expected.predict(X))
+    prediction = estimator.fit(X, container(y)).predict(X)
+    assert sparse.issparse(prediction) == sparse.issparse(container(y))
+    assert_array_equal(
+        prediction.toarray() if sparse.issparse(prediction) else prediction, expected.predict(X)
+    )
     assert_array_equal(estimator.classes_, [0, 1, 2])
 
 
@@ -116,7 +118,7 @@ def test_values(container, loss):
 
 @pytest.mark.parametrize("shape", [(60,), (60, 1), (60, 3)])
 def test_shapes_of_predictions(shape):
-    """One output is answered as a vector, several as columns."""
+    """One output is predicted as a vector, several as columns."""
     X, y = make_table("regressions")
     y = y[:, 0].reshape(shape) if shape != (60, 3) else y
     estimator = make("regression")
@@ -130,7 +132,7 @@ def test_shapes_of_predictions(shape):
 
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 def test_one_class(solver):
-    """A single class trains and is the answer, with probability one column wide."""
+    """A single class trains and is the prediction, with probability one column wide."""
     X, _ = make_table("binary")
     estimator = make("binary", solver=solver).fit(X, np.full(60, "only"))
     assert_array_equal(estimator.predict(X), np.full(60, "only"))

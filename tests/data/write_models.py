@@ -37,14 +37,14 @@ def models():
     }
 
 
-def answers(model, X):
+def predictions(model, X):
     """What a model says of rows, by method."""
     methods = ("predict", "predict_proba")
     return {name: getattr(model, name)(X) for name in methods if hasattr(model, name)}
 
 
 def write(folder):
-    """Fit and save every model, with its rows and answers."""
+    """Fit and save every model, with its rows and predictions."""
     folder.mkdir(parents=True)
     for name, (kind, model) in models().items():
         X, y = make_table(kind)
@@ -54,7 +54,7 @@ def write(folder):
             model.partial_fit(X, y)
         joblib.dump(model, folder / f"{name}.joblib", compress=True)
         skops.io.dump(model, folder / f"{name}.skops", compression=8)
-        np.savez_compressed(folder / f"{name}.npz", X=X, y=y, **answers(model, X))
+        np.savez_compressed(folder / f"{name}.npz", X=X, y=y, **predictions(model, X))
 
 
 if __name__ == "__main__":

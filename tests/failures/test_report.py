@@ -198,7 +198,7 @@ SICK = [
     (
         {"max_iter": 1, "learning_rate_init": 1e-5},
         StoppedTooEarlyWarning,
-        "max_iter=1 ended the fit after 1 epochs, before it had learnt anything",
+        "max_iter=1 ended the fit after 1 epochs, before it had learned anything",
     ),
 ]
 
@@ -215,7 +215,7 @@ SICK = [
 
 @pytest.mark.parametrize("cls, params, category, says", SICK, ids=lambda value: str(value)[:40])
 def test_a_fit_no_better_than_a_constant_says_why(cls, params, category, says):
-    """Each reason is named, alone, beside the fact."""
+    """Each reason is named, alone, with the fact."""
     table = DIGITS if cls is MLPClassifier else DIABETES
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -132,7 +132,7 @@ def test_noise_is_silent_once_its_mean_is_reached():
 
 @pytest.mark.parametrize("params", [{"max_iter": 1}, {"max_iter": 1, "normalize_y": True}])
 def test_scaled_targets_are_never_told_of(params):
-    """A fit of one epoch has learnt little, but not because of its targets."""
+    """A fit of one epoch has learned little, but not because of its targets."""
     y = SIGNAL if "normalize_y" not in params else PRICES
     assert UnscaledTargetWarning not in said(make(**params), X, y)[0]
 

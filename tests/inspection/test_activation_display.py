@@ -53,6 +53,6 @@ def test_what_looks_across_units_is_refused(name):
 
 
 def test_an_unknown_name_has_the_estimators_error():
-    """A typo is answered with the closest name."""
+    """The error of a typo names the closest name."""
     with pytest.raises(ValueError, match="Did you mean 'gelu'"):
         ActivationDisplay.from_names("gelo")

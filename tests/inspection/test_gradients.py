@@ -39,7 +39,7 @@ def expected_norms(coefs, intercepts, activation, X, y, loss):
     ],
 )
 def test_the_start_does_not_depend_on_how_the_fit_went_on(params, digits):
-    """Options that make sense beside others only leave the gradients of the start as they are."""
+    """Options that make sense with others only leave the gradients of the start as they are."""
     X, y = digits
     fits = [MLPClassifier((7,), random_state=3, max_iter=2, **p).fit(X, y) for p in (params, {})]
     starts = [GradientFlowDisplay.from_estimator(fit, X, y).start for fit in fits]

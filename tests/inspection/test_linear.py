@@ -58,5 +58,5 @@ def test_the_map_is_a_copy(digits):
 def test_a_nonlinearity_does_not_collapse(digits, activation):
     """The error names the layer and its activation, and explains."""
     mlp = MLPClassifier((4, 4), activation=activation, max_iter=2).fit(*digits)
-    with pytest.raises(ValueError, match=r"hidden layer \d is .* only where no nonlinearity"):
+    with pytest.raises(ValueError, match=r"hidden layer \d is .* only without a nonlinearity"):
         linear_equivalent(mlp)

@@ -44,7 +44,7 @@ class Own(nn.Module):
 
 @pytest.fixture(params=NETWORKS.values(), ids=NETWORKS)
 def network(request, digits):
-    """A network with something beside affine maps and activations."""
+    """A network with something besides affine maps and activations."""
     params = {"hidden_layer_sizes": (12, 8), "max_iter": 4, "random_state": 0}
     return MLPClassifier(**params, **request.param).fit(*digits)
 

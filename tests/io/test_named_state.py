@@ -125,7 +125,7 @@ def load(state):
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_format_3_is_read(name):
-    """A state with the list of an old format is the model that it was, named anew."""
+    """A state with the list of an old format is the model that it was, renamed."""
     model, X = fitted(name)
     twin = load(as_format_3(model))
     assert_array_equal(twin.predict(X), model.predict(X))

@@ -1,4 +1,4 @@
-"""ONNX: onnxruntime answers what the estimator answers, by itself and inside a Pipeline."""
+"""ONNX: onnxruntime predicts what the estimator predicts, by itself and inside a Pipeline."""
 
 import sys
 import warnings
@@ -78,18 +78,18 @@ def load(model):
 
 
 def shape_of(output):
-    """The declared shape of one row of an answer; onnxruntime's is what it has inferred itself."""
+    """The declared shape of one row of an output; onnxruntime's is what it has inferred itself."""
     return tuple(size.dim_value for size in output.type.tensor_type.shape.dim[1:])
 
 
 def run(model, X):
     session = load(model)
     inputs = {"X": X} if isinstance(X, np.ndarray) else X
-    answers = session.run(None, inputs)
+    outputs = session.run(None, inputs)
     declared = [shape_of(output) for output in model.graph.output]
-    given = [answer.shape[1:] if isinstance(answer, np.ndarray) else () for answer in answers]
+    given = [output.shape[1:] if isinstance(output, np.ndarray) else () for output in outputs]
     assert declared == given
-    return answers
+    return outputs
 
 
 def assert_agrees(estimator, X, **options):
@@ -204,7 +204,7 @@ def test_the_table_has_every_activation_and_loss():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_ensembles_and_linear_models(kind, dtype):
-    """An ensemble's answer is the mean over its networks; a network may have no hidden layer."""
+    """An ensemble predicts the mean over its networks; a network may have no hidden layer."""
     for params in ({"n_estimators": 3}, {"hidden_layer_sizes": ()}, {"dtype": "float32"}):
         model, X, _ = fitted(kind, **params)
         assert_agrees(model, X.astype(dtype))
@@ -372,7 +372,7 @@ ARRAYS_HAVE_NO_NAMES = ("by name", "the rest passes", "the rest is dropped", "a 
 
 
 def as_array(columns):
-    """One array: of objects where there is text beside numbers."""
+    """One array: of objects where there is text next to numbers."""
     table = pd.DataFrame(columns)
     return table.to_numpy(dtype=object if "text" in columns else None)
 
@@ -559,7 +559,7 @@ REFUSED_STEPS = {
 @pytest.mark.parametrize("with_X", [False, True])
 @pytest.mark.parametrize("step, message", REFUSED_STEPS.values(), ids=REFUSED_STEPS)
 def test_steps_that_are_refused(step, message, with_X, short_fits):
-    """A step that skl2onnx has no right answer for is an error that says so."""
+    """A step that skl2onnx converts wrongly raises an error that says so."""
     X, y = make_table("regression")
     model = make_pipeline(clone(step), make("regression")).fit(X, y)
     with pytest.raises(ValueError) as caught:
@@ -613,7 +613,7 @@ def test_columns_that_are_refused(make_column, message, short_fits):
 
 @pytest.mark.parametrize("values", [["u", None, "v"], ["u", np.nan, "v"]])
 def test_categories_that_are_missing_are_refused(values, short_fits):
-    """An encoder that has learnt a missing text as a category cannot be asked for it."""
+    """An encoder that has learned a missing text as a category cannot be asked for it."""
     frame = pd.DataFrame({"it": np.array(values * 10, dtype=object)})
     model = make_pipeline(OneHotEncoder(), make("regression")).fit(frame, np.arange(30.0))
     with pytest.raises(ValueError) as caught:
@@ -722,7 +722,7 @@ def test_an_unknown_loss_is_refused(kind, monkeypatch):
     monkeypatch.setattr("sklmlp.io.onnx.predictions.LINKS", {"poisson": None})
     monkeypatch.setattr("sklmlp.io.onnx.predictions.PROBABILITIES", {})
     model, *_ = fitted(kind)
-    with pytest.raises(ValueError, match=f"answers of the loss '{model._spec.loss}'"):
+    with pytest.raises(ValueError, match=f"predictions of the loss '{model._spec.loss}'"):
         to_onnx(model)
 
 

@@ -57,7 +57,7 @@ def loaded(data):
 @pytest.mark.parametrize("n_estimators", [1, 2])
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip(kind, n_estimators, short_fits):
-    """A model of any kind comes back with its answers, ensembles whole."""
+    """A model of any kind comes back with its predictions, ensembles whole."""
     X, y = make_table(kind)
     model = make(kind, n_estimators=n_estimators).fit(X, y)
     assert_same_answers(model, through_skops(model), X)
@@ -77,7 +77,7 @@ def test_only_our_estimator_has_to_be_trusted(activation, short_fits):
 
 
 def test_pipeline(short_fits, tmp_path):
-    """A pipeline travels in one file, by path too."""
+    """A pipeline is saved in one file, by path too."""
     X, y = make_table("multiclass")
     model = make_pipeline(StandardScaler(), make("multiclass")).fit(X, np.array(list("abc"))[y])
     skops.io.dump(model, tmp_path / "model.skops")
@@ -103,7 +103,7 @@ def test_own_activations_are_refused_by_name(activation, short_fits):
 
 @pytest.fixture(scope="module")
 def honest():
-    """The bytes of a model's file, and what the model answers to."""
+    """The bytes of a model's file, and what the model predicts for."""
     X, y = make_table("multiclass", n_samples=30)
     model = make("multiclass", solver="lbfgs", activation="prelu", max_iter=200, tol=1e-2)
     return skops.io.dumps(model.fit(X, y)), model, X
@@ -119,7 +119,7 @@ def test_a_truncated_file_is_refused(honest):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_flipped_bit_is_refused_or_means_nothing(honest, seed):
-    """With any bit flipped a file is a ValueError, or the model answers what it answered."""
+    """With any bit flipped a file raises ValueError, or the model predicts what it predicted."""
     data, model, X = honest
     refused = 0
     for bit in np.random.default_rng(seed).integers(len(data) * 8, size=60):
@@ -277,7 +277,7 @@ def node(loader, name="builtins.list", number=0, **more):
 
 
 def refused(schema, reason, most_bytes=10**7, **members):
-    """Check that a schema beside members is refused with a reason, in bounded memory."""
+    """Check that a schema next to members is refused with a reason, in bounded memory."""
     schema = schema | {"protocol": 2, "_skops_version": "0.12"}
     names = {name.replace("_", "."): content for name, content in members.items()}
     data = packed({"schema.json": json.dumps(schema), **names})

@@ -74,14 +74,14 @@ def through_joblib(model):
 ROUND_TRIPS = [through_pickle, through_joblib, copy.deepcopy]
 
 
-def answers(model, X):
+def predictions(model, X):
     """All that a model says of rows."""
     methods = ("predict", "predict_proba", "predict_log_proba")
     return [getattr(model, method)(X) for method in methods if hasattr(model, method)]
 
 
 def assert_same_answers(one, other, X):
-    for first, second in zip(answers(one, X), answers(other, X), strict=True):
+    for first, second in zip(predictions(one, X), predictions(other, X), strict=True):
         assert_array_equal(first, second)
 
 
@@ -91,7 +91,7 @@ def assert_same_answers(one, other, X):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip(kind, round_trip, short_fits):
-    """A model that was stored answers as it did, and has learnt what it had learnt."""
+    """A model that was stored predicts as it did, and has learned what it had learned."""
     X, y = make_table(kind)
     model = make(kind, early_stopping=kind != "many_counts").fit(X, y)
     twin = round_trip(model)
@@ -106,7 +106,7 @@ def test_round_trip(kind, round_trip, short_fits):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("name", TABLE)
 def test_round_trip_of_every_activation(name, round_trip, short_fits):
-    """Every entry of the table travels, with what it has learnt."""
+    """Every entry of the table is saved, with what it has learned."""
     X, y = make_table("regression")
     model = make("regression", activation=name).fit(X, y)
     assert_same_answers(model, round_trip(model), X)
@@ -115,7 +115,7 @@ def test_round_trip_of_every_activation(name, round_trip, short_fits):
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_round_trip_of_an_ensemble(kind, round_trip, short_fits):
-    """An ensemble travels whole: it answers as it did, and so does each of its networks."""
+    """An ensemble is saved whole: it predicts as it did, and so does each of its networks."""
     X, y = make_table(kind)
     model = make(kind, n_estimators=3).fit(X, y)
     twin = round_trip(model)
@@ -140,7 +140,7 @@ OWN = {
 @pytest.mark.parametrize("activation", OWN.values(), ids=OWN)
 @pytest.mark.parametrize("round_trip", ROUND_TRIPS)
 def test_round_trip_of_every_form(activation, round_trip, short_fits):
-    """Instances, classes and functions at the top of a module travel; refits go on as before."""
+    """Instances, classes and functions of a module are saved; refits go on as before."""
     X, y = make_table("regression")
     model = make("regression", activation=activation).fit(X, y)
     twin = round_trip(model)
@@ -160,7 +160,7 @@ def test_an_unfitted_estimator_travels(round_trip):
 
 @pytest.mark.parametrize("activation", OWN.values(), ids=OWN)
 def test_clone_forgets(activation, short_fits):
-    """A clone has the parameters and nothing that was learnt."""
+    """A clone has the parameters and nothing that was learned."""
     X, y = make_table("regression")
     twin = clone(make("regression", activation=activation).fit(X, y))
     assert set(vars(twin)) == set(twin.get_params(deep=False))
@@ -185,13 +185,13 @@ import joblib, numpy as np
 folder = sys.argv[1]
 X = np.load(f"{folder}/X.npy")
 for name in json.load(open(f"{folder}/names.json")):
-    np.save(f"{folder}/{name} answer.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
+    np.save(f"{folder}/{name} prediction.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
 """
 
 
 @pytest.fixture(scope="module")
 def answers_elsewhere(tmp_path_factory):
-    """Models of every form, and what another process without a card predicts with them."""
+    """Models of every form, and what another process without a GPU predicts with them."""
     folder = tmp_path_factory.mktemp("models")
     X, y = make_table("regression")
     activations = {name: name for name in TABLE} | OWN
@@ -200,7 +200,7 @@ def answers_elsewhere(tmp_path_factory):
         with pytest.warns(ConvergenceWarning):
             models[name] = make("regression", activation=activation).fit(X, y)
     models["cuda"] = copy.deepcopy(models["gelu"])
-    models["cuda"]._device = "cuda:0"  # as a fit on a card leaves it
+    models["cuda"]._device = "cuda:0"  # as a fit on a GPU leaves it
     np.save(folder / "X.npy", X)
     (folder / "names.json").write_text(json.dumps(list(models)))
     for name, model in models.items():
@@ -211,7 +211,7 @@ def answers_elsewhere(tmp_path_factory):
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
     )
-    elsewhere = {name: np.load(folder / f"{name} answer.npy") for name in models}
+    elsewhere = {name: np.load(folder / f"{name} prediction.npy") for name in models}
     return {name: (model.predict(X), elsewhere[name]) for name, model in models.items()}
 
 
@@ -229,7 +229,7 @@ def test_a_model_from_a_card_predicts_without_one(answers_elsewhere):
 
 
 def test_device_of_a_model_from_a_card(short_fits):
-    """Without a card `device_` is the CPU; the model remembers where it came from."""
+    """Without a GPU `device_` is the CPU; the model remembers where it came from."""
     X, y = make_table("regression")
     model = make("regression").fit(X, y)
     model._device = "cuda:0"
@@ -253,7 +253,7 @@ class Bound:
 
 
 class Net(nn.Module):
-    """A user's module that takes anything beside the numbers of its units."""
+    """A user's module that takes anything besides the numbers of its units."""
 
     def __init__(self, n_features_in, n_outputs, **anything):
         super().__init__()
@@ -299,7 +299,7 @@ def test_what_has_an_address_loads_elsewhere(short_fits, tmp_path):
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"},
     )
     for name, model in models.items():
-        assert_allclose(np.load(tmp_path / f"{name} answer.npy"), model.predict(X), rtol=1e-12)
+        assert_allclose(np.load(tmp_path / f"{name} prediction.npy"), model.predict(X), rtol=1e-12)
 
 
 class Restless:
@@ -567,7 +567,7 @@ def test_a_state_without_a_format_is_an_error(model):
         MLPRegressor().__setstate__({"alpha": 1.0})
 
 
-# What cannot travel ----------------------------------------------------------------------------
+# What cannot be saved -------------------------------------------------------------------------
 
 
 def inner_function():

@@ -151,7 +151,7 @@ def test_inside_other_estimators(holder, iris):
 
 
 def test_the_fitted_one_inside_is_shown(iris):
-    """After a fit, a pipeline's step and a search's best estimator show what they have learnt."""
+    """After a fit, a pipeline's step and a search's best estimator show what they have learned."""
     for holder in (INSIDE["a pipeline"], INSIDE["a search"], INSIDE["a search of pipelines"]):
         outer = holder(MLPClassifier((5,), "relu", max_iter=2, random_state=0)).fit(*iris)
         shown = Dataset(outer._repr_html_())

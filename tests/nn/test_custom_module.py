@@ -1,4 +1,4 @@
-"""A user's own module in place of the stack of layers."""
+"""A custom module in place of the built-in layers."""
 
 import pickle
 from unittest import mock
@@ -141,16 +141,16 @@ def test_a_module_learns_what_the_stack_learns(solver, kind):
     ids=str,
 )
 def test_everything_works_with_a_module(kind, options):
-    """Fits repeat, clones and pickles answer alike, one row at a time as all at once."""
+    """Fits repeat, clones and pickles predict alike, one row at a time as all at once."""
     X, y = make_table(kind)
     model = make(kind, module=Everything, **options).fit(X, y)
-    answer = getattr(model, "predict_proba", model.predict)(X)
+    predicted = getattr(model, "predict_proba", model.predict)(X)
     twins = clone(model).fit(X, y), pickle.loads(pickle.dumps(model))
     for twin in twins:
-        assert_array_equal(getattr(twin, "predict_proba", twin.predict)(X), answer)
+        assert_array_equal(getattr(twin, "predict_proba", twin.predict)(X), predicted)
     each = [getattr(model, "predict_proba", model.predict)(x[None]) for x in X]
     rtol = 1e-4 if "dtype" in options else 1e-10
-    assert_allclose(np.concatenate(each), answer, rtol=rtol, atol=rtol)
+    assert_allclose(np.concatenate(each), predicted, rtol=rtol, atol=rtol)
 
 
 def test_torchs_generator_stands():
@@ -205,10 +205,10 @@ def test_training_does_not_go_on_with_another_module(change):
     """Another module, or one of other shapes, is refused, and the model stays as it was."""
     X, y = make_table("regression")
     model = make("regression", module=Everything, warm_start=True).fit(X, y)
-    answer = model.predict(X)
+    predicted = model.predict(X)
     with pytest.raises(ValueError, match=r"Training cannot go on: .*warm_start=False"):
         model.set_params(**change).fit(X, y)
-    assert_array_equal(model.predict(X), answer)
+    assert_array_equal(model.predict(X), predicted)
 
 
 def test_a_module_after_a_stack_and_before_it():
@@ -336,7 +336,7 @@ def test_a_module_that_does_not_fit_is_an_error(module, message):
     ],
 )  # fmt: skip
 def test_parameters_that_contradict_a_module_are_errors(params, message):
-    """What has no meaning beside a module is no silent choice."""
+    """What has no meaning with a module is refused, not ignored."""
     X, y = make_table("regression")
     with pytest.raises(ValueError) as caught:
         make("regression", **{"module": Stack, **params}).fit(X, y)

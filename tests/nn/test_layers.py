@@ -1,4 +1,4 @@
-"""What stands in a hidden layer beside its affine map: against torch, written out by hand."""
+"""Dropout, normalization and residual layers: against torch, written out by hand."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ ACTIVATIONS = ["tanh", "glu", ["prelu", "glu", "identity"]]
 
 
 def make_network(activation="tanh", hidden=HIDDEN, dtype=torch.float64, seed=0, **options):
-    """A network on 5 features with 3 outputs whose numbers are all drawn anew."""
+    """A network on 5 features with 3 outputs whose numbers are all drawn again."""
     choices = tuple(resolve(activation, len(hidden)))
     spec = Spec(5, 3, hidden, choices, "squared_error", **options)
     rng = np.random.RandomState(seed)
@@ -209,7 +209,7 @@ def test_dropout_is_torchs():
 
 
 def test_dropout_does_nothing_in_prediction():
-    """In eval mode dropout hands on what it gets."""
+    """In eval mode dropout returns its input."""
     x = rows()
     assert Dropout(0.9).eval()(x) is x
 

@@ -33,7 +33,7 @@ def draw(spec, seed=0, dtype="float64"):
     ],
 )
 def test_shapes_of_the_affine_maps(activation, hidden, shapes):
-    """Each map goes from what the layer before hands on to what its activation takes."""
+    """Each map goes from the output of the layer before to the input of its activation."""
     spec = make_spec(activation, hidden)
     assert spec.shapes == shapes
     assert [coef.shape for coef in draw(spec).coefs] == shapes

@@ -80,7 +80,7 @@ def test_the_seed_decides(short_fits):
     ],
 )
 def test_what_torch_has_not_is_an_error(weight_init, message):
-    """An unknown name or argument names what is welcome."""
+    """The error of an unknown name or argument lists those that are known."""
     X, y = make_table("regression")
     with pytest.raises(ValueError, match=message):
         make("regression", weight_init=weight_init).fit(X, y)

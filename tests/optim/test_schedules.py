@@ -196,7 +196,7 @@ def test_a_stack_of_different_schedules(solver):
 @pytest.mark.parametrize("solver", ["adam", "adamw", "lbfgs"])
 @pytest.mark.parametrize("name", ["invscaling", "adaptive"])
 def test_schedules_of_scikit_learn_say_that_they_are_of_sgd(name, solver):
-    """Beside another solver they warn, since scikit-learn takes them, and change nothing."""
+    """With another solver they warn, since scikit-learn takes them, and change nothing."""
     message = (
         rf"^learning_rate='{name}' has no effect with solver='{solver}'\. Use solver='sgd' or "
         r"learning_rate='cosine', or learning_rate='constant'\.$"
@@ -208,7 +208,7 @@ def test_schedules_of_scikit_learn_say_that_they_are_of_sgd(name, solver):
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_lbfgs_has_no_schedule(name):
-    """Schedules beyond scikit-learn's are refused beside it."""
+    """Schedules beyond scikit-learn's are refused with it."""
     message = (
         rf"^learning_rate='{name}' has no effect with solver='lbfgs'\. Use solver='adam', or "
         r"learning_rate='constant'\.$"

@@ -1,4 +1,4 @@
-"""Where a fit computes: what `device` takes, and that a card changes where but not what."""
+"""Where a fit computes: what `device` takes, and that a GPU changes where but not what."""
 
 import pickle
 
@@ -15,14 +15,14 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 
 @pytest.fixture
 def one_card(monkeypatch):
-    """A machine that says that it has one card."""
+    """A machine that says that it has one GPU."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cpu:0", torch.device("cpu")])
 def test_the_cpu(device, kind):
-    """Without a card "auto" is the CPU, which has several spellings."""
+    """Without a GPU "auto" is the CPU, which has several spellings."""
     X, y = make_table(kind)
     model = make(kind, device=device).fit(X, y)
     assert model.device_.type == "cpu"
@@ -65,7 +65,7 @@ def test_mps_is_not_everywhere(monkeypatch):
 
 
 def test_auto_is_the_card_where_there_is_one(one_card):
-    """ "auto" takes a card before the CPU."""
+    """ "auto" takes a GPU before the CPU."""
     assert resolve_device("auto").type == "cuda"
     assert resolve_device("cuda:0") == torch.device("cuda:0")
     with pytest.raises(ValueError, match="device='cuda:1' is not available"):
@@ -87,7 +87,7 @@ def test_auto_is_the_card_where_there_is_one(one_card):
     ],
 )
 def test_dtypes_of_devices(device, dtype, rows, expected):
-    """ "auto" follows X on the CPU and is float32 on a card; a named dtype is what is named."""
+    """ "auto" follows X on the CPU and is float32 on a GPU; a named dtype is what is named."""
     assert resolve_dtype(dtype, np.dtype(rows), torch.device(device)) == expected
 
 
@@ -115,7 +115,7 @@ def test_a_model_of_another_machine():
 @pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_card_gives_the_same_numbers(kind, solver, early_stopping):
-    """In float64 a card learns scikit-learn's weights, from the same starts and orders."""
+    """In float64 a GPU learns scikit-learn's weights, from the same starts and orders."""
     X, y = make_table(kind)
     early_stopping &= solver != "lbfgs"
     options = {"solver": solver, "early_stopping": early_stopping, "batch_size": 16}
@@ -132,7 +132,7 @@ def test_a_card_gives_the_same_numbers(kind, solver, early_stopping):
 @pytest.mark.cuda
 @pytest.mark.parametrize("activation", ["relu", "prelu", "rrelu", "multihead_attention", "glu"])
 def test_auto_on_a_card(activation):
-    """ "auto" takes the card in float32, and answers in X's dtype."""
+    """ "auto" takes the GPU in float32, and predicts in X's dtype."""
     X, y = make_table("multiclass")
     model = make("multiclass", activation=activation, max_iter=20).fit(X, y)
     assert model.device_.type == "cuda"
@@ -144,7 +144,7 @@ def test_auto_on_a_card(activation):
 
 @pytest.mark.cuda
 def test_partial_fit_on_a_card():
-    """`partial_fit` goes on with the moments that it left on the card."""
+    """`partial_fit` goes on with the moments that it left on the GPU."""
     X, y = make_table("regression")
     ours, theirs = make_pair("regression", device="cuda", dtype="float64")
     for _ in range(4):
@@ -155,7 +155,7 @@ def test_partial_fit_on_a_card():
 
 @pytest.mark.cuda
 def test_from_a_card_to_the_cpu(monkeypatch):
-    """A model that was fitted on a card is loaded where there is none, and answers alike."""
+    """A model that was fitted on a GPU is loaded where there is none, and predicts alike."""
     X, y = make_table("multiclass")
     model = make("multiclass", device="cuda", max_iter=20).fit(X, y)
     expected, stored = model.predict_proba(X), pickle.dumps(model)
@@ -167,7 +167,7 @@ def test_from_a_card_to_the_cpu(monkeypatch):
 
 @pytest.mark.cuda
 def test_weights_written_on_a_card_s_model():
-    """Writing into `coefs_` of a model on a card changes what it answers."""
+    """Writing into `coefs_` of a model on a GPU changes what it predicts."""
     X, y = make_table("regression")
     model = make("regression", device="cuda").fit(X, y)
     model.predict(X)

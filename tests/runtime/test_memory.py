@@ -1,4 +1,4 @@
-"""A card whose memory ends: predictions go on in smaller chunks, fits say what to lower."""
+"""A GPU whose memory ends: predictions go on in smaller chunks, fits say what to lower."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def test_a_row_that_does_not_fit_is_an_error():
 
 
 def test_predict_goes_on_in_halves(monkeypatch, kind, short_fits):
-    """`predict` answers what it answers where there is room."""
+    """`predict` returns what it returns where there is room."""
     X, y = make_table(kind)
     model = make(kind).fit(X, y)
     expected, whole, seen = model.predict(X), Predictor.__call__, []
@@ -77,7 +77,7 @@ def test_fit_says_what_needs_how_much(monkeypatch):
 
 @pytest.mark.cuda
 def test_a_full_card_is_told_of():
-    """A fit that a card has no room for says so itself, and leaves the card usable."""
+    """A fit that a GPU has no room for says so itself, and leaves the GPU usable."""
     X, y = make_table("regression", n_samples=100_000)
     free, _ = torch.cuda.mem_get_info()
     ballast = torch.empty(free - 2**29, dtype=torch.uint8, device="cuda")

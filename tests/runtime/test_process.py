@@ -91,13 +91,13 @@ def test_any_default_dtype_is_fine(activation, dtype, default):
     torch.set_default_dtype(default)
     try:
         model = make("multiclass", activation=activation).fit(X, y)
-        answer = model.predict_proba(X)
+        prediction = model.predict_proba(X)
     finally:
         torch.set_default_dtype(kept)
     if activation in ("multihead_attention", "prelu"):  # torch draws these in the default dtype
-        assert_allclose(answer, expected.predict_proba(X), rtol=0.1, atol=0.05)
+        assert_allclose(prediction, expected.predict_proba(X), rtol=0.1, atol=0.05)
     else:
-        assert_array_equal(answer, expected.predict_proba(X))
+        assert_array_equal(prediction, expected.predict_proba(X))
 
 
 @pytest.mark.parametrize("activation", ["relu", torch.sin])
@@ -121,8 +121,8 @@ def test_fits_under_another_default_device(solver, activation):
     expected = make("regression", **options).fit(X, y, sample_weight=weight)
     with torch.device("meta"):
         model = make("regression", **options).fit(X, y, sample_weight=weight)
-        answer = model.predict(X)
-    assert_array_equal(answer, expected.predict(X))
+        prediction = model.predict(X)
+    assert_array_equal(prediction, expected.predict(X))
 
 
 @contextmanager
@@ -206,20 +206,20 @@ def test_fits_side_by_side(solver):
         make("multiclass", solver=solver, random_state=seed).fit(X, y).predict_proba(X)
         for seed in range(6)
     ]
-    answers, before = [None] * 6, torch.get_num_threads()
+    predictions, before = [None] * 6, torch.get_num_threads()
 
     def work(seed):
         model = make("multiclass", solver=solver, random_state=seed).fit(X, y)
-        answers[seed] = [model.predict_proba(X) for _ in range(5)]
+        predictions[seed] = [model.predict_proba(X) for _ in range(5)]
 
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    for got, once in zip(answers, expected, strict=True):
-        for answer in got:
-            assert_allclose(answer, once, rtol=1e-9)
+    for got, once in zip(predictions, expected, strict=True):
+        for prediction in got:
+            assert_allclose(prediction, once, rtol=1e-9)
     assert torch.get_num_threads() == before
 
 

@@ -152,7 +152,7 @@ def test_others_get_their_turn():
 
 
 def test_a_new_thread_has_all_its_threads():
-    """A thread whose first work begins beside a small one keeps the process's count, not one."""
+    """A thread whose first work begins during a small one keeps the process's count, not one."""
     held, seen = Held(), []
 
     def look():
@@ -195,7 +195,7 @@ def test_a_prediction_does_not_wait_for_a_fit(width, n_rows, kind):
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
 def test_a_fit_computes_with_its_precision_beside_others(solver, precision):
-    """Whatever fits and predictions run beside it, a fit and its predictions see their own."""
+    """Whatever fits and predictions run meanwhile, a fit and its predictions see their own."""
     X, y = make_table("regression")
     X, done, seen = X.astype(np.float32), threading.Event(), {p: set() for p in PRECISIONS}
 

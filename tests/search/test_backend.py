@@ -236,7 +236,7 @@ VALIDATIONS = {
 
 @pytest.mark.parametrize("name", VALIDATIONS)
 def test_validations(name, groups):
-    """Functions of `sklearn.model_selection` answer in the backend as without it."""
+    """Functions of `sklearn.model_selection` return in the backend what they return without it."""
     mlp = MLPClassifier(**SMALL)
     expected = VALIDATIONS[name](mlp)
     assert not groups

@@ -62,7 +62,7 @@ def test_a_search(client):
 
 
 def test_predictions(client):
-    """Networks travel to the workers and answers come back."""
+    """Networks are sent to the workers, and predictions come back."""
     pipeline = make_search().estimator
     expected = cross_val_predict(pipeline, X, Y, cv=3, method="predict_proba")
     with joblib.parallel_config(backend="dask"):
@@ -90,7 +90,7 @@ class KillOnce:
 def test_a_worker_that_is_killed(client, tmp_path):
     """A search whose worker is killed in the middle ends with all of its results.
 
-    Each worker is to have the table and the folds: Dask cannot compute them anew.
+    Each worker is to have the table and the folds: Dask cannot compute them again.
     """
     before = set(client.run(os.getpid).values())
     flag = tmp_path / "killed"
@@ -113,7 +113,7 @@ def card_of_this_worker():
 
 
 def test_workers_take_cards_in_turn(client):
-    """Two workers that are asked for "cuda" on a machine with two cards take one each."""
+    """Two workers that are asked for "cuda" on a machine with two GPUs take one each."""
     workers = client.scheduler_info()["workers"]
     tasks = [client.submit(card_of_this_worker, workers=[each], pure=False) for each in workers]
     assert sorted(client.gather(tasks)) == ["cuda:0", "cuda:1"]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
     [("search_random", "on rows that no search has seen"), ("search_optuna", "after 32 trials")],
 )
 def test_examples(name, expected, tmp_path):
-    """An example ends, prints its answer and leaves its picture."""
+    """An example ends, prints its result and leaves its picture."""
     result = subprocess.run(
         [sys.executable, ROOT / "examples" / f"{name}.py"],
         cwd=tmp_path,

@@ -35,7 +35,7 @@ def halves(kind, **options):
 
 
 def after(k, kind, training, **params):
-    """What a fit of k epochs without early stopping has learnt."""
+    """What a fit of k epochs without early stopping has learned."""
     return make(kind, **{**params, "max_iter": k}).fit(*training)
 
 
@@ -241,10 +241,10 @@ def test_scorers(kind, scoring, weighted, short_fits):
     model = make(kind, early_stopping=True, scoring=scoring, learning_rate_init=0.01)
     model.fit(*training, X_val=X_val, y_val=y_val, sample_weight_val=known.get("sample_weight"))
     for k, epoch in enumerate(model.history_, 1):
-        twin = after(k, kind, training, learning_rate_init=0.01)
-        expected = get_scorer(scoring)(twin, X_val, y_val, **known)
+        copied = after(k, kind, training, learning_rate_init=0.01)
+        expected = get_scorer(scoring)(copied, X_val, y_val, **known)
         assert_allclose(epoch["valid_score"], expected, rtol=1e-6)
-        assert_allclose(epoch["train_score"], get_scorer(scoring)(twin, *training), rtol=1e-6)
+        assert_allclose(epoch["train_score"], get_scorer(scoring)(copied, *training), rtol=1e-6)
     assert model.best_validation_score_ == max(model.validation_scores_)
 
 
@@ -264,8 +264,8 @@ def test_patience_follows_the_score(scoring, short_fits):
     model.fit(*training, X_val=X_val, y_val=y_val)
     best = 1 + int(np.argmax(model.validation_scores_))
     assert model.n_iter_ == best + 6
-    twin = after(best, "regression", training, **{**params, "n_iter_no_change": np.inf})
-    assert_allclose(model.predict(X_val), twin.predict(X_val), rtol=1e-6, atol=1e-9)
+    copied = after(best, "regression", training, **{**params, "n_iter_no_change": np.inf})
+    assert_allclose(model.predict(X_val), copied.predict(X_val), rtol=1e-6, atol=1e-9)
 
 
 def test_default_score_is_the_scorer_of_its_name(short_fits):
@@ -280,7 +280,7 @@ def test_default_score_is_the_scorer_of_its_name(short_fits):
 
 @pytest.mark.parametrize("of_user", ["labels", "names"])
 def test_a_scorer_of_the_users_own(of_user, short_fits):
-    """A callable gets a model that answers in the user's labels, and nothing warns of names."""
+    """A callable gets a model that predicts the user's labels, and nothing warns of names."""
     X, y = make_table("multiclass")
     y = np.array(["a", "b", "c"])[y]
     seen = []
@@ -303,8 +303,8 @@ def test_a_class_that_the_validation_rows_lack(short_fits):
     X_val, y_val = X_val[y_val != 1], y_val[y_val != 1]
     model = make("multiclass", early_stopping=True, scoring="neg_log_loss")
     model.fit(*training, X_val=X_val, y_val=y_val)
-    twin = after(3, "multiclass", training)
-    expected = -log_loss(y_val, twin.predict_proba(X_val), labels=[0, 1, 2])
+    copied = after(3, "multiclass", training)
+    expected = -log_loss(y_val, copied.predict_proba(X_val), labels=[0, 1, 2])
     assert_allclose(model.validation_scores_[2], expected, rtol=1e-6)
 
 
@@ -405,7 +405,7 @@ def test_skorchs_history_has_the_scores(short_fits):
 
 
 def test_an_ensemble_that_becomes_one_network(short_fits):
-    """A fit of one network answers alone, whatever the estimator was before."""
+    """A fit of one network predicts alone, whatever the estimator was before."""
     X, y = make_table("regression")
     model = make("regression", n_estimators=3).fit(X, y).set_params(n_estimators=1).fit(X, y)
     assert_array_equal(model.predict(X), make("regression").fit(X, y).predict(X))

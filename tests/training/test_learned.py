@@ -1,4 +1,4 @@
-"""What a fit has learnt: a history, a torch module, weights to look at and to write into."""
+"""What a fit has learned: a history, a torch module, weights to look at and to write into."""
 
 import numpy as np
 import pytest
@@ -115,7 +115,7 @@ def test_what_a_fit_learns_of_its_course():
 @pytest.mark.parametrize("solver", SOLVERS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_module(kind, solver):
-    """`module_` computes logits, of which the link makes what the estimator answers."""
+    """`module_` computes logits, of which the link makes what the estimator predicts."""
     X, y = make_table(kind)
     model = make(kind, solver=solver).fit(X, y)
     assert isinstance(model.module_, torch.nn.Module)
@@ -129,11 +129,11 @@ def test_module(kind, solver):
     }[model.out_activation_]
     expected = link(logits)
     if hasattr(model, "predict_proba"):
-        answer = model.predict_proba(X)
-        answer = answer[:, 1:] if kind == "binary" else answer
+        prediction = model.predict_proba(X)
+        prediction = prediction[:, 1:] if kind == "binary" else prediction
     else:
-        answer = model.predict(X).reshape(expected.shape)
-    assert_allclose(answer, expected, rtol=1e-9)
+        prediction = model.predict(X).reshape(expected.shape)
+    assert_allclose(prediction, expected, rtol=1e-9)
 
 
 def test_module_has_the_layers():
@@ -205,7 +205,7 @@ def rewrite(model, how):
 @pytest.mark.parametrize("how", ["in place", "an entry", "the list", "another layout", "read-only"])
 @pytest.mark.parametrize("kind", ["multiclass", "regression"])
 def test_changed_weights_change_predictions(kind, how, asked_before):
-    """Writing into `coefs_`, or assigning it, changes what the estimator answers at once."""
+    """Writing into `coefs_`, or assigning it, changes what the estimator predicts at once."""
     X, y = make_table(kind)
     ours, theirs = make_pair(kind, max_iter=20)
     ours.fit(X, y)

@@ -257,8 +257,8 @@ def test_an_ensemble_answers_with_the_mean_of_its_networks(target):
     method = "predict" if kind is MLPRegressor else "predict_proba"
     if "hinge" in target:
         method = "decision_function"
-    answers = [getattr(member, method)(X) for member in model.estimators_]
-    assert_allclose(getattr(model, method)(X), np.mean(answers, axis=0), rtol=1e-12)
+    predictions = [getattr(member, method)(X) for member in model.estimators_]
+    assert_allclose(getattr(model, method)(X), np.mean(predictions, axis=0), rtol=1e-12)
     if target in ("binary", "multiclass"):
         best = model.predict_proba(X).argmax(axis=1)
         assert (model.predict(X) == model.classes_[best]).all()

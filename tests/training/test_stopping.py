@@ -313,13 +313,13 @@ def test_non_finite_weights(solver, before):
     """A fit that ends in weights that are not finite is scikit-learn's ValueError, undone."""
     X, y = make_table("regression")
     model = make("regression", solver=solver, max_iter=100)
-    answers = model.fit(X, y).predict(X) if before else None
+    predictions = model.fit(X, y).predict(X) if before else None
     huge = X / np.abs(X).max() * np.finfo(float).max
     with pytest.raises(ValueError, match="Solver produced non-finite parameter weights"):
         model.fit(huge, y)
     assert hasattr(model, "coefs_") == before
     if before:
-        assert_array_equal(model.predict(X), answers)
+        assert_array_equal(model.predict(X), predictions)
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of the overflow
@@ -416,7 +416,7 @@ def test_a_failed_fit_changes_nothing(failure, method):
     """Whatever goes wrong in a fit, the estimator is the one that it was."""
     X, y = make_table("multiclass")
     model = make("multiclass", batch_size=10).fit(X, y)
-    before, answers = dict(vars(model)), model.predict_proba(X)
+    before, predictions = dict(vars(model)), model.predict_proba(X)
     arrays = [a.copy() for a in model.coefs_ + model.intercepts_]
     rows, changed = (X, y), {}
     if failure == "activation":
@@ -439,7 +439,7 @@ def test_a_failed_fit_changes_nothing(failure, method):
     assert all(vars(model)[name] is value for name, value in before.items())
     for now, was in zip(model.coefs_ + model.intercepts_, arrays, strict=True):
         assert_array_equal(now, was)
-    assert_array_equal(model.predict_proba(X), answers)
+    assert_array_equal(model.predict_proba(X), predictions)
 
 
 def test_a_failed_first_fit_leaves_nothing():

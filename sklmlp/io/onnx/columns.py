@@ -27,7 +27,7 @@ class Column:
 
 
 def column_types(estimator):
-    """What a fitted estimator's columns are, as far as the fit has kept it.
+    """Return what a fitted estimator's columns are, as far as the fit has kept it.
 
     Encoders keep the type of their categories. All other columns are taken for real numbers.
 
@@ -61,7 +61,7 @@ def column_types(estimator):
 
 
 def columns_of(estimator, X, dtype):
-    """The columns that a fitted estimator takes.
+    """Return the columns that a fitted estimator takes.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def columns_of(estimator, X, dtype):
 
 
 def _of_a_table(given, dtype):
-    """A table has one dtype, also where nothing uses it; text beside numbers is no table."""
+    """Return the one dtype that a table has; text next to numbers is no table."""
     kinds = {each for each in given if each is not None}
     if TEXT in kinds and len(kinds) > 1:
         return given
@@ -125,7 +125,7 @@ def _of_a_table(given, dtype):
 
 
 def _fitted_type(uses, dtype):
-    """The type of a column from what was fitted on it; None for one that nothing uses."""
+    """Return the type of a column from what was fitted on it; None for one that nothing uses."""
     if not uses:
         return None
     if TEXT in uses:
@@ -135,7 +135,7 @@ def _fitted_type(uses, dtype):
 
 
 def _inner(name, given, uses, dtype):
-    """What a column is cast to: whole numbers stay so where all that takes them is an encoder."""
+    """Return what a column is cast to: integers stay so where encoders alone take them."""
     if given == TEXT:
         return TEXT
     if TEXT in uses:
@@ -145,7 +145,7 @@ def _inner(name, given, uses, dtype):
 
 
 def _given_type(X, i, dtype):
-    """The type of a column of rows."""
+    """Return the type of a column of rows."""
     if issparse(X):
         return dtype
     is_frame = hasattr(X, "columns")
@@ -196,7 +196,7 @@ def _is_a_number(value):
 
 
 def _uses_by_column(estimator, n, names, in_onnx=True):
-    """What each column is for, by its position: dtypes of encoders' categories, and "numbers"."""
+    """Return the uses of each column by position: dtypes of categories, and "numbers"."""
     uses = {}
     for i, use in _uses(estimator, range(n), names):
         if not isinstance(use, str):
@@ -206,7 +206,7 @@ def _uses_by_column(estimator, n, names, in_onnx=True):
 
 
 def _uses(estimator, positions, names):
-    """Which columns go where: (position, categories of an encoder, or "numbers").
+    """Return which columns go where: (position, categories of an encoder, or "numbers").
 
     A column that is dropped is not among them.
     """
@@ -257,7 +257,7 @@ def _type_of_categories(categories, name, in_onnx):
 
 
 def _positions(columns, positions, names):
-    """A ColumnTransformer's columns as positions, from names, integers, a slice or a mask."""
+    """Return a ColumnTransformer's columns as positions."""
     if isinstance(columns, slice):
         parts = [part for part in (columns.start, columns.stop, columns.step) if part is not None]
     else:

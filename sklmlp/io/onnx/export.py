@@ -11,9 +11,9 @@ from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classe
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
-    """A fitted estimator or pipeline as an ONNX model.
+    """Convert a fitted estimator or pipeline to an ONNX model.
 
-    onnxruntime's answers agree with `predict` and `predict_proba` to 1e-5. Needs
+    onnxruntime's predictions agree with `predict` and `predict_proba` to 1e-5. Needs
     `pip install sklmlp[onnx]`.
 
     Parameters
@@ -43,7 +43,7 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
     Raises
     ------
     ValueError
-        If ONNX has no operators for a part of the network (an activation of your own, for
+        If ONNX has no operators for a part of the network (a custom activation, for
         example), or no type for the labels or a column, or if skl2onnx cannot convert a step; the
         message says which and why.
 

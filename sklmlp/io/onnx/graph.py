@@ -40,7 +40,7 @@ class Graph:
         return output
 
     def constant(self, value, as_it_is=False):
-        """The name of a constant: floats in the graph's dtype, other arrays as they are."""
+        """Return the name of a constant: floats in the graph's dtype, other arrays as they are."""
         array = np.asarray(value)
         if array.dtype.kind == "f" and not as_it_is:
             array = array.astype(self.dtype)
@@ -49,7 +49,7 @@ class Graph:
         return name
 
     def cast(self, name, dtype, output=None):
-        """The values in another NumPy dtype."""
+        """Return the values in another NumPy dtype."""
         from onnx import helper
 
         to = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
@@ -57,7 +57,7 @@ class Graph:
 
 
 def as_model(graph, n_features, dtype, outputs):
-    """An ONNX model of a graph that takes a table "X" of `n_features` columns.
+    """Return an ONNX model of a graph that takes a table "X" of `n_features` columns.
 
     Parameters
     ----------

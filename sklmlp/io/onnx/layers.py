@@ -4,6 +4,7 @@ Only operators that onnxruntime has for float64 too; where it has none, values p
 """
 
 import math
+from dataclasses import fields
 
 import numpy as np
 
@@ -46,26 +47,27 @@ def logits(graph, x, network):
         if spec.normalization:
             z = NORMALIZATIONS[spec.normalization](graph, z, normalization)
         h = _activation(graph, z, choice, width, activation)
-        x = _beside(graph, x, h, projection) if spec.residual else h
+        x = _add_skip(graph, x, h, projection) if spec.residual else h
     coef, intercept = affine[-1]
     return graph("Add", graph("MatMul", x, np.asarray(coef)), np.asarray(intercept))
 
 
 NO_PART_OF_PREDICTION = {
     *("n_features", "n_outputs", "hidden", "activations", "loss", "loss_params", "dropout"),
-    *("normalization", "residual", "loss_function", "scaling"),
+    *("normalization", "residual", "scaling"),
 }
 """Entries of a spec that this file handles, or that leave predictions alone."""
 
 
 def _refuse_what_is_unknown(spec):
-    for name, value in vars(spec).items():
+    for field in fields(spec):
+        name, value = field.name, getattr(spec, field.name)
         if name not in NO_PART_OF_PREDICTION and value not in (None, False, (), {}):
             raise NotInOnnx(f"to_onnx has no operators for a network with {name}={value!r}.")
 
 
-def _beside(graph, x, h, projection):
-    """A residual layer: what came in, projected where the widths differ, and what it makes."""
+def _add_skip(graph, x, h, projection):
+    """Add a layer's input, projected where the widths differ, to its output."""
     if projection:
         x = graph("MatMul", x, np.asarray(projection["weight"]).T)
     return graph("Add", x, h)
@@ -157,7 +159,7 @@ def _gated(g, z, m, _):
 
 
 def _across(operator, sign=1.0):
-    """An activation across the units of a layer."""
+    """Return an activation across the units of a layer."""
 
     def function(g, z, m, _):
         if m.dim not in (-1, 1):
@@ -236,4 +238,4 @@ ACTIVATIONS = {
     "log_softmax": _across("LogSoftmax"),
     "multihead_attention": _attention,
 }
-"""Each takes a graph, the name of pre-activations, the activation's module and what it learnt."""
+"""Each takes a graph, the name of pre-activations, the activation's module and what it learned."""

@@ -34,7 +34,7 @@ def register_onnx_converter(cls):
 
 
 def _floating(variable):
-    """What a table is computed in, in the words of NumPy."""
+    """Return what a table is computed in, in the words of NumPy."""
     from skl2onnx.common.data_types import DoubleTensorType
 
     is_double = isinstance(variable.type, DoubleTensorType)
@@ -50,12 +50,12 @@ def _shapes(operator):
 
     estimator = operator.raw_operator
     floating = {"float32": data_types.FloatTensorType, "float64": data_types.DoubleTensorType}
-    answer, n = (
+    output_type, n = (
         floating[_floating(operator.inputs[0]).name],
         operator.inputs[0].get_first_dimension(),
     )
     if not is_classifier(estimator):
-        operator.outputs[0].type = answer([n, n_values(estimator)])
+        operator.outputs[0].type = output_type([n, n_values(estimator)])
         return
     labels = labels_as_array(estimator)
     several = class_targets(estimator).kind == "multilabel-indicator"
@@ -67,8 +67,8 @@ def _shapes(operator):
     kind = kinds.get("int64" if several else labels.dtype.name, data_types.StringTensorType)
     operator.outputs[0].type = kind([n, len(labels)] if several else [n])
     if _options(operator).get("zipmap") not in (False, None):  # ZipMap takes float32 alone
-        answer = data_types.FloatTensorType
-    operator.outputs[1].type = answer([n, len(labels)])
+        output_type = data_types.FloatTensorType
+    operator.outputs[1].type = output_type([n, len(labels)])
 
 
 def _convert(scope, operator, container):
@@ -105,7 +105,7 @@ FLOAT32_ALONE = ("AdaBoostClassifier", "Binarizer", "PolynomialFeatures", "Power
 
 
 def convert_pipeline(estimator, X, dtype, zipmap):
-    """What skl2onnx makes of an estimator of scikit-learn's with ours inside.
+    """Return what skl2onnx makes of an estimator of scikit-learn's with ours inside.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def convert_pipeline(estimator, X, dtype, zipmap):
         Fitted.
     X : {array-like, dataframe} or None
     dtype : numpy.dtype
-        Of columns of real numbers and of answers.
+        Of columns of real numbers and of predictions.
     zipmap : bool
 
     Returns
@@ -166,7 +166,7 @@ def convert_pipeline(estimator, X, dtype, zipmap):
 
 
 def unwrapped(estimator):
-    """What predicts in an estimator: the best of a search, a frozen one; pipelines likewise."""
+    """Return what predicts: the best of a search, a frozen estimator; pipelines likewise."""
     if hasattr(estimator, "best_estimator_"):
         return unwrapped(estimator.best_estimator_)
     if isinstance(estimator, FrozenEstimator):
@@ -178,7 +178,7 @@ def unwrapped(estimator):
 
 
 def _reason(error):
-    """An error of skl2onnx's in one line."""
+    """Return an error of skl2onnx's in one line."""
     text = str(error).strip().partition("\n")[0] or type(error).__name__
     missing = re.search(r"find a (?:shape calculator|converter) for .*\.(\w+)'>", text)
     return f"it has no converter for {missing[1]}." if missing else text
@@ -204,7 +204,7 @@ def _try_to_load(model, estimator):
 
 
 def _inner_inputs(estimator, columns):
-    """The inputs that skl2onnx is told of: (name, dtype, width)."""
+    """Return the inputs that skl2onnx is told of: (name, dtype, width)."""
     kinds = {column.inner for column in columns}
     if _takes_columns_by_name(estimator):
         return [(column.name, column.inner, 1) for column in columns]
@@ -214,7 +214,7 @@ def _inner_inputs(estimator, columns):
 
 
 def _takes_columns_by_name(estimator):
-    """Whether there is a ColumnTransformer, which finds its columns by their names."""
+    """Tell whether there is a ColumnTransformer, which finds its columns by their names."""
     return any(hasattr(part, "transformers_") for part in _parts(estimator))
 
 
@@ -290,19 +290,19 @@ def _feed(model, columns, is_table, inner):
 
 
 def _cast_answers(model, dtype):
-    """Answers of real numbers are of the dtype that was asked for, whatever a step gave."""
+    """Cast outputs that are real numbers to the dtype that was asked for."""
     from onnx import TensorProto, helper
 
     wanted = _element(dtype)
-    for answer in model.graph.output:
-        kind = answer.type.tensor_type
+    for output in model.graph.output:
+        kind = output.type.tensor_type
         if kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and kind.elem_type != wanted:
-            before = f"{answer.name}_before_the_cast"
+            before = f"{output.name}_before_the_cast"
             for node in model.graph.node:
                 for names in (node.input, node.output):
                     for i, name in enumerate(names):
-                        names[i] = before if name == answer.name else name
-            model.graph.node.append(helper.make_node("Cast", [before], [answer.name], to=wanted))
+                        names[i] = before if name == output.name else name
+            model.graph.node.append(helper.make_node("Cast", [before], [output.name], to=wanted))
             kind.elem_type = wanted
 
 
@@ -314,7 +314,7 @@ def _shape_of_imputed(operator):
 
 
 def _kept(step):
-    """The columns that an imputer keeps: not those without a value to put in."""
+    """Return the columns that an imputer keeps: not those without a value to put in."""
     statistics = np.asarray(step.statistics_)
     if statistics.dtype.kind in "OU":
         return list(range(len(statistics)))
@@ -322,7 +322,7 @@ def _kept(step):
 
 
 def _impute(scope, operator, container):
-    """A SimpleImputer; skl2onnx's own takes float32 alone."""
+    """Convert a SimpleImputer; skl2onnx's converter takes float32 alone."""
     from skl2onnx.common.data_types import StringTensorType
 
     step, (given,) = operator.raw_operator, operator.inputs
@@ -347,17 +347,17 @@ def _impute(scope, operator, container):
 
 
 def is_ours(cls):
-    """Whether a class is, or extends, one of our estimators; `io` may not import them."""
+    """Tell whether a class is, or extends, one of our estimators; `io` may not import them."""
     return any(base.__module__ == "sklmlp.prediction" for base in cls.__mro__)
 
 
 def classes_of_ours(estimator):
-    """The classes of our estimators inside another one, however deep."""
+    """Return the classes of our estimators inside another one, however deep."""
     return {type(part) for part in _parts(estimator) if is_ours(type(part))}
 
 
 def _parts(value, seen=None):
-    """An estimator and those inside it, however deep; of ours, which are whole, no parts."""
+    """Yield an estimator and those inside it, however deep; sklmlp's have no parts."""
     seen = set() if seen is None else seen
     if id(value) in seen:
         return

@@ -1,4 +1,4 @@
-"""From rows to answers in ONNX's operators: what `predict` and `predict_proba` do."""
+"""From rows to predictions in ONNX's operators: `predict` and `predict_proba`."""
 
 import numpy as np
 
@@ -25,7 +25,7 @@ def _sigmoid(g, z, spec):
 
 
 def _quantiles(g, z, spec):
-    """A column for each quantile, in the user's order: see `sklmlp.losses`."""
+    """Return a column for each quantile, in the user's order: see `sklmlp.losses`."""
     levels = spec.loss_params["quantile"]
     if not isinstance(levels, list):
         return z
@@ -70,7 +70,7 @@ BY_LINK = {"identity": _identity, "exp": _exp, "logistic": _sigmoid, "softmax": 
 
 
 def n_values(estimator):
-    """The number of columns of a regressor's `predict`."""
+    """Return the number of columns of a regressor's `predict`."""
     spec = fitted_networks(estimator)[0].spec
     has_means = isinstance(spec.loss, str) and LINKS.get(spec.loss) is _means
     return spec.n_outputs // 2 if has_means else spec.n_outputs
@@ -79,11 +79,11 @@ def n_values(estimator):
 def predict_values(graph, x, estimator, output):
     """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
     link = _of_loss(LINKS, estimator)
-    answers = [
+    outputs = [
         _in_units_of_y(graph, link(graph, _logits(graph, x, each), each.spec), each.spec.scaling)
         for each in fitted_networks(estimator)
     ]
-    graph("Identity", _mean(graph, answers), output=output)
+    graph("Identity", _mean(graph, outputs), output=output)
 
 
 def predict_classes(graph, x, estimator, label, probabilities):
@@ -113,7 +113,7 @@ def predict_classes(graph, x, estimator, label, probabilities):
 
 
 def labels_as_array(estimator):
-    """The labels of a classifier in a dtype that ONNX has: int64, bool, a float or text."""
+    """Return the labels of a classifier in a dtype that ONNX has: int64, bool, a float or text."""
     classes = np.asarray(estimator.classes_)
     if classes.dtype == object and all(isinstance(label, str) for label in classes):
         classes = classes.astype(str)
@@ -131,7 +131,7 @@ def _probabilities(graph, z, kind, link):
 
 
 def _in_units_of_y(graph, values, scaling):
-    """Predictions of scaled targets, (n, n_outputs), scaled back."""
+    """Scale predictions of scaled targets, (n, n_outputs), back."""
     if scaling is None:
         return values
     values = graph("Mul", values, np.array(scaling.scale))
@@ -139,7 +139,7 @@ def _in_units_of_y(graph, values, scaling):
 
 
 def _logits(graph, x, network):
-    """Logits in the graph's dtype, computed in that of the network's weights."""
+    """Compute logits in the dtype of the weights, and cast them to the graph's."""
     dtype = network.dtype
     outer, graph.dtype = graph.dtype, dtype
     z = logits(graph, graph.cast(x, dtype), network)
@@ -147,13 +147,13 @@ def _logits(graph, x, network):
     return graph.cast(z, outer)
 
 
-def _mean(graph, answers):
-    if len(answers) == 1:
-        return answers[0]
-    total = answers[0]
-    for answer in answers[1:]:
-        total = graph("Add", total, answer)
-    return graph("Div", total, float(len(answers)))
+def _mean(graph, outputs):
+    if len(outputs) == 1:
+        return outputs[0]
+    total = outputs[0]
+    for each in outputs[1:]:
+        total = graph("Add", total, each)
+    return graph("Div", total, float(len(outputs)))
 
 
 def _of_loss(table, estimator):
@@ -162,14 +162,14 @@ def _of_loss(table, estimator):
         return _of_link(loss)
     if loss not in table:
         raise NotInOnnx(
-            f"to_onnx has no operators for the answers of the loss {loss!r}. It has for "
+            f"to_onnx has no operators for the predictions of the loss {loss!r}. It has for "
             f"{', '.join(sorted(table))}."
         )
     return table[loss]
 
 
 def _of_link(loss):
-    """The operators of a user's loss, whose link is one of the table's."""
+    """Return the operators of a user's loss, whose link is one of the table's."""
     name = loss.out_activation or "identity"
     if loss.link is not None and loss.link is not losses.LINKS.get(name, (None,))[0]:
         raise NotInOnnx(
