@@ -50,13 +50,9 @@ class Network {
           learns_(learns),
           gathers_(gathers),
           n_shards_(n_shards) {
-        for (size_t l = 0; l < memory.size(); ++l) {
-            const auto& arguments = plan.layers[l].arguments;
-            memory[l].arguments.assign(arguments.begin(), arguments.end());
-            memory[l].arguments.resize(std::max<size_t>(4, arguments.size()));
-        }
-        loss_arguments.assign(plan.loss_arguments.begin(), plan.loss_arguments.end());
-        loss_arguments.resize(std::max<size_t>(4, loss_arguments.size()));
+        for (size_t l = 0; l < memory.size(); ++l)
+            memory[l].arguments = converted(plan.layers[l].arguments);
+        loss_arguments = converted(plan.loss_arguments);
         Arena<T> counted;
         lay_out(counted, capacity);
         block_.reset(static_cast<char*>(::operator new(counted.size() + 64)));
@@ -245,6 +241,13 @@ class Network {
     struct Free {
         void operator()(char* block) const { ::operator delete(block); }
     };
+
+    // Arguments, of which there are at least four to read.
+    static std::vector<T> converted(const std::vector<double>& values) {
+        std::vector<T> all(std::max<size_t>(4, values.size()));
+        for (size_t i = 0; i < values.size(); ++i) all[i] = T(values[i]);
+        return all;
+    }
 
     void lay_out(Arena<T>& arena, size_t n) {
         size_t widest = 1;
