@@ -5,18 +5,22 @@ python benchmarks/compare.py fit row         # some of it, printed only
 """
 
 import argparse
+import itertools
 import platform
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import numpy as np
 import sklearn.neural_network
+import threadpoolctl
 import torch
 from peers import CASES, estimators, geometric_mean, make_data, mlp, skorch_net, take_turns
 from sklearn.datasets import load_digits
@@ -109,30 +113,116 @@ def _repeat(predict, queries, calls):
 
 
 def compare_matmuls():
-    """Time a training step on one thread, and the five products in it alone."""
-    X, y = make_data(1797, 64, 10)
-    x, hidden, logits = torch.randn(200, 64), torch.randn(200, 100), torch.randn(10, 200).mT
-    first, second = torch.randn(64, 100), torch.randn(10, 100).mT
-    outputs = [torch.empty_like(t) for t in (hidden, logits, second, hidden, first)]
+    """Training steps on one thread beside the products in them, by the faster of two BLAS."""
+    rows = []
+    for case in (CASES[0], CASES[3]):
+        n, d, hidden, classes, epochs = case
+        X, y = make_data(n, d, classes)
+        steps, widths = epochs * -(-n // 200), (d, *hidden, classes)
+        shapes = [(200, i, o) for i, o in itertools.pairwise(widths)]  # forward
+        shapes += [(i, 200, o) for i, o in itertools.pairwise(widths)]  # gradients of coefs
+        shapes += [(200, o, i) for i, o in itertools.pairwise(widths[1:])]  # of activations
+        products = []
+        for m, k, n in shapes:
+            left, right = np.random.rand(m, k).astype("f"), np.random.rand(k, n).astype("f")
+            products.append((left, right, np.empty((m, n), "f")))
+        tensors = [tuple(map(torch.from_numpy, each)) for each in products]
 
-    @torch.inference_mode()
-    def products():
-        for _ in range(450):
-            torch.mm(x, first, out=outputs[0])
-            torch.mm(hidden, second, out=outputs[1])
-            torch.mm(hidden.mT, logits, out=outputs[2])
-            torch.mm(logits, second.mT, out=outputs[3])
-            torch.mm(x.mT, hidden, out=outputs[4])
+        def by_openblas(products=products, steps=steps):
+            for _ in range(steps):
+                for left, right, out in products:
+                    np.matmul(left, right, out=out)
 
+        @torch.inference_mode()
+        def by_torch(tensors=tensors, steps=steps):
+            for _ in range(steps):
+                for left, right, out in tensors:
+                    torch.mm(left, right, out=out)
+
+        fit = partial(mlp(sklmlp, hidden, classes, epochs).fit, X, y)
+        with on_one_thread():
+            seconds = take_turns({"fit": fit, "OpenBLAS": by_openblas, "torch": by_torch}, 5)
+        fit, *bare = (min(s) / steps * 1e6 for s in seconds.values())
+        name = "-".join(map(str, widths))
+        each = [f"{microseconds:.0f}" for microseconds in (fit, *bare)]
+        rows.append([name, *each, f"{fit / min(bare):.2f}"])
+    columns = ["batches of 200", "a step, us", "products by OpenBLAS, us", "by torch, us", "times"]
+    return table(columns, rows)
+
+
+@contextmanager
+def on_one_thread():
+    """Keep torch and BLAS to one thread."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        runs = {"fit": lambda: mlp(sklmlp, (100,), 10, 50).fit(X, y), "products": products}
-        fit, bare = (min(s) / 450 * 1e6 for s in take_turns(runs, 5).values())
+        with threadpoolctl.threadpool_limits(1):
+            yield
     finally:
         torch.set_num_threads(n_threads)
-    rows = [["its products alone", f"{bare:.0f}", 1], ["a step", f"{fit:.0f}", f"{fit / bare:.2f}"]]
-    return table(["64-100-10, batch of 200, one thread", "microseconds", "times"], rows)
+
+
+def compare_busy():
+    """Fits beside a process that keeps one core busy, and with one thread on idle cores."""
+    rows = []
+    for case in CASES:
+        n, d, hidden, classes, epochs = case
+        X, y = make_data(n, d, classes)
+        fit = partial(mlp(sklmlp, hidden, classes, epochs).fit, X, y)
+        with on_one_thread():
+            (alone,) = take_turns({"fit": fit}, 5).values()
+        busy = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        try:
+            (beside,) = take_turns({"fit": fit}, 5).values()
+        finally:
+            busy.kill()
+            busy.wait()
+        alone, beside = np.median(alone), np.median(beside)
+        row = [f"{alone * 1e3:.1f}", f"{beside * 1e3:.1f}", f"{beside / alone:.2f}"]
+        rows.append([name_of(case), *row])
+        print(rows[-1], flush=True)
+    return table(["case", "one thread, idle, ms", "a core busy, ms", "times"], rows)
+
+
+def compare_grids():
+    """A grid over activations, dropout and widths beside one over penalties of equal size."""
+    X, y = load_digits(return_X_y=True)
+    X = (X / 16).astype(np.float32)
+    grids = {
+        "12 penalties, 64 units": {"alpha": np.logspace(-6, -1, 12).tolist()},
+        "6 activations x 2 rates of dropout, 64 units": {
+            "activation": ["relu", "tanh", "logistic", "elu", "silu", "gelu"],
+            "dropout": [0.0, 0.2],
+        },
+        "12 widths, 64 units on average": {
+            "hidden_layer_sizes": [(64 + 4 * k,) for k in (*range(-6, 0), *range(1, 7))]
+        },
+    }
+
+    def search(grid):
+        with joblib.parallel_config(backend="sklmlp"):
+            GridSearchCV(mlp(sklmlp, (64,), 10, 50), grid, cv=3, refit=False).fit(X, y)
+
+    seconds = take_turns({name: partial(search, grid) for name, grid in grids.items()}, 3)
+    best = [min(s) for s in seconds.values()]
+    rows = [[n, f"{s:.2f}", f"{s / best[0]:.2f}"] for n, s in zip(grids, best, strict=True)]
+    return table(["digits, 50 epochs, 36 fits", "seconds", "times the first"], rows)
+
+
+def compare_imports():
+    """Seconds of `import sklmlp` beside those of what it requires, each in a fresh process."""
+    programs = {
+        "torch, sklearn.neural_network, skorch": "import torch, sklearn.neural_network, skorch",
+        "sklmlp": "import sklmlp",
+    }
+    runs = {
+        name: partial(subprocess.run, [sys.executable, "-c", program], check=True, cwd=HERE.parent)
+        for name, program in programs.items()
+    }
+    best = {name: min(seconds) for name, seconds in take_turns(runs, 5).items()}
+    first = next(iter(best.values()))
+    rows = [[f"import {name}", f"{s:.2f}", f"{s / first:.2f}"] for name, s in best.items()]
+    return table(["a process", "seconds", "times"], rows)
 
 
 def compare_ensemble():
@@ -223,11 +313,14 @@ PARTS = {
     "row": lambda: compare_predictions(1),
     "rows": lambda: compare_predictions(200_000),
     "matmuls": compare_matmuls,
+    "busy": compare_busy,
     "ensemble": compare_ensemble,
     "search": compare_search,
+    "grids": compare_grids,
     "during": measure_during_fit,
     "memory": compare_memory,
     "growth": compare_growth,
+    "imports": compare_imports,
 }
 
 
