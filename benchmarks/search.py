@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
-from sklmlp.search.meeting import Meeting
+from sklmlp.search.coordinator import FitCoordinator
 
 SEARCHES = {  # data, hidden widths, rates times penalties, epochs, how many times as fast
     "iris": (load_iris, (50,), (5, 10), 200, 5),
@@ -56,14 +56,14 @@ class Clock:
     """The seconds that leaders spend in training, of all searches since the last look."""
 
     def __init__(self):
-        self.seconds, lead = 0.0, Meeting._lead
+        self.seconds, lead = 0.0, FitCoordinator._train_group
 
-        def timed(meeting, leader):
+        def timed(coordinator, leader):
             start = time.perf_counter()
-            lead(meeting, leader)
+            lead(coordinator, leader)
             self.seconds += time.perf_counter() - start
 
-        Meeting._lead = timed
+        FitCoordinator._train_group = timed
 
     def read(self):
         seconds, self.seconds = self.seconds, 0.0
