@@ -1,4 +1,4 @@
-"""Fitted networks: what a fit has learnt of each, and what predicts with it.
+"""Fitted networks: what a fit has learned of each, and what predicts with it.
 
 This is the way into a fitted estimator for the other parts of the package: `snapshot` gives a copy
 that no fit changes any more, `fitted_networks` its networks, `class_targets` its labels.
@@ -33,7 +33,7 @@ _lock = threading.Lock()  # taken to change it
 
 
 def _begin_forked():
-    """In a forked child: locks that nobody holds; what was built while forking may be half."""
+    """Start a forked child: nobody holds its locks, and what was built may be incomplete."""
     global _networks, _lock
     _networks, _lock = WeakKeyDictionary(), threading.Lock()
 
@@ -130,7 +130,7 @@ class CompiledPredictor:
 
 
 def _compiled_rows(X, dtype):
-    """The rows of a sparse matrix as the compiled engine takes them."""
+    """Return the rows of a sparse matrix as the compiled engine takes them."""
     rows = ConvertedRows(X, as_tensor(np.empty(0, dtype)).dtype, "cpu")
     return native.Rows(**rows.as_arrays())
 
@@ -144,9 +144,9 @@ class FittedNetwork:
     coefs, intercepts : list of ndarray
         Of the layers; a user's module has none.
     state : dict of str to ndarray
-        What else was learnt, see `sklmlp.nn.Weights`.
+        What else was learned, see `sklmlp.nn.Weights`.
     dtype : numpy.dtype
-        Of what was learnt.
+        Of what was learned.
     """
 
     def __init__(self, known):
@@ -159,7 +159,7 @@ class FittedNetwork:
         self._built, self._being_built = {}, threading.Lock()
 
     def has_parts(self, parts):
-        """Whether it consists of exactly these objects."""
+        """Tell whether it consists of exactly these objects."""
         return len(parts) == len(self._parts) and all(map(operator.is_, parts, self._parts))
 
     @property
@@ -276,7 +276,7 @@ def class_targets(classifier):
 
 
 def device_here(learned_on):
-    """Return the torch device that this machine computes on, for what was learnt on another."""
+    """Return the torch device that this machine computes on, for what was learned on another."""
     device = torch.device(learned_on)
     return device if runtime.is_available(device) else torch.device("cpu")
 
@@ -288,7 +288,7 @@ def weights_dtype(coefs, state):
 
 
 def _network_of(estimator, known):
-    """The network that an estimator has with these attributes; the last one where it is that."""
+    """Return the network of an estimator with these attributes, the last one if it is the same."""
     parts, network = _parts(known), _networks.get(estimator)
     if network is None or not network.has_parts(parts):
         with _lock:
@@ -303,7 +303,7 @@ def _layers(known):
 
 
 def _parts(known):
-    """The objects that a network consists of, whose identity tells whether it is another one."""
+    """Return the objects that a network consists of, by whose identity it is known."""
     coefs, intercepts = _layers(known)
     return known["_spec"], known["_device"], *coefs, *intercepts, *known["_state"].values()
 
@@ -325,7 +325,7 @@ def refuse_overflow(values, dtype):
 
 
 def is_finite(values):
-    """Whether all values are finite; False also where only their sum is not."""
+    """Tell whether all values are finite; False also where only their sum is not."""
     if values.size < FEW_VALUES:
         return np.isfinite(values).all()
     with np.errstate(over="ignore", invalid="ignore"):

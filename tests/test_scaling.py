@@ -21,7 +21,7 @@ from sklmlp.inspection import HiddenFeatures, diagnose, linear_equivalent
 from sklmlp.io import load_skops, to_onnx
 from sklmlp.io.checkpoint import CheckpointFile
 from sklmlp.scaling import TargetScaling
-from sklmlp.search.meeting import Meeting
+from sklmlp.search.coordinator import FitCoordinator
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -235,13 +235,13 @@ def test_a_search_is_one_of_single_fits(name, monkeypatch):
     """Folds, whose targets are scaled each by itself, are trained side by side as if alone."""
     model, y = make(name, n_estimators=2)
     expected = cross_val_score(model, X, y, cv=3)
-    sizes, lead = [], Meeting._lead
+    sizes, lead = [], FitCoordinator._train_group
 
     def counted(self, leader):
         sizes.append(len(leader.leads))
         lead(self, leader)
 
-    monkeypatch.setattr(Meeting, "_lead", counted)
+    monkeypatch.setattr(FitCoordinator, "_train_group", counted)
     with joblib.parallel_config(backend="sklmlp"):
         assert_allclose(cross_val_score(model, X, y, cv=3), expected, rtol=1e-7)
     assert sizes == ([1, 1, 1] if name == "huber" else [3])  # whose bounds differ from fold to fold

@@ -28,7 +28,7 @@ def can_compile(spec):
 
 
 def _activation(choice):
-    """The name of the engine's operator of an activation, and its arguments; or None."""
+    """Return the name of the engine's operator of an activation, and its arguments; or None."""
     if choice.own is not None or choice.entry.compiled is None:
         return None
     arguments, name = choice.entry.filled(choice.arguments), choice.entry.compiled
@@ -42,7 +42,7 @@ def _activation(choice):
 
 
 def _loss(spec):
-    """The name of the engine's operator of the loss, None without one, and its arguments."""
+    """Return the name of the engine's operator of the loss, or None, and its arguments."""
     name, arguments = spec.compiled_loss
     if name == "huber" and not isinstance(arguments["huber_delta"], list):
         arguments = {"huber_delta": [arguments["huber_delta"]] * spec.n_outputs}
@@ -144,7 +144,7 @@ def running_statistics(spec):
 
 
 def _hidden_layer(spec, i, at, sizes, buffers):
-    """What a hidden layer has beside its affine map."""
+    """Return the parts of a hidden layer besides its affine map."""
     name, arguments = _activation(spec.activations[i])
     slopes = _name(spec, "activation", i, "weight")
     layer = {

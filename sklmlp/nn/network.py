@@ -102,7 +102,7 @@ class Network:
         return [slice(start, end) for start, end in zip([0, *ends], ends, strict=False)]
 
     def frozen(self):
-        """Whether each learned parameter is frozen, by `requires_grad_(False)` or `grad = None`."""
+        """Tell which parameters are frozen, by `requires_grad_(False)` or `grad = None`."""
         return [not p.requires_grad or p.grad is None for p in self.learned]
 
     def take_gradients(self):
@@ -122,7 +122,7 @@ class Network:
                 p.grad = gradient
 
     def seed(self, draw):
-        """Give what is random in training numbers of its own, seeded by `draw()`."""
+        """Seed what is random in training by `draw()`, apart from torch's generators."""
         if self.spec.module is not None:
             self._own_numbers = ModuleRNG(draw(), self.flat.device)
             return
@@ -158,14 +158,14 @@ class Network:
                 batch_norm.eval()
 
     def __call__(self, x):
-        """Rows, (n, d), to logits, (n, k), as the mode of the module is."""
+        """Compute logits, (n, k), of rows, (n, d), in the mode of the module."""
         if self._own_numbers is None:
             return self.module(x)
         with self._own_numbers.drawn():
             return self.module(x)
 
     def snapshot(self):
-        """What `restore` brings back: a copy of the learned numbers and of running statistics."""
+        """Copy the learned numbers and running statistics, for `restore`."""
         return [tensor.detach().clone() for tensor in (self.flat, *self.module.buffers())]
 
     def restore(self, snapshot):
@@ -179,13 +179,13 @@ class Network:
         return self.spec.module is None and not self.spec.residual
 
     def logits(self, x):
-        """Rows, (n, d), to logits, (n, k), as in prediction."""
+        """Compute logits, (n, k), of rows, (n, d), as in prediction."""
         self.module.eval()
         with torch.no_grad():
             return self.module(x)
 
     def weights(self, dtype):
-        """A copy of the weights as NumPy arrays of a floating dtype."""
+        """Copy the weights to NumPy arrays of a floating dtype."""
 
         def copied(tensor):
             array = tensor.detach().cpu().numpy()
@@ -201,7 +201,7 @@ class Network:
         )
 
     def is_finite(self, weights):
-        """Whether weights of this network are; constants of a user's module may be infinite."""
+        """Tell whether weights are finite; constants of a custom module may be infinite."""
         constants = set()
         if self.spec.module is not None:
             constants = {name for name, _ in self.module.named_buffers()}
@@ -215,7 +215,7 @@ NARROW = 32
 
 
 def is_stored_transposed(fan_in, fan_out):
-    """Whether coefs lie in memory as (fan out, fan in), so that contiguous runs are not narrow."""
+    """Tell whether coefs lie in memory as (fan out, fan in): contiguous runs are not narrow."""
     return fan_out < min(fan_in, NARROW)
 
 
@@ -225,7 +225,7 @@ def _views(flat, shapes):
 
 
 def _in_order(layers):
-    """The parameters of a stack: matrices, and the rest."""
+    """Return the parameters of a network: matrices, and the rest."""
     matrices = [linear.weight for linear in layers.linears]
     matrices += [weight for module in layers.projections for weight in module.parameters()]
     rest = [linear.bias for linear in layers.linears]

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from joblib import register_parallel_backend
 from joblib.parallel import ParallelBackendBase
 
-from sklmlp.search.meeting import Meeting, Pool, count_as_waiting
-from sklmlp.training import attended
+from sklmlp.search.coordinator import FitCoordinator, TaskPool, count_as_waiting
+from sklmlp.training import current_coordinator
 
 FITS_AT_ONCE = 64
 """Fits that wait for each other unless `n_jobs` says otherwise."""
@@ -29,7 +29,7 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
 
 
 class StackBackend(ParallelBackendBase):
-    """Runs joblib's tasks in threads whose fits meet before they train.
+    """Runs joblib's tasks in threads whose fits wait for each other and train together.
 
     Whatever runs its fits by joblib - `GridSearchCV`, `cross_validate`, `BaggingClassifier` and so
     on - trains networks of one shape side by side in a
@@ -47,7 +47,7 @@ class StackBackend(ParallelBackendBase):
     The warnings of the fits are given when the call ends, each kind once with its number. Where
     Python's filters make an error of one, it is raised in its fit.
 
-    Calls of joblib inside of a task go through the same backend, and their fits meet too.
+    Calls of joblib inside of a task go through the same backend, and their fits train together too.
     Estimators that are not of this library run in their thread.
     """
 
@@ -57,7 +57,7 @@ class StackBackend(ParallelBackendBase):
     def __init__(self, nesting_level=None, inner_max_num_threads=None, **backend_kwargs):
         super().__init__(nesting_level, inner_max_num_threads, **backend_kwargs)
         self._pool, self._n_waiting = None, FITS_AT_ONCE
-        self._steps_in = False
+        self._marks_running = False
 
     def effective_n_jobs(self, n_jobs):
         """Return how many fits may wait at once."""
@@ -66,46 +66,46 @@ class StackBackend(ParallelBackendBase):
         return self._n_waiting if n_jobs is None or n_jobs < 0 else n_jobs
 
     def configure(self, n_jobs=1, parallel=None, **kwargs):
-        """Open a pool of threads, in the meeting that the calling thread attends if there is one.
+        """Open a pool of threads, with the coordinator of the calling thread if it has one.
 
-        With one job there is nobody to meet, and joblib runs the tasks itself.
+        With one job there is nobody to wait for, and joblib runs the tasks itself.
         """
         n_running = 0 if n_jobs is None else n_jobs  # of a negative number: as many as cores
         self.parallel, n_jobs = parallel, self.effective_n_jobs(n_jobs)
         if n_jobs > 1:
-            parent = attended()
-            parent = parent if isinstance(parent, Pool) else None
-            meeting = Meeting(n_jobs, n_running) if parent is None else parent.meeting
-            self._pool = meeting.open(n_jobs, parent)
+            parent = current_coordinator()
+            parent = parent if isinstance(parent, TaskPool) else None
+            coordinator = parent.coordinator if parent else FitCoordinator(n_jobs, n_running)
+            self._pool = coordinator.open(n_jobs, parent)
         return n_jobs
 
     def start_call(self):
-        """Hold the meeting until all tasks are handed over."""
-        self._steps_in = self._pool.parent is None and not self.parallel.return_generator
-        if self._steps_in:
-            self._pool.meeting.step_in()
+        """Hold the coordinator until all tasks are handed over."""
+        self._marks_running = self._pool.parent is None and not self.parallel.return_generator
+        if self._marks_running:
+            self._pool.coordinator.mark_running()
 
     def stop_call(self):
         """Put the filters of warnings back."""
-        if self._steps_in:
-            self._steps_in = False
-            self._pool.meeting.step_out()
+        if self._marks_running:
+            self._marks_running = False
+            self._pool.coordinator.mark_waiting()
         _restore_filters(self)
 
     @contextmanager
     def retrieval_context(self):
         """Wait for the tasks: from here on the calling thread holds nobody up."""
-        pool, counts = self._pool, self._steps_in or self._pool.parent is not None
+        pool, counts = self._pool, self._marks_running or self._pool.parent is not None
         began, before = time.monotonic(), pool.seconds
         if counts:
-            pool.meeting.step_out()
+            pool.coordinator.mark_waiting()
         try:
             if not self.parallel.return_generator and self.parallel.timeout is None:
                 pool.wait()  # joblib would look every 10 ms
             yield
         finally:
             if counts:
-                pool.meeting.step_in()
+                pool.coordinator.mark_running()
             # a task that waits for tasks has taken what these took
             count_as_waiting(time.monotonic() - began - (pool.seconds - before))
 
@@ -113,8 +113,8 @@ class StackBackend(ParallelBackendBase):
         """Run a task of joblib's when there is a place."""
         if self._pool.parent is None and self not in _calls:
             # not in `start_call`, after which joblib may fail without a word
-            self._pool.meeting.filters = _keep_filters(self)
-        self._pool.meeting.submit(self._pool, func, callback)
+            self._pool.coordinator.filters = _keep_filters(self)
+        self._pool.coordinator.submit(self._pool, func, callback)
 
     apply_async = submit  # its name before joblib 1.5
 
@@ -128,9 +128,9 @@ class StackBackend(ParallelBackendBase):
     def terminate(self):
         """Close the pool, and warn of what its fits warned of."""
         if self._pool is not None:
-            self._pool.meeting.close(self._pool)
+            self._pool.coordinator.close(self._pool)
             if self._pool.parent is None:
-                self._pool.meeting.warn()
+                self._pool.coordinator.warn()
 
     def abort_everything(self, ensure_ready=True):
         """End the fits, and open another pool if there are more calls to come."""

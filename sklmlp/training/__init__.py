@@ -1,7 +1,7 @@
 """Training: a network and a dataset to weights and a history."""
 
 from sklmlp.training.early_stopping import Scoring, Subset, check_validation_data, split_rows
-from sklmlp.training.jobs import Interrupt, attended, attending
+from sklmlp.training.jobs import Interrupt, current_coordinator, use_coordinator
 from sklmlp.training.lbfgs import train_lbfgs
 from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stacking import train_networks
@@ -14,10 +14,10 @@ __all__ = [
     "Subset",
     "TrainingRun",
     "TrainingState",
-    "attended",
-    "attending",
     "check_validation_data",
+    "current_coordinator",
     "split_rows",
     "train_lbfgs",
     "train_networks",
+    "use_coordinator",
 ]

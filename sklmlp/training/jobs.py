@@ -1,7 +1,7 @@
-"""Where fits of several threads meet before they train.
+"""Training jobs: at once, or given to the coordinator of fits in several threads.
 
-A thread that attends a meeting hands its networks over instead of training them by itself; see
-`sklmlp.search` for who holds meetings.
+A thread that uses a coordinator gives its networks to it instead of training them by itself; see
+`sklmlp.search` for that.
 """
 
 import os
@@ -18,7 +18,7 @@ _here = threading.local()  # not a context variable: threads may inherit those o
 
 
 def _begin_forked():
-    """In a forked child: the threads of the meeting stayed with the parent."""
+    """Start a forked child: the threads of the coordinator stayed with the parent."""
     global _here
     _here = threading.local()
 
@@ -44,7 +44,7 @@ class Interrupt:
         self.flag[0] = 1
 
     def is_set(self):
-        """Whether the end was asked for."""
+        """Tell whether the end was asked for."""
         return self.flag[0] != 0
 
 
@@ -90,7 +90,7 @@ class TrainingJob:
 
 
 def run_or_enqueue(job):
-    """Train a job: in the meeting that this thread attends, or else at once.
+    """Train a job: by the coordinator that this thread uses, or else at once.
 
     Returns
     -------
@@ -103,9 +103,9 @@ def run_or_enqueue(job):
         By Ctrl-C in a search or another meta-estimator, which would go on with its next fit.
     """
     interrupted = Interrupt()
-    meeting = getattr(_here, "meeting", None)
-    if meeting is not None:
-        meeting.train(job)
+    coordinator = getattr(_here, "coordinator", None)
+    if coordinator is not None:
+        coordinator.train(job)
     else:
         job.train([job], interrupted)
         if interrupted.is_set():
@@ -117,27 +117,27 @@ def run_or_enqueue(job):
 
 
 def available_threads():
-    """Return how many threads a fit may use: one where other fits run beside it."""
-    return torch.get_num_threads() if attended() is None else 1
+    """Return how many threads a fit may use: one where other fits run at the same time."""
+    return torch.get_num_threads() if current_coordinator() is None else 1
 
 
 @contextmanager
-def attending(meeting):
-    """Let the fits of this thread meet there.
+def use_coordinator(coordinator):
+    """Let a coordinator train the fits of this thread.
 
     Parameters
     ----------
-    meeting : object
+    coordinator : object
         Has a method `train(job)`, which returns when the job is trained.
     """
-    before = getattr(_here, "meeting", None)
-    _here.meeting = meeting
+    before = getattr(_here, "coordinator", None)
+    _here.coordinator = coordinator
     try:
         yield
     finally:
-        _here.meeting = before
+        _here.coordinator = before
 
 
-def attended():
-    """The meeting that this thread attends, or None."""
-    return getattr(_here, "meeting", None)
+def current_coordinator():
+    """Return the coordinator that this thread uses, or None."""
+    return getattr(_here, "coordinator", None)

@@ -64,7 +64,7 @@ def _train_epochs(runs, step, interrupted, checkpoints):
 
 
 def _limits(runs, checkpoints):
-    """How long a step may go on by itself."""
+    """Return how long a step may go on by itself."""
     if checkpoints is not None or any(run.is_one_epoch or run.is_watched for run in runs):
         return EpochLimits(1, SECONDS_AT_A_TIME)
     left = min(run.config.max_iter - run.state.stopping.n_iter for run in runs)
@@ -72,7 +72,7 @@ def _limits(runs, checkpoints):
 
 
 def _goes_on(run):
-    """Whether a network is to train for another epoch; warns where it ought to."""
+    """Tell whether a network is to train for another epoch; warn where it ought to."""
     has_ended = _isolated(run, run.has_ended)
     if has_ended or run.is_one_epoch or run.outcome.error is not None:
         return False

@@ -1,4 +1,4 @@
-"""Which networks take their steps together, and on which threads."""
+"""Grouping of networks: which train together, and on which threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -83,7 +83,7 @@ def _train_jobs(jobs, interrupted, checkpoints):
             train_stack(stack, step, interrupted, one_thread, mine)
 
     def work_alone(stack):
-        """An error ends this stack, and no job that has no network in it."""
+        """Train a stack; an error ends the jobs with a network in it, and no others."""
         try:
             work(stack)
         except Exception as error:
@@ -99,7 +99,7 @@ def _train_jobs(jobs, interrupted, checkpoints):
 
 
 def _compatibility_key(runs):
-    """What jobs have to agree on to be trained together, or None for a job that trains alone."""
+    """Return what jobs that train together agree on, or None for one that trains alone."""
     first = runs[0]
     config, spec, dataset = first.config, first.network.spec, first.dataset
     optimizer = first.state.optimizer
@@ -134,7 +134,7 @@ def _hashable(value):
 
 
 def _can_meet(run):
-    """Whether it may wait for others: with `max_time` it would share its time with them."""
+    """Tell whether it may wait for others: with `max_time` it would share its time with them."""
     return run.is_stackable and run.dataset.rows.is_tensor and run.config.max_time is None
 
 
@@ -149,10 +149,10 @@ def _batch_size(run):
 
 
 def _is_small(runs):
-    """Whether the step of a stack is too short for a second thread to be of use.
+    """Tell whether the step of a stack is too short for a second thread to be of use.
 
     It is counted in multiplications; one in float64 counts as two, and in a stack a value that goes
-    through a layer as twelve: there are no calls of Python beside which it would not matter.
+    through a layer as twelve: there are no calls of Python next to which it would not matter.
     """
     network, n = runs[0].network, _batch_size(runs[0])
     cost = n * network.n_coefs
@@ -166,9 +166,9 @@ def _values_a_row(network):
 
 
 def _partition(runs):
-    """The stacks that networks are cut into, and the number of threads that take them.
+    """Cut networks into stacks, and return these with the number of threads to use.
 
-    A thread that has steps of its own is quicker than a share of every operation, if these are
+    A thread that computes whole steps is quicker than a share of every operation, if these are
     long enough for Python to hand over in between; and OpenMP, which would share them out, slows
     down as soon as several threads of a process have called it.
     """

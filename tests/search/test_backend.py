@@ -51,7 +51,7 @@ from sklmlp.data.batches import Dataset
 from sklmlp.data.merged import MergedDatasets, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.inspection import HiddenFeatures
-from sklmlp.search.meeting import RUNNING_AT_ONCE, Meeting
+from sklmlp.search.coordinator import RUNNING_AT_ONCE, FitCoordinator
 from tests.tables import make_table
 
 pytestmark = [
@@ -77,13 +77,13 @@ def together(n_jobs=None):
 @pytest.fixture
 def groups(monkeypatch):
     """How many jobs were trained together, each time that some were."""
-    sizes, lead = [], Meeting._lead
+    sizes, lead = [], FitCoordinator._train_group
 
     def counted(self, leader):
         sizes.append(len(leader.leads))
         lead(self, leader)
 
-    monkeypatch.setattr(Meeting, "_lead", counted)
+    monkeypatch.setattr(FitCoordinator, "_train_group", counted)
     return sizes
 
 
@@ -315,7 +315,7 @@ def test_few_large_tables_wait(monkeypatch, groups):
     """While large tables wait no more tasks start, and the search finds the same."""
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": np.logspace(-4, 0, 5)}, cv=3)
     expected = sklearn.clone(search).fit(X, Y)
-    monkeypatch.setattr("sklmlp.search.meeting.HELD_BYTES", 2 * X[:60].nbytes)
+    monkeypatch.setattr("sklmlp.search.coordinator.HELD_BYTES", 2 * X[:60].nbytes)
     with together():
         assert_same_search(search.fit(X, Y), expected)
     assert max(groups) <= 2 + RUNNING_AT_ONCE
@@ -354,14 +354,14 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
 
 def test_max_time_is_not_for_waiting(monkeypatch, groups):
     """Fits with a limit train alone, and their clocks stand still until they do."""
-    shifts, lead = [], Meeting._lead
+    shifts, lead = [], FitCoordinator._train_group
 
     def watched(self, leader):
         before, waited = leader.runs[0].state.started_at, time.monotonic() - leader.came
         lead(self, leader)
         shifts.append(leader.runs[0].state.started_at - before >= waited > 0)
 
-    monkeypatch.setattr(Meeting, "_lead", watched)
+    monkeypatch.setattr(FitCoordinator, "_train_group", watched)
     search = GridSearchCV(MLPClassifier(**SMALL, max_time=1e6), ALPHAS, cv=3, refit=False)
     expected = sklearn.clone(search).fit(X, Y).cv_results_["mean_test_score"]
     with together():
@@ -374,7 +374,7 @@ def test_max_time_is_not_for_waiting(monkeypatch, groups):
 @pytest.fixture
 def clock(monkeypatch):
     """Clocks of the backend and of scikit-learn that only training moves: by 12 s a group."""
-    now, meet = [0.0], Meeting.train
+    now, meet = [0.0], FitCoordinator.train
 
     def meet_slowly(self, job, pool):
         train = job.train
@@ -386,9 +386,9 @@ def clock(monkeypatch):
         job.train = train_slowly
         meet(self, job, pool)
 
-    monkeypatch.setattr(Meeting, "train", meet_slowly)
+    monkeypatch.setattr(FitCoordinator, "train", meet_slowly)
     fake = SimpleNamespace(monotonic=lambda: now[0], time=lambda: now[0])
-    for module in (search.backend, search.meeting, sklearn.model_selection._validation):
+    for module in (search.backend, search.coordinator, sklearn.model_selection._validation):
         monkeypatch.setattr(module, "time", fake)
 
 
@@ -455,7 +455,7 @@ def test_equal_rows_lie_in_memory_once():
 
 
 def test_a_nested_search(groups):
-    """The fits of a search inside of `cross_validate` meet across the outer folds."""
+    """The fits of a search inside of `cross_validate` train together across the outer folds."""
     search = GridSearchCV(MLPClassifier(**SMALL), ALPHAS, cv=3)
     expected = cross_validate(search, X, Y, cv=4)["test_score"]
     with together():
@@ -467,13 +467,13 @@ def test_a_nested_search(groups):
 
 def test_three_levels(monkeypatch):
     """Threads do not multiply with the depth of nesting."""
-    most, run = [0], Meeting._run
+    most, run = [0], FitCoordinator._run
 
     def counted(self, *args):
         most[0] = max(most[0], threading.active_count())
         run(self, *args)
 
-    monkeypatch.setattr(Meeting, "_run", counted)
+    monkeypatch.setattr(FitCoordinator, "_run", counted)
     voting = VotingClassifier([(str(a), MLPClassifier(**SMALL, alpha=a)) for a in (0, 1)])
     search = GridSearchCV(voting, {"0__alpha": [0, 1e-2, 1e-1, 1]}, cv=3)
     expected = cross_validate(search, X, Y, cv=3)["test_score"]
@@ -659,7 +659,7 @@ def test_as_many_tasks_run_as_n_jobs_says(n_tasks):
 
 def test_tasks_that_wait_for_a_fit(monkeypatch):
     """A fit does not wait for a task that waits for it."""
-    monkeypatch.setattr("sklmlp.search.meeting.SECONDS_TO_MEET", 0.05)
+    monkeypatch.setattr("sklmlp.search.coordinator.SECONDS_TO_WAIT", 0.05)
     is_fitted = threading.Event()
 
     def fit():

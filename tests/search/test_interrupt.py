@@ -21,7 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.search.meeting import Meeting
+from sklmlp.search.coordinator import FitCoordinator
 from sklmlp.training.run import TrainingRun
 from tests.tables import make_table
 
@@ -34,7 +34,7 @@ LONG = {"hidden_layer_sizes": (6,), "max_iter": 10**9, "tol": 0, "n_iter_no_chan
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Ctrl-C, half a second after the first networks began to train; gives the epochs' losses."""
-    losses, lead, end_epoch = [], Meeting._lead, TrainingRun.end_epoch
+    losses, lead, end_epoch = [], FitCoordinator._train_group, TrainingRun.end_epoch
 
     def press():
         os.kill(os.getpid(), signal.SIGINT)
@@ -50,7 +50,7 @@ def ctrl_c(monkeypatch):
         lead(self, leader)
 
     timers = []
-    monkeypatch.setattr(Meeting, "_lead", led)
+    monkeypatch.setattr(FitCoordinator, "_train_group", led)
     monkeypatch.setattr(TrainingRun, "end_epoch", ended)
     yield losses
     for timer in timers:

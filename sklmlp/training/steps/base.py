@@ -10,7 +10,7 @@ from sklmlp.training.loss_meter import LossMeter
 
 @dataclass(frozen=True)
 class EpochLimits:
-    """How long a step may train before the loop applies the rules of stopping.
+    """Limits of a step's training before the loop applies the rules of stopping.
 
     Parameters
     ----------
@@ -26,12 +26,12 @@ class EpochLimits:
 
 @dataclass(frozen=True)
 class EpochResult:
-    """What a step tells of an epoch.
+    """The outcome of an epoch.
 
     Parameters
     ----------
     losses : list of float
-        The penalised training loss of each network, as scikit-learn averages it.
+        The penalized training loss of each network, as scikit-learn averages it.
     rates : list of float
         The learning rate of each network in its last step.
     seconds : float

@@ -1,4 +1,4 @@
-"""Which step trains a network."""
+"""The choice of the step that trains a network."""
 
 from sklmlp.training.steps.autograd import AutogradStep
 from sklmlp.training.steps.compiled import CompiledStep

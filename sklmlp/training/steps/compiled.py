@@ -111,7 +111,7 @@ class CompiledStep(Step):
         return [EpochResult([loss], [rate], s) for loss, rate, s in zip(*columns, strict=True)]
 
     def select(self, indices):
-        """Nothing to give up: there is one network."""
+        """Do nothing: there is one network."""
 
     @property
     def orders(self):
@@ -120,7 +120,7 @@ class CompiledStep(Step):
 
 
 def _optimizer(run):
-    """The options of a run's optimizer, as the engine takes them."""
+    """Return the options of a run's optimizer, as the engine takes them."""
     group, config = run.state.optimizer.group, run.config
     known = {"alpha": config.alpha, "max_grad_norm": config.max_grad_norm}
     if run.state.optimizer.solver == "adam":

@@ -15,12 +15,12 @@ from sklmlp.training.steps.base import BatchStep
 
 
 def _layers(spec):
-    """The activation and the width of each hidden layer."""
+    """Return the activation and the width of each hidden layer."""
     return spec.activations, spec.hidden
 
 
 def _kernel(choice, width):
-    """The value and derivative of an activation, or None if it takes an own step."""
+    """The value and derivative of an activation, or None if it takes a step of its own."""
     if choice.entry.kernel is not None:
         return choice.entry.kernel(choice.entry.filled(choice.arguments))
     if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
@@ -55,7 +55,7 @@ class DenseStep(BatchStep):
         return (spec.is_plain and not spec.has_own_loss) and all(map(_kernel, *_layers(spec)))
 
     def _lay_out(self, flats):
-        """Weights, gradients and moments of all networks in one tensor each."""
+        """Put weights, gradients and moments of all networks into one tensor each."""
         self.has_batch_callbacks = self.runs[0].has_batch_callbacks
         self.memory = {}  # by batch size
         self.size = flats[0].numel()
@@ -92,7 +92,7 @@ class DenseStep(BatchStep):
             ]
 
     def _views(self, flat):
-        """coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
+        """Return coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
         stack, shapes = flat.shape[:-1], self.spec.shapes
         sizes = [i * o for i, o in shapes] + [o for _, o in shapes]
         parts = flat[..., : self.size].split(sizes, dim=-1)
@@ -120,7 +120,7 @@ class DenseStep(BatchStep):
         self._lay_out(flats)
 
     def _memory_for(self, n):
-        """Pre-activations, activations and gradients of each hidden layer for n rows."""
+        """Return memory for n rows: pre-activations, activations and gradients of hidden layers."""
         layers = []
         for choice, width in zip(*_layers(self.spec), strict=True):
             kernel = _kernel(choice, width)
@@ -154,8 +154,8 @@ class DenseStep(BatchStep):
         # delta = dL/dz, from the last layer to the first: Rumelhart et al. 1986, eq. 4 to 6
         delta = self.loss.gradient(logits, batch.y, out=delta).mul_(batch.scale)
         for i in range(len(layers), 0, -1):
-            kernel, z, value, turned, below = layers[i - 1]
-            self._weight_gradient(i, turned, delta)
+            kernel, z, value, transposed, below = layers[i - 1]
+            self._weight_gradient(i, transposed, delta)
             self.matmul(delta, self.coefs_t[i], out=below)  # dL/da = delta W^T
             delta = kernel.backward(below, z, value)
         self._weight_gradient(0, batch.x_t, delta)
@@ -164,8 +164,8 @@ class DenseStep(BatchStep):
             self.runs[0].callback.gradient_computed(batch)
         self.update.step()
 
-    def _weight_gradient(self, i, turned, delta):
-        self.matmul(turned, delta, out=self.products[i])  # dL/dW = a^T delta
+    def _weight_gradient(self, i, transposed, delta):
+        self.matmul(transposed, delta, out=self.products[i])  # dL/dW = a^T delta
         if self.products[i] is not self.coef_gradients[i]:
             self.coef_gradients[i].copy_(self.products[i])
         torch.sum(delta, -2, out=self.intercept_gradients[i])

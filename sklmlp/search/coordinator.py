@@ -8,7 +8,7 @@ place. No training begins before these are through: its many short operations wo
 for Python's lock. A fit waits a few seconds at most for a task that goes on and on, which may be
 waiting for this fit.
 
-The networks of a stack do not see each other, so that what comes out does not depend on who met.
+The networks of a stack do not see each other: no outcome depends on which fits train together.
 """
 
 import os
@@ -20,7 +20,7 @@ from contextlib import suppress
 import torch
 
 from sklmlp.caller import action_of, gathering, kind_of, place, warn
-from sklmlp.training import Interrupt, attending
+from sklmlp.training import Interrupt, use_coordinator
 
 RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
 """Tasks that run unless `n_jobs` says otherwise: more would take turns at Python's lock."""
@@ -28,29 +28,29 @@ RUNNING_AT_ONCE = max(2, os.cpu_count() or 1)
 HELD_BYTES = 2**28
 """No more tasks are started while tables of this size wait."""
 
-SECONDS_TO_MEET = 5
-"""How long a fit waits while tasks run and none of them comes or ends."""
+SECONDS_TO_WAIT = 5
+"""How long a fit waits while tasks run and none of them arrives or ends."""
 
 SECONDS_TO_LEAVE = 5
-"""How long an end waits for threads: our own leave at once, others perhaps not."""
+"""How long closing a pool waits for its threads, which may run a user's code."""
 
 _task = threading.local()  # `waited`: the seconds that the task of this thread has waited
 
 
-class Pool:
+class TaskPool:
     """The tasks of one call of `joblib.Parallel`.
 
     Parameters
     ----------
-    meeting : Meeting
+    coordinator : FitCoordinator
     n_jobs : int
         Tasks that may have begun at once.
-    parent : Pool or None
+    parent : TaskPool or None
         Of the task that made the call.
     """
 
-    def __init__(self, meeting, n_jobs, parent=None):
-        self.meeting, self.n_jobs, self.parent = meeting, n_jobs, parent
+    def __init__(self, coordinator, n_jobs, parent=None):
+        self.coordinator, self.n_jobs, self.parent = coordinator, n_jobs, parent
         self.queue, self.threads = deque(), set()
         self.n_begun, self.has_failed, self.is_closed = 0, False, False
         self.seconds = 0.0  # what its tasks took, without their waiting
@@ -73,16 +73,16 @@ class Pool:
             self._ends.acquire(timeout=0.1)
 
     def train(self, job):
-        """Train a job of one of these tasks; what `sklmlp.train` asks of a meeting."""
-        self.meeting.train(job, self)
+        """Train a job of one of these tasks; see `sklmlp.training.jobs.use_coordinator`."""
+        self.coordinator.train(job, self)
 
     def is_within(self, other):
-        """Whether it is another pool or the pool of a task of it, at any depth."""
+        """Tell whether it is another pool, or the pool of a task of it, at any depth."""
         return self is other or (self.parent is not None and self.parent.is_within(other))
 
 
-class Meeting:
-    """Who runs, who waits and who is trained, for a call of `joblib.Parallel` and those in it.
+class FitCoordinator:
+    """Decides which fits run, wait and train, for a call of `joblib.Parallel` and those in it.
 
     Parameters
     ----------
@@ -104,8 +104,8 @@ class Meeting:
         self.training, self.interrupted = None, None  # the jobs in training and what ends them
 
     def open(self, n_jobs, parent=None):
-        """A pool for a call of `joblib.Parallel`."""
-        pool = Pool(self, n_jobs, parent)
+        """Open a pool for a call of `joblib.Parallel`."""
+        pool = TaskPool(self, n_jobs, parent)
         with self._lock:
             self.pools.append(pool)
         return pool
@@ -116,12 +116,12 @@ class Meeting:
             pool.queue.append((task, callback))
             self._advance()
 
-    def step_in(self):
+    def mark_running(self):
         """Count the calling thread as one that runs."""
         with self._lock:
             self.n_running += 1
 
-    def step_out(self):
+    def mark_waiting(self):
         """Count the calling thread no more: it is about to wait."""
         with self._lock:
             self.n_running -= 1
@@ -161,12 +161,12 @@ class Meeting:
             self.jobs.add(job)
             self.waiting.append(job)
             self._advance()
-        while not job.go.wait(SECONDS_TO_MEET):
+        while not job.go.wait(SECONDS_TO_WAIT):
             with self._lock:
-                if time.monotonic() - self.moved >= SECONDS_TO_MEET:
+                if time.monotonic() - self.moved >= SECONDS_TO_WAIT:
                     self._advance(is_patient=False)
         if job.leads:
-            self._lead(job)
+            self._train_group(job)
         count_as_waiting(time.monotonic() - job.came - job.seconds)
         with self._lock:
             self.jobs.discard(job)
@@ -191,7 +191,7 @@ class Meeting:
         if job.is_cancelled:
             raise KeyboardInterrupt
 
-    def _lead(self, leader):
+    def _train_group(self, leader):
         """Train a group of jobs in the thread of one of them."""
         jobs = [leader, *(job for job in leader.leads if job is not leader)]
         others, began = jobs[1:], time.monotonic()
@@ -199,7 +199,7 @@ class Meeting:
         for run in leader.runs:
             run.state.started_at += began - leader.came  # `max_time` is not for waiting
         try:
-            with attending(None):  # fits within training, a callback's, have nobody to wait for
+            with use_coordinator(None):  # a callback's fits have nobody to wait for
                 leader.train(jobs, self.interrupted)
         except Exception as error:
             for job in jobs:
@@ -238,7 +238,7 @@ class Meeting:
             self.training[0].go.set()
 
     def _next_pool(self):
-        """The pool whose next task may begin: each may have one, whatever else there is."""
+        """Return the pool whose next task may begin: each may always have one."""
         is_full = self.n_begun >= self.n_places or self.held > HELD_BYTES
         for pool in self.pools:
             if pool.queue and (not pool.n_begun or (pool.n_begun < pool.n_jobs and not is_full)):
@@ -257,11 +257,11 @@ class Meeting:
         pool.queue.popleft()
 
     def _run(self, pool, task, callback):
-        """A task, in its thread; its callback may submit the next one before it counts as ended."""
+        """Run a task in its thread; its callback may submit the next one before it ends."""
         torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
         _task.waited, began = 0.0, time.monotonic()
         try:
-            with attending(pool), gathering(self.gather):
+            with use_coordinator(pool), gathering(self.gather):
                 outcome = task(), None
         except BaseException as error:
             outcome = None, error
@@ -344,7 +344,7 @@ def _without_cancelled(jobs):
 
 
 def _largest_group(jobs):
-    """The most jobs that can train together, and those that came first of as many."""
+    """Return the most jobs that can train together; of equally many those that came first."""
     groups = {}
     for job in jobs:
         groups.setdefault(job if job.key is None else job.key, []).append(job)
