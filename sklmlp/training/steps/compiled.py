@@ -6,7 +6,6 @@ import torch
 from sklmlp import native
 from sklmlp.data import rows_of_a_batch
 from sklmlp.nn import can_compile, make_plan
-from sklmlp.optim import SGD, Adam
 from sklmlp.training.steps.base import EpochResult, Step
 
 MOST_STEPS = 10_000
@@ -45,15 +44,20 @@ class CompiledStep(Step):
             order = np.arange(len(dataset))
         self.order = None if order is None else np.array(order, np.int64)
         self.statistics = network.join_statistics()
-        self.optimizer = _optimizer(self.run)
+        self.optimizer = native.Optimizer(
+            **self.run.state.optimizer.engine_options,
+            alpha=config.alpha,
+            max_grad_norm=config.max_grad_norm,
+        )
+        self.moments = [moment.numpy() for moment in self.run.state.optimizer.joint_moments()]
 
     @classmethod
     def can_run(cls, run):
         """Return whether the engine knows the network, and no callback follows its batches."""
         return (
             run.network.flat.device.type == "cpu"
-            and type(run.state.optimizer) in (Adam, SGD)
-            and not run.pins_parameters
+            and run.state.optimizer.engine_options is not None
+            and not run.has_batch_callbacks
             and run.config.matmul_precision == "highest"
             and run.dataset.rows.has_arrays
             and can_compile(run.network.spec)
@@ -70,10 +74,9 @@ class CompiledStep(Step):
             epochs = range(run.epoch, run.epoch + n_epochs)
             rates = np.concatenate([optimizer.schedule.rates(e, n_batches) for e in epochs])
         is_judged = run.validation is None and np.isfinite(config.n_iter_no_change)
-        moments = [moment.numpy() for moment in optimizer.moments.values()]
         state = native.State(
             network.flat.detach().numpy(),
-            *[*moments, None, None][:2],
+            *[*self.moments, None, None][:2],
             self.statistics,
             self.order,
             t=optimizer.t,
@@ -101,7 +104,7 @@ class CompiledStep(Step):
                 n_threads=self.n_threads,
             )
         finally:  # also where Ctrl-C ends it
-            optimizer.t = state.t
+            optimizer.set_steps(state.t)
             if rates is not None:
                 optimizer.set_rate(state.learning_rate)
             network.count_batches(state.n_batch_normalizations)
@@ -117,13 +120,3 @@ class CompiledStep(Step):
     def orders(self):
         """See `Step`."""
         return [self.order]
-
-
-def _optimizer(run):
-    """The options of a run's optimizer, as the engine takes them."""
-    group, config = run.state.optimizer.group, run.config
-    known = {"alpha": config.alpha, "max_grad_norm": config.max_grad_norm}
-    if run.state.optimizer.solver == "adam":
-        beta_1, beta_2 = group["betas"]
-        return native.Optimizer("adam", beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"], **known)
-    return native.Optimizer("sgd", momentum=group["momentum"], nesterov=group["nesterov"], **known)
