@@ -11,6 +11,7 @@ from sklearn.base import clone
 import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
+from sklmlp.native import is_available
 from sklmlp.training import stacking
 from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 
@@ -99,9 +100,11 @@ def test_fast_steps_end_where_autograd_ends(activation, target, solver, plain):
     assert_same_networks(ten_steps(model, y), reference, 1e-10)
 
 
+needs_the_engine = pytest.mark.skipif(not is_available(), reason="the compiled engine is not built")
 ADAMW = {"betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.3}
 
 
+@needs_the_engine
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(
     "options",
@@ -134,6 +137,7 @@ def test_compiled_adamw_takes_the_steps_of_torchs(target, options, weighted, mon
         assert_allclose(compiled.moments[name], moment, rtol=1e-10, atol=1e-10)
 
 
+@needs_the_engine
 @pytest.mark.parametrize("first", [CompiledStep, AutogradStep])
 def test_adamw_goes_on_in_either_step(first, monkeypatch):
     """Calls of partial_fit that take turns between the engine and torch are calls of one."""
@@ -147,6 +151,23 @@ def test_adamw_goes_on_in_either_step(first, monkeypatch):
             model.partial_fit(X, y, classes=[0, 1, 2])
         networks[name] = model
     assert_same_networks(networks["turns"], networks["alone"], 1e-10)
+
+
+@needs_the_engine
+@pytest.mark.parametrize(
+    "options", [{}, {"normalization": "batch", "residual": True}, {"scoring": "loss"}], ids=str
+)
+def test_validation_scores_are_those_of_autograd(options, monkeypatch):
+    """Losses and scores of held-out and of training rows are autograd's after every epoch."""
+    y, histories = TARGETS["multiclass"][2], []
+    for step in (CompiledStep, AutogradStep):
+        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+        model = MLPClassifier((8, 8), "tanh", early_stopping=True, validation_fraction=0.4)
+        histories.append(ten_steps(model.set_params(**options), y).history_)
+    for name in ("train_loss", "train_score", "valid_loss", "valid_score"):
+        values = [[epoch[name] for epoch in history] for history in histories]
+        assert len(values[0]) == 5 and np.isfinite(values).all()
+        assert_allclose(*values, rtol=1e-10)
 
 
 def sine(z):

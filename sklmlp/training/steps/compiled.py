@@ -1,15 +1,34 @@
 """The compiled step: whole blocks of epochs of one network without the interpreter."""
 
 import numpy as np
-import torch
 
 from sklmlp import native
 from sklmlp.data import rows_of_a_batch
-from sklmlp.nn import can_compile, make_plan
+from sklmlp.nn import can_compile
 from sklmlp.training.steps.base import EpochResult, Step
 
 MOST_STEPS = 10_000
 """A block has no more steps with learning rates of their own, which are laid out before it."""
+
+
+def is_compilable(run):
+    """Return whether the engine knows the network of a run, and no callback follows its batches."""
+    return (
+        run.network.flat.device.type == "cpu"
+        and not run.has_batch_callbacks
+        and run.config.matmul_precision == "highest"
+        and run.dataset.rows.has_arrays
+        and can_compile(run.network.spec)
+    )
+
+
+def rows_of_dataset(dataset):
+    """All rows of a dataset, as the engine takes them."""
+    return native.Rows(
+        **dataset.rows.as_arrays(),
+        y=np.ascontiguousarray(dataset.y.numpy()),
+        weight=None if dataset.weight is None else np.ascontiguousarray(dataset.weight, float),
+    )
 
 
 class CompiledStep(Step):
@@ -32,18 +51,12 @@ class CompiledStep(Step):
         (self.run,) = runs
         network, dataset, config = self.run.network, self.run.dataset, self.run.config
         self.batch_size = rows_of_a_batch(config.batch_size, len(dataset))
-        is_double = network.flat.dtype == torch.float64
-        self.plan = make_plan(network.spec, is_double, network.transposed)
-        self.rows = native.Rows(
-            **dataset.rows.as_arrays(),
-            y=np.ascontiguousarray(dataset.y.numpy()),
-            weight=None if dataset.weight is None else np.ascontiguousarray(dataset.weight, float),
-        )
+        self.plan = network.compile()
+        self.rows = rows_of_dataset(dataset)
         order = self.run.ordered_dataset.index
         if order is None and config.shuffle:
             order = np.arange(len(dataset))
         self.order = None if order is None else np.array(order, np.int64)
-        self.statistics = network.join_statistics()
         self.optimizer = native.Optimizer(
             **self.run.state.optimizer.engine_options,
             alpha=config.alpha,
@@ -53,15 +66,8 @@ class CompiledStep(Step):
 
     @classmethod
     def can_run(cls, run):
-        """Return whether the engine knows the network, and no callback follows its batches."""
-        return (
-            run.network.flat.device.type == "cpu"
-            and run.state.optimizer.engine_options is not None
-            and not run.has_batch_callbacks
-            and run.config.matmul_precision == "highest"
-            and run.dataset.rows.has_arrays
-            and can_compile(run.network.spec)
-        )
+        """Return whether the engine knows the optimizer too; see `is_compilable`."""
+        return run.state.optimizer.engine_options is not None and is_compilable(run)
 
     def train_epochs(self, limits, interrupted):
         """Train for as many epochs as the limits allow; see `Step`."""
@@ -77,7 +83,7 @@ class CompiledStep(Step):
         state = native.State(
             network.flat.detach().numpy(),
             *[*self.moments, None, None][:2],
-            self.statistics,
+            network.statistics,
             self.order,
             t=optimizer.t,
             learning_rate=optimizer.lr,
