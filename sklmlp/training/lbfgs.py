@@ -30,7 +30,8 @@ def train_lbfgs(runs):
     ended : bool
         Whether they ended by themselves.
     """
-    return run_or_enqueue(TrainingJob(runs, _train_jobs))
+    is_compiled = all(map(is_compilable, runs))
+    return run_or_enqueue(TrainingJob(runs, _train_jobs, is_compiled=is_compiled))
 
 
 def _train_jobs(jobs, interrupted):
