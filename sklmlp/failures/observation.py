@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+import torch
 
 
 @dataclass
@@ -31,11 +32,11 @@ class Observation:
     largest: np.ndarray
 
 
-def mean_loss(run, sample):
+def mean_loss(run, sample, logits=None):
     """Compute the mean loss of some rows with the final weights."""
     total = weight_sum = 0.0
     for x, y, weight in sample.slices(run.network.takes_sparse):
-        rows = run.loss.value(run.network.logits(x), y)
+        rows = run.loss.value((logits or run.network.logits)(x), y)
         total += float((rows if weight is None else rows * weight).sum())
         weight_sum += float(len(y) if weight is None else weight.sum())
     return total / weight_sum
@@ -43,8 +44,9 @@ def mean_loss(run, sample):
 
 def observe(run, sample):
     """Look at some samples and at what the hidden layers make of them."""
-    with _outputs_of(run.network) as layers:
-        loss = mean_loss(run, sample)
+    run.network.module.eval()
+    with _outputs_of(run.network) as layers, torch.no_grad():
+        loss = mean_loss(run, sample, run.network.module)
     return Observation(
         loss,
         [layer.dead for layer in layers],

@@ -49,7 +49,7 @@ class Optimizer:
     beta_1, beta_2, epsilon : float
         Of Adam, with scikit-learn's epsilon; of AdamW, with torch's.
     weight_decay : float
-        Of AdamW.
+        Of AdamW; it decays the matrices, the first `n_coefs` numbers of a plan.
     momentum : float
     nesterov : bool
     alpha : float

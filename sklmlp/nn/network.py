@@ -3,8 +3,10 @@
 import numpy as np
 import torch
 
+from sklmlp import native
 from sklmlp.nn.activation_spec import output_rule
 from sklmlp.nn.builder import build_layers
+from sklmlp.nn.compiled import make_plan
 from sklmlp.nn.custom_module import load_custom_module, named_tensors
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.rng import ModuleRNG
@@ -42,6 +44,8 @@ class Network:
         For each of the coefs whether they lie in `flat` as (fan out, fan in).
     dropout_seed : int
         Of the compiled engine's random numbers.
+    statistics : ndarray or None
+        Running means and variances of a network that was compiled.
     """
 
     def __init__(self, spec, weights, dtype, device):
@@ -49,6 +53,7 @@ class Network:
             return [torch.from_numpy(np.array(a)).to(device, dtype) for a in arrays]
 
         self.spec, self._own_numbers, self.dropout_seed = spec, None, 0
+        self._plan = self.statistics = None
         coefs, state = tensors(weights.coefs), weights.state
         if state is not None:
             state = {name: np.array(value) for name, value in state.items()}
@@ -133,17 +138,27 @@ class Network:
             for module in random:
                 module.generator = generator
 
-    def join_statistics(self):
-        """Let running statistics share one array, which is returned; None where there are none."""
-        if not self._batch_norms:
-            return None
-        kinds = "running_mean", "running_var"
-        names = [(norm, kind) for norm in self._batch_norms for kind in kinds]
-        tensors = [getattr(*each) for each in names]
-        joined = torch.cat(tensors)
-        for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
-            setattr(norm, name, part)
-        return joined.numpy()
+    def compile(self):
+        """Have `logits` computed by the compiled engine from now on; see `can_compile`.
+
+        Running statistics share one array from then on.
+
+        Returns
+        -------
+        plan : sklmlp.native.Plan
+            Of `flat`, and of `statistics` where there are any.
+        """
+        is_double = self.flat.dtype == torch.float64
+        self._plan = make_plan(self.spec, is_double, self.transposed)
+        if self._batch_norms:
+            kinds = "running_mean", "running_var"
+            names = [(norm, kind) for norm in self._batch_norms for kind in kinds]
+            tensors = [getattr(*each) for each in names]
+            joined = torch.cat(tensors)
+            for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
+                setattr(norm, name, part)
+            self.statistics = joined.numpy()
+        return self._plan
 
     def count_batches(self, n):
         """Count batches that moved running statistics."""
@@ -180,6 +195,10 @@ class Network:
 
     def logits(self, x):
         """Compute logits, (n, k), of rows, (n, d), as in prediction."""
+        if self._plan is not None and x.layout == torch.strided:
+            n_threads = native.shards(self._plan, len(x), torch.get_num_threads())
+            flat = self.flat.detach().numpy()
+            return torch.from_numpy(self._plan.forward(flat, x.numpy(), self.statistics, n_threads))
         self.module.eval()
         with torch.no_grad():
             return self.module(x)

@@ -68,6 +68,19 @@ class Optimizer:
         for name, moment in moments.items():
             self.moments[name].copy_(torch.from_numpy(moment))
 
+    @property
+    def engine_options(self):
+        """The compiled engine's solver and options for the same steps; None where it has none."""
+        return None
+
+    def joint_moments(self):
+        """Return the moments as tensors of the shape of `flat`, for the compiled engine."""
+        return list(self.moments.values())
+
+    def set_steps(self, t):
+        """Take note of steps that the compiled engine has taken."""
+        self.t = t
+
     def detach_from_stack(self):
         """Own moments, where those of a stack were shared."""
         self.moments = {name: moment.clone() for name, moment in self.moments.items()}
@@ -92,6 +105,17 @@ class Adam(Optimizer):
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
         group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
         super().__init__(flat, group, ["exp_avg", "exp_avg_sq"])
+
+    @property
+    def engine_options(self):
+        """See `Optimizer`."""
+        beta_1, beta_2 = self.group["betas"]
+        return {
+            "solver": "adam",
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": self.group["eps"],
+        }
 
     @staticmethod
     def update_tensors(flats, gradients, moments, steps, t, group):
@@ -135,6 +159,12 @@ class SGD(Optimizer):
     def __init__(self, flat, lr, momentum, nesterov):
         group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}
         super().__init__(flat, group, ["momentum_buffer"] if momentum else [])
+
+    @property
+    def engine_options(self):
+        """See `Optimizer`."""
+        momentum, nesterov = self.group["momentum"], self.group["nesterov"]
+        return {"solver": "sgd", "momentum": momentum, "nesterov": nesterov}
 
     @Optimizer.lr.setter
     def lr(self, value):

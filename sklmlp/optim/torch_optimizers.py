@@ -20,6 +20,9 @@ ELEMENTWISE = {
 }
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 
+NOT_COMPILED = ("amsgrad", "maximize", "foreach", "capturable", "differentiable", "fused")
+"""Options of AdamW that the compiled engine does not have."""
+
 
 class TorchOptimizerAdapter:
     """An optimizer of `torch.optim` over a network, where our own `Optimizer` would be.
@@ -130,6 +133,59 @@ class TorchOptimizerAdapter:
             }
             group["params"] = [long]
         self.parts = []
+
+    @property
+    def engine_options(self):
+        """The compiled engine's solver and options for the same steps; None where it has none.
+
+        It has AdamW with one set of options and one count of steps, and decays matrices alone.
+        """
+        groups, state = self.optimizer.param_groups, self.optimizer.state
+        if type(self.optimizer) is not torch.optim.AdamW or len(groups) != 2:
+            return None
+        first, rest = groups
+        options = ("lr", "betas", "eps", *NOT_COMPILED)
+        steps = [float(each["step"]) for each in state.values() if "step" in each]
+        if (
+            any(first[name] for name in NOT_COMPILED)
+            or any(first[name] != rest[name] for name in options)
+            or rest["weight_decay"] != 0
+            or any(step != self.t for step in steps or [0.0])
+        ):
+            return None
+        beta_1, beta_2 = first["betas"]
+        return {
+            "solver": "adamw",
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": first["eps"],
+            "weight_decay": first["weight_decay"],
+        }
+
+    def joint_moments(self):
+        """Return AdamW's moments as tensors of the shape of `flat`, for the compiled engine.
+
+        Those of the two long parameters become slices of them.
+        """
+        if self.parts:
+            self._join()
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        states, joint = [self.optimizer.state[p] for p in parameters], []
+        for state in states:
+            state.setdefault("step", torch.tensor(float(self.t)))
+        for name in ("exp_avg", "exp_avg_sq"):
+            pairs = zip(parameters, states, strict=True)
+            both = torch.cat([state.get(name, p.detach() * 0) for p, state in pairs])
+            for state, part in zip(states, both.split([*map(len, parameters)]), strict=True):
+                state[name] = part
+            joint.append(both)
+        return joint
+
+    def set_steps(self, t):
+        """Take note of steps that the compiled engine has taken."""
+        self.t = t
+        for state in self.optimizer.state.values():
+            state["step"].fill_(t)
 
     @property
     def options(self):

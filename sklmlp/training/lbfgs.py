@@ -1,4 +1,4 @@
-"""L-BFGS: SciPy's optimizer over torch's gradients."""
+"""L-BFGS: SciPy's optimizer over gradients of all rows, compiled or torch's."""
 
 import math
 import time
@@ -9,11 +9,12 @@ import scipy.optimize
 import torch
 from sklearn.exceptions import ConvergenceWarning
 
-from sklmlp import runtime
+from sklmlp import native, runtime
 from sklmlp.data import ROWS_AT_A_TIME
 from sklmlp.failures import hint_of_targets
-from sklmlp.training.jobs import TrainingJob, run_or_enqueue
+from sklmlp.training.jobs import TrainingJob, available_threads, run_or_enqueue
 from sklmlp.training.steps.autograd import add_gradient, add_penalty
+from sklmlp.training.steps.compiled import is_compilable, rows_of_dataset
 
 
 def train_lbfgs(runs):
@@ -29,7 +30,8 @@ def train_lbfgs(runs):
     ended : bool
         Whether they ended by themselves.
     """
-    return run_or_enqueue(TrainingJob(runs, _train_jobs))
+    is_compiled = all(map(is_compilable, runs))
+    return run_or_enqueue(TrainingJob(runs, _train_jobs, is_compiled=is_compiled))
 
 
 def _train_jobs(jobs, interrupted):
@@ -53,34 +55,73 @@ def _why_not_converged(result, n_iter, max_iter):
     )
 
 
-def _minimise(run, interrupted):
-    network, dataset, config = run.network, run.dataset, run.config
-    stopping, callback = run.state.stopping, run.callback
-    total = float(len(dataset) if dataset.weight is None else dataset.weight.sum())
-    network.module.eval()  # a line search needs the same function twice
-    best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
+class _TorchObjective:
+    """The penalised mean loss of all rows as a function of the weights in float64, by autograd.
 
-    products = network.n_coefs * min(len(dataset), ROWS_AT_A_TIME)
-    is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
+    Parameters
+    ----------
+    run : TrainingRun
+    """
 
-    def loss_and_gradient(flat):
-        return runtime.compute(lambda: evaluate(flat), config.matmul_precision, is_small)
+    def __init__(self, run):
+        self.run, weight = run, run.dataset.weight
+        self.total = float(len(run.dataset) if weight is None else weight.sum())
+        products = run.network.n_coefs * min(len(run.dataset), ROWS_AT_A_TIME)
+        self.is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
 
-    def evaluate(values):
-        point = best.copy()
-        point[moves] = values
-        network.flat.detach().copy_(torch.from_numpy(point))
+    def __call__(self, flat):
+        """(loss, gradient) at these weights."""
+        precision = self.run.config.matmul_precision
+        return runtime.compute(lambda: self._evaluate(flat), precision, self.is_small)
+
+    def _evaluate(self, flat):
+        run, network, total = self.run, self.run.network, self.total
+        network.flat.detach().copy_(torch.from_numpy(flat))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
-        for x, y, weight in dataset.slices():
+        for x, y, weight in run.dataset.slices():
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
             add_gradient(run, x, y, scale, z)
             rows = run.loss.value(z, y)
             loss += float((rows if weight is None else rows * weight).sum()) / total
         add_penalty(run, total, squared_coefs)
-        loss += 0.5 * config.alpha / total * float(squared_coefs)
-        return loss, network.gradient.cpu().double().numpy()[moves]
+        loss += 0.5 * run.config.alpha / total * float(squared_coefs)
+        return loss, network.gradient.cpu().double().numpy()
+
+
+class _CompiledObjective:
+    """The same by the compiled engine; see `_TorchObjective`."""
+
+    def __init__(self, run):
+        self.alpha, self.n_coefs = run.config.alpha, run.network.n_coefs
+        self.plan, self.rows = run.network.compile(), rows_of_dataset(run.dataset)
+        self.total = float(self.rows.n_rows if self.rows.weight is None else self.rows.weight.sum())
+        self.n_threads = native.shards(self.plan, self.rows.n_rows, available_threads())
+
+    def __call__(self, flat):
+        """(loss, gradient) at these weights."""
+        gradient, coefs = np.empty_like(flat), flat[: self.n_coefs]
+        loss = self.plan.loss_and_gradient(flat, self.rows, gradient, self.n_threads)
+        with np.errstate(all="ignore"):  # SciPy's line search steps back from infinity
+            gradient[: self.n_coefs] += self.alpha * coefs
+            loss += 0.5 * self.alpha * float(np.dot(coefs, coefs))
+            return loss / self.total, gradient / self.total
+
+
+def _minimise(run, interrupted):
+    network, config = run.network, run.config
+    stopping, callback = run.state.stopping, run.callback
+    network.module.eval()  # a line search needs the same function twice
+    best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
+
+    objective = (_CompiledObjective if is_compilable(run) else _TorchObjective)(run)
+
+    def loss_and_gradient(values):
+        point = best.copy()
+        point[moves] = values
+        loss, gradient = objective(point)
+        return loss, gradient[moves]
 
     def look():
         """Return weights, and which are not frozen; callbacks may have changed both."""

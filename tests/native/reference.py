@@ -37,18 +37,32 @@ def torch_optimizer(network, options):
         kind = torch.optim.AdamW if options.solver == "adamw" else torch.optim.Adam
         betas = (options.beta_1, options.beta_2)
         more = {"betas": betas, "eps": options.epsilon}
-        if options.solver == "adamw":
-            more["weight_decay"] = options.weight_decay
-    return kind(network.parameters, lr=options.learning_rate_init, **more)
+    groups = [{"params": network.parameters}]
+    if options.solver == "adamw":  # matrices alone decay
+        n = len(matrices(network))
+        first, rest = network.parameters[:n], network.parameters[n:]
+        groups = [
+            {"params": first, "weight_decay": options.weight_decay},
+            {"params": rest, "weight_decay": 0.0},
+        ]
+    return kind(groups, lr=options.learning_rate_init, **more)
+
+
+def matrices(network):
+    """The parameters that are the first `n_coefs` numbers."""
+    ends = np.cumsum([p.numel() for p in network.parameters])
+    return [
+        p for p, end in zip(network.parameters, ends, strict=True) if end <= network.plan.n_coefs
+    ]
 
 
 def train(network, x, y, options, orders, batch_size, weight=None, rates=None, masks=None):
     """Train on the rows in given orders, one an epoch; return the loss of each epoch."""
     optimizer = torch_optimizer(network, options)
-    group, losses, step = optimizer.param_groups[0], [], 0
+    groups, coefs, losses, step = optimizer.param_groups, matrices(network), [], 0
     x, y = torch.from_numpy(x), torch.from_numpy(y)
     weight = torch.ones(len(x)) if weight is None else torch.from_numpy(weight)
-    n_coefs, n_seen = network.plan.n_coefs, 0
+    n_seen = 0
     for epoch, order in enumerate(orders):
         total = 0.0
         if rates is not None:
@@ -59,16 +73,13 @@ def train(network, x, y, options, orders, batch_size, weight=None, rates=None, m
             if w.sum() == 0:
                 continue
             if rates is not None:
-                group["lr"] = next(epoch_rates)
+                rate = next(epoch_rates)
+                for group in groups:
+                    group["lr"] = rate
             if options.solver == "adam":  # scikit-learn's epsilon
-                group["eps"] = options.epsilon / np.sqrt(1 - options.beta_2 ** (step + 1))
+                groups[0]["eps"] = options.epsilon / np.sqrt(1 - options.beta_2 ** (step + 1))
             z = network.logits(x[rows], None if masks is None else masks(step, len(rows)))
             reported, descended = objective(network, z, y[rows])
-            coefs, seen = [], 0
-            for p in network.parameters:
-                if seen < n_coefs:
-                    coefs.append(p)
-                seen += p.numel()
             squares = sum((p**2).sum() for p in coefs)
             penalty = options.alpha / 2 * squares / w.sum()
             optimizer.zero_grad()
@@ -84,6 +95,7 @@ def train(network, x, y, options, orders, batch_size, weight=None, rates=None, m
             rate = options.learning_rate_init / (n_seen + 1) ** options.power_t
             for state in optimizer.state.values():  # the velocity stays
                 if state.get("momentum_buffer") is not None:
-                    state["momentum_buffer"].mul_(group["lr"] / rate)
-            group["lr"] = rate
+                    state["momentum_buffer"].mul_(groups[0]["lr"] / rate)
+            for group in groups:
+                group["lr"] = rate
     return losses

@@ -4,16 +4,20 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import sparse
 
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.nn import Network, Spec, initial_weights, is_stored_transposed, resolve
+from sklmlp.data import ConvertedRows
+from sklmlp.native import is_available
+from sklmlp.nn import Network, Spec, can_compile, initial_weights, is_stored_transposed, resolve
 
 TABLE = list(ACTIVATIONS)
 CPU = torch.device("cpu")
 
 
-def make_network(activation="relu", hidden=(8, 4), dtype=torch.float64, n_outputs=3):
-    spec = Spec(5, n_outputs, hidden, tuple(resolve(activation, len(hidden))), "squared_error")
+def make_network(activation="relu", hidden=(8, 4), dtype=torch.float64, n_outputs=3, **parts):
+    activations = tuple(resolve(activation, len(hidden)))
+    spec = Spec(5, n_outputs, hidden, activations, "squared_error", **parts)
     weights = initial_weights(
         spec, np.random.RandomState(0), np.dtype("float64"), resolve("identity", 1)[0]
     )
@@ -129,3 +133,47 @@ def test_float32(name):
     network, _ = make_network(name, dtype=torch.float32)
     assert {p.dtype for p in network.module.parameters()} == {torch.float32}
     assert network.logits(rows(dtype=torch.float32)).dtype == torch.float32
+
+
+@pytest.mark.skipif(not is_available(), reason="the compiled engine is not built")
+@pytest.mark.parametrize("n", [1, 6, 700])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {},
+        {"hidden": ()},
+        {"hidden": (40, 40, 3), "activation": "prelu"},
+        {"activation": "glu", "normalization": "layer"},
+        {"normalization": "batch", "residual": True},
+        {"normalization": "rms", "dropout": (0.5, 0.5)},
+    ],
+    ids=str,
+)
+def test_compiled_logits_are_the_modules(parts, dtype, n):
+    """A network that was compiled has the logits of its module, as the weights are by then."""
+    network, _ = make_network(**parts, dtype=dtype)
+    assert can_compile(network.spec)
+    x, random = rows(n, dtype), torch.Generator().manual_seed(1)
+    network.compile()
+    network.module.train()
+    if n > 1:
+        network(x + 1)  # moves running statistics
+    network.flat.detach().add_(torch.rand(network.flat.shape, generator=random, dtype=dtype))
+    logits = network.logits(x)
+    expected = network.module.eval()(x).detach()
+    assert logits.dtype == dtype
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5}[dtype]
+    assert_allclose(logits, expected, rtol=tolerance, atol=10 * tolerance)
+    every_other = torch.stack([x, x], dim=1)[:, 0]
+    assert_array_equal(network.logits(every_other), logits)
+
+
+@pytest.mark.skipif(not is_available(), reason="the compiled engine is not built")
+def test_sparse_rows_go_through_the_module():
+    """A network that was compiled takes CSR too."""
+    network, _ = make_network("tanh")
+    expected = network.logits(rows())
+    network.compile()
+    x = ConvertedRows(sparse.csr_array(rows().numpy()), torch.float64, CPU).take_sparse(slice(6))
+    assert_allclose(network.logits(x), expected, rtol=1e-12)

@@ -210,7 +210,7 @@ def test_callbacks_see_torchs_optimizer(solver):
     """skorch's callbacks get the optimizer itself; they change no number, and their rates count."""
     alone = make("regressions", solver=solver).fit(X, Y)
     watched = make("regressions", solver=solver, callbacks=[Watcher()]).fit(X, Y)
-    assert_array_equal(watched.coefs_[0], alone.coefs_[0])
+    assert_allclose(watched.coefs_[0], alone.coefs_[0], 1e-10)  # AdamW alone is compiled
     if solver == "adamw":
         assert type(Watcher.seen) is torch.optim.AdamW
     else:

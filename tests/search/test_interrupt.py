@@ -34,7 +34,7 @@ LONG = {"hidden_layer_sizes": (6,), "max_iter": 10**9, "tol": 0, "n_iter_no_chan
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Ctrl-C, half a second after the first networks began to train; gives the epochs' losses."""
-    losses, lead, end_epoch = [], FitCoordinator._train_group, TrainingRun.end_epoch
+    losses, end_epoch = [], TrainingRun.end_epoch
 
     def press():
         os.kill(os.getpid(), signal.SIGINT)
@@ -43,14 +43,20 @@ def ctrl_c(monkeypatch):
         losses.append(loss)
         end_epoch(self, loss, *args)
 
-    def led(self, leader):
-        if not timers:
-            timers.append(threading.Timer(0.5, press))
-            timers[0].start()
-        lead(self, leader)
+    def watch(name):
+        train = getattr(FitCoordinator, name)
+
+        def trained(self, *args):
+            if not timers:
+                timers.append(threading.Timer(0.5, press))
+                timers[0].start()
+            train(self, *args)
+
+        monkeypatch.setattr(FitCoordinator, name, trained)
 
     timers = []
-    monkeypatch.setattr(FitCoordinator, "_train_group", led)
+    watch("_train_group")
+    watch("_train_at_once")  # compiled networks wait for nobody
     monkeypatch.setattr(TrainingRun, "end_epoch", ended)
     yield losses
     for timer in timers:
@@ -65,7 +71,9 @@ CASES = {
         GridSearchCV(MLPClassifier(**LONG), {"alpha": [0, 1]}, cv=3), X, Y, cv=3
     ),
     "long epochs": lambda: GridSearchCV(
-        MLPClassifier(**LONG, batch_size=1), {"alpha": [0, 1]}, cv=3
+        MLPClassifier(**LONG | {"hidden_layer_sizes": (300, 300)}, batch_size=1),
+        {"alpha": [0, 1]},
+        cv=3,
     ).fit(np.tile(X, (500, 1)), np.tile(Y, 500)),
     "network by network": lambda: OneVsRestClassifier(
         MLPClassifier(**LONG, activation="prelu")

@@ -11,6 +11,7 @@ from sklearn.base import clone
 import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
+from sklmlp.native import is_available
 from sklmlp.training import stacking
 from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 
@@ -97,6 +98,76 @@ def test_fast_steps_end_where_autograd_ends(activation, target, solver, plain):
     reference = ten_steps(clone(model), y)
     plain()
     assert_same_networks(ten_steps(model, y), reference, 1e-10)
+
+
+needs_the_engine = pytest.mark.skipif(not is_available(), reason="the compiled engine is not built")
+ADAMW = {"betas": (0.8, 0.95), "eps": 1e-4, "weight_decay": 0.3}
+
+
+@needs_the_engine
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"solver_params": ADAMW},
+        {"solver_params": ADAMW, "learning_rate": "cosine", "warmup_fraction": 0.3},
+        {"solver_params": ADAMW, "max_grad_norm": 0.05},
+        {"solver_params": ADAMW, "normalization": "batch", "residual": True},
+        {"solver_params": ADAMW, "hidden_layer_sizes": ()},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("target", ["multiclass", "squared_error"])
+def test_compiled_adamw_takes_the_steps_of_torchs(target, options, weighted, monkeypatch):
+    """Ten compiled steps of AdamW are those of torch.optim.AdamW, and so are its moments then."""
+    kind, _, y = TARGETS[target]
+    weight = np.random.RandomState(1).randint(0, 3, len(X)) * 1.0 if weighted else None
+    networks = []
+    for step in (CompiledStep, AutogradStep):
+        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+        model = kind(hidden_layer_sizes=(8, 40), activation="tanh", alpha=0.1, solver="adamw")
+        networks.append(ten_steps(model.set_params(**options), y, weight))
+    assert_same_networks(*networks, 1e-10)
+    compiled, plain = (model._optimizer for model in networks)
+    assert compiled.t == plain.t == 10 and compiled.options == plain.options
+    assert list(compiled.moments) == list(plain.moments)
+    for name, moment in plain.moments.items():
+        assert compiled.moments[name].dtype == moment.dtype
+        assert_allclose(compiled.moments[name], moment, rtol=1e-10, atol=1e-10)
+
+
+@needs_the_engine
+@pytest.mark.parametrize("first", [CompiledStep, AutogradStep])
+def test_adamw_goes_on_in_either_step(first, monkeypatch):
+    """Calls of partial_fit that take turns between the engine and torch are calls of one."""
+    y = TARGETS["multiclass"][2]
+    steps = {"turns": [first, AutogradStep, CompiledStep, first], "alone": [AutogradStep] * 4}
+    networks = {}
+    for name, course in steps.items():
+        model = MLPClassifier((8,), solver="adamw", solver_params=ADAMW, random_state=0)
+        for step in course:
+            monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+            model.partial_fit(X, y, classes=[0, 1, 2])
+        networks[name] = model
+    assert_same_networks(networks["turns"], networks["alone"], 1e-10)
+
+
+@needs_the_engine
+@pytest.mark.parametrize(
+    "options", [{}, {"normalization": "batch", "residual": True}, {"scoring": "loss"}], ids=str
+)
+def test_validation_scores_are_those_of_autograd(options, monkeypatch):
+    """Losses and scores of held-out and of training rows are autograd's after every epoch."""
+    y, histories = TARGETS["multiclass"][2], []
+    for step in (CompiledStep, AutogradStep):
+        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+        model = MLPClassifier((8, 8), "tanh", early_stopping=True, validation_fraction=0.4)
+        histories.append(ten_steps(model.set_params(**options), y).history_)
+    for name in ("train_loss", "train_score", "valid_loss", "valid_score"):
+        values = [[epoch[name] for epoch in history] for history in histories]
+        assert len(values[0]) == 5 and np.isfinite(values).all()
+        assert_allclose(*values, rtol=1e-10)
 
 
 def sine(z):

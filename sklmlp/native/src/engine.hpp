@@ -172,7 +172,7 @@ class Trainer {
                 if (bound > 0)
                     norms_[s] += double(dot(&gradient_[from], &gradient_[from], to - from));
                 else
-                    apply(update, from, to);
+                    apply(update, piece != nullptr, from, to);
             });
         });
         if (bound > 0) {
@@ -182,9 +182,9 @@ class Trainer {
             const T ratio = T(bound) / (T(std::sqrt(norm)) + T(1e-6)),
                     factor = ratio > T(1) ? T(1) : ratio;
             team_.each(n_shards, [&](size_t s) {
-                each_range(s, [&](const Piece*, size_t from, size_t to) {
+                each_range(s, [&](const Piece* piece, size_t from, size_t to) {
                     for (size_t i = from; i < to; ++i) gradient_[i] *= factor;
-                    apply(update, from, to);
+                    apply(update, piece != nullptr, from, to);
                 });
             });
         }
@@ -223,8 +223,8 @@ class Trainer {
         if (penalty != T(0)) add_scaled(to - from, penalty, flat_ + from, &gradient_[from]);
     }
 
-    void apply(const Update<T>& update, size_t from, size_t to) {
-        update(to - from, flat_ + from, &gradient_[from], m_ ? m_ + from : nullptr,
+    void apply(const Update<T>& update, bool is_matrix, size_t from, size_t to) {
+        update(to - from, is_matrix, flat_ + from, &gradient_[from], m_ ? m_ + from : nullptr,
                v_ ? v_ + from : nullptr);
     }
 

@@ -22,14 +22,15 @@ struct Update {
         if (solver == Solver::adamw) epsilon = T(o.epsilon * correction);
     }
 
-    void operator()(size_t n, T* __restrict w, const T* __restrict g, T* __restrict m,
-                    T* __restrict v) const {
+    // AdamW decays matrices alone.
+    void operator()(size_t n, bool is_matrix, T* __restrict w, const T* __restrict g,
+                    T* __restrict m, T* __restrict v) const {
         if (solver == Solver::sgd)
             sgd(n, w, g, m);
-        else if (solver == Solver::adam)
-            adam<false>(n, w, g, m, v);
-        else
+        else if (solver == Solver::adamw && is_matrix)
             adam<true>(n, w, g, m, v);
+        else
+            adam<false>(n, w, g, m, v);
     }
 
     // Algorithm 1 of Kingma & Ba 2015; with decay, algorithm 2 of Loshchilov & Hutter 2019.

@@ -1,16 +1,34 @@
 """The compiled step: whole blocks of epochs of one network without the interpreter."""
 
 import numpy as np
-import torch
 
 from sklmlp import native
 from sklmlp.data import rows_of_a_batch
-from sklmlp.nn import can_compile, make_plan
-from sklmlp.optim import SGD, Adam
+from sklmlp.nn import can_compile
 from sklmlp.training.steps.base import EpochResult, Step
 
 MOST_STEPS = 10_000
 """A block has no more steps with learning rates of their own, which are laid out before it."""
+
+
+def is_compilable(run):
+    """Return whether the engine knows the network of a run, and no callback follows its batches."""
+    return (
+        run.network.flat.device.type == "cpu"
+        and not run.has_batch_callbacks
+        and run.config.matmul_precision == "highest"
+        and run.dataset.rows.has_arrays
+        and can_compile(run.network.spec)
+    )
+
+
+def rows_of_dataset(dataset):
+    """All rows of a dataset, as the engine takes them."""
+    return native.Rows(
+        **dataset.rows.as_arrays(),
+        y=np.ascontiguousarray(dataset.y.numpy()),
+        weight=None if dataset.weight is None else np.ascontiguousarray(dataset.weight, float),
+    )
 
 
 class CompiledStep(Step):
@@ -33,31 +51,23 @@ class CompiledStep(Step):
         (self.run,) = runs
         network, dataset, config = self.run.network, self.run.dataset, self.run.config
         self.batch_size = rows_of_a_batch(config.batch_size, len(dataset))
-        is_double = network.flat.dtype == torch.float64
-        self.plan = make_plan(network.spec, is_double, network.transposed)
-        self.rows = native.Rows(
-            **dataset.rows.as_arrays(),
-            y=np.ascontiguousarray(dataset.y.numpy()),
-            weight=None if dataset.weight is None else np.ascontiguousarray(dataset.weight, float),
-        )
+        self.plan = network.compile()
+        self.rows = rows_of_dataset(dataset)
         order = self.run.ordered_dataset.index
         if order is None and config.shuffle:
             order = np.arange(len(dataset))
         self.order = None if order is None else np.array(order, np.int64)
-        self.statistics = network.join_statistics()
-        self.optimizer = _optimizer(self.run)
+        self.optimizer = native.Optimizer(
+            **self.run.state.optimizer.engine_options,
+            alpha=config.alpha,
+            max_grad_norm=config.max_grad_norm,
+        )
+        self.moments = [moment.numpy() for moment in self.run.state.optimizer.joint_moments()]
 
     @classmethod
     def can_run(cls, run):
-        """Return whether the engine knows the network, and no callback follows its batches."""
-        return (
-            run.network.flat.device.type == "cpu"
-            and type(run.state.optimizer) in (Adam, SGD)
-            and not run.pins_parameters
-            and run.config.matmul_precision == "highest"
-            and run.dataset.rows.has_arrays
-            and can_compile(run.network.spec)
-        )
+        """Return whether the engine knows the optimizer too; see `is_compilable`."""
+        return run.state.optimizer.engine_options is not None and is_compilable(run)
 
     def train_epochs(self, limits, interrupted):
         """Train for as many epochs as the limits allow; see `Step`."""
@@ -70,11 +80,10 @@ class CompiledStep(Step):
             epochs = range(run.epoch, run.epoch + n_epochs)
             rates = np.concatenate([optimizer.schedule.rates(e, n_batches) for e in epochs])
         is_judged = run.validation is None and np.isfinite(config.n_iter_no_change)
-        moments = [moment.numpy() for moment in optimizer.moments.values()]
         state = native.State(
             network.flat.detach().numpy(),
-            *[*moments, None, None][:2],
-            self.statistics,
+            *[*self.moments, None, None][:2],
+            network.statistics,
             self.order,
             t=optimizer.t,
             learning_rate=optimizer.lr,
@@ -101,7 +110,7 @@ class CompiledStep(Step):
                 n_threads=self.n_threads,
             )
         finally:  # also where Ctrl-C ends it
-            optimizer.t = state.t
+            optimizer.set_steps(state.t)
             if rates is not None:
                 optimizer.set_rate(state.learning_rate)
             network.count_batches(state.n_batch_normalizations)
@@ -117,13 +126,3 @@ class CompiledStep(Step):
     def orders(self):
         """See `Step`."""
         return [self.order]
-
-
-def _optimizer(run):
-    """Return the options of a run's optimizer, as the engine takes them."""
-    group, config = run.state.optimizer.group, run.config
-    known = {"alpha": config.alpha, "max_grad_norm": config.max_grad_norm}
-    if run.state.optimizer.solver == "adam":
-        beta_1, beta_2 = group["betas"]
-        return native.Optimizer("adam", beta_1=beta_1, beta_2=beta_2, epsilon=group["eps"], **known)
-    return native.Optimizer("sgd", momentum=group["momentum"], nesterov=group["nesterov"], **known)
