@@ -45,6 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
+import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor, runtime, search
 from sklmlp.data import rows_of
 from sklmlp.data.batches import Dataset
@@ -52,12 +53,20 @@ from sklmlp.data.merged import MergedDatasets, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.search.coordinator import RUNNING_AT_ONCE, FitCoordinator
+from sklmlp.training.steps import AutogradStep, DenseStep
 from tests.tables import make_table
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
     pytest.mark.filterwarnings("ignore:One or more of the test scores are non-finite"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def stacked(monkeypatch):
+    """Train by torch's step, whose jobs wait for each other, as they do on a GPU."""
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
+
 
 SMALL = {"hidden_layer_sizes": (6,), "max_iter": 8, "learning_rate_init": 0.02, "random_state": 0}
 ALPHAS = {"alpha": [1e-4, 1e-2, 1.0]}
