@@ -102,7 +102,7 @@ def test_a_compiled_fit_has_the_course_of_autograd(dtype, monkeypatch):
         ({"activation": torch.cos}, lbfgs._TorchObjective),
         ({"matmul_precision": "high"}, lbfgs._TorchObjective),
     ],
-    ids=str,
+    ids=lambda each: each.__name__ if isinstance(each, type) else " ".join(each) or "defaults",
 )
 def test_who_computes_the_objective(params, kind, monkeypatch):
     """The engine computes what it knows and nobody follows; torch computes the rest."""
