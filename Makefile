@@ -3,6 +3,7 @@
 # make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-torch   the tests of training without the compiled engine: torch computes everything
 # make test-oldest  the tests with the oldest versions that are supported
+# make wheel        a wheel with the compiled engine, into dist/
 # make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
 #
@@ -20,7 +21,7 @@ JOBS ?= auto
 PACKAGING = pyproject.toml setup.py $(wildcard sklmlp/native/src/*)
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-cluster test-torch lint format test-oldest bench clean
+.PHONY: demo test test-cluster test-torch lint format test-oldest wheel bench clean
 
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -48,11 +49,14 @@ format: $(VENV)/installed-test
 test-oldest: $(VENV_OLDEST)/installed-test
 	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python -m pytest -n $(JOBS) $(ARGS)
 
+wheel: $(VENV)/bin/python
+	SKLMLP_NEED_EXTENSION=1 $(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
 bench: $(VENV)/installed-test
 	$(VENV)/bin/python benchmarks/compare.py $(ARGS)
 
 clean:
-	rm -rf $(VENV) $(VENV_OLDEST) build *.egg-info quickstart_output
+	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info quickstart_output sklmlp/native/*.so
 	rm -rf .pytest_cache .hypothesis .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
