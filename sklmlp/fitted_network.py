@@ -114,13 +114,16 @@ class CompiledPredictor:
     def __call__(self, X, dtype, precision):
         """Compute logits, see `Predictor`."""
         n_threads = torch.get_num_threads()
-        if sp.issparse(X):
+        is_sparse = sp.issparse(X)
+        if is_sparse and not self.model.plan.layers[0].skip:
             logits = self.model(_compiled_rows(X, self.dtype), n_threads)
-        elif X.dtype == self.dtype and X.flags.aligned and min(X.strides) >= 0:
+        elif not is_sparse and X.dtype == self.dtype and X.flags.aligned and min(X.strides) >= 0:
             logits = self.model(X, n_threads)
         else:
             size = max(1, VALUES_AT_A_TIME // X.shape[1])
-            parts = (X[start : start + size] for start in range(0, len(X), size))
+            X = X.tocsr() if is_sparse else X
+            parts = (X[start : start + size] for start in range(0, X.shape[0], size))
+            parts = (x.toarray() if is_sparse else x for x in parts)
             logits = np.concatenate(
                 [self.model(np.ascontiguousarray(x, self.dtype), n_threads) for x in parts]
             )

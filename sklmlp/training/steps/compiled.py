@@ -13,12 +13,14 @@ MOST_STEPS = 10_000
 
 def is_compilable(run):
     """Return whether the engine knows the network of a run, and no callback follows its batches."""
+    network, rows = run.network, run.dataset.rows
     return (
-        run.network.flat.device.type == "cpu"
+        network.flat.device.type == "cpu"
         and not run.has_batch_callbacks
         and run.config.matmul_precision == "highest"
-        and run.dataset.rows.has_arrays
-        and can_compile(run.network.spec)
+        and rows.has_arrays
+        and (rows.is_tensor or network.takes_sparse)
+        and can_compile(network.spec)
     )
 
 
