@@ -47,14 +47,16 @@ def ctrl_c(monkeypatch):
         train = getattr(FitCoordinator, name)
 
         def trained(self, *args):
-            if not timers:
-                timers.append(threading.Timer(0.5, press))
-                timers[0].start()
+            with lock:
+                if not timers:
+                    timers.extend(threading.Timer(seconds, press) for seconds in (0.5, 10))
+                    for timer in timers:  # one may come where Python cannot raise
+                        timer.start()
             train(self, *args)
 
         monkeypatch.setattr(FitCoordinator, name, trained)
 
-    timers = []
+    timers, lock = [], threading.Lock()
     watch("_train_group")
     watch("_train_at_once")  # compiled networks wait for nobody
     monkeypatch.setattr(TrainingRun, "end_epoch", ended)
