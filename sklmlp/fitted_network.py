@@ -110,6 +110,7 @@ class CompiledPredictor:
 
     def __init__(self, model, dtype):
         self.model, self.dtype = model, dtype
+        runtime.will_compute()
 
     def __call__(self, X, dtype, precision):
         """Compute logits, see `Predictor`."""
@@ -124,9 +125,9 @@ class CompiledPredictor:
             X = X.tocsr() if is_sparse else X
             parts = (X[start : start + size] for start in range(0, X.shape[0], size))
             parts = (x.toarray() if is_sparse else x for x in parts)
-            logits = np.concatenate(
-                [self.model(np.ascontiguousarray(x, self.dtype), n_threads) for x in parts]
-            )
+            with np.errstate(over="ignore"):  # it is refused
+                logits = [self.model(np.ascontiguousarray(x, self.dtype), n_threads) for x in parts]
+            logits = np.concatenate(logits)
         refuse_overflow(logits, self.dtype)
         logits = torch.from_numpy(logits)
         return logits if dtype is None else logits.to(dtype)

@@ -6,6 +6,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -270,13 +271,14 @@ def test_a_predictor_is_built_once(n_estimators, device, monkeypatch):
     for each in {*getattr(model, "estimators_", ()), model}:
         each._device = device
     model, built = pickle.loads(pickle.dumps(model)), []
-    make = fitted_network.make_predictor
 
-    def counting(*args):
+    def counting(make, *args):
         built.append(1)
         return make(*args)
 
-    monkeypatch.setattr(fitted_network, "make_predictor", counting)
+    for name in ("make_predictor", "make_model"):
+        make = getattr(fitted_network, name)
+        monkeypatch.setattr(fitted_network, name, partial(counting, make))
     expected = model.predict_proba(X)
     for _ in range(5):
         assert_array_equal(model.predict_proba(X), expected)

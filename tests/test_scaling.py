@@ -22,6 +22,7 @@ from sklmlp.io import load_skops, to_onnx
 from sklmlp.io.checkpoint import CheckpointFile
 from sklmlp.scaling import TargetScaling
 from sklmlp.search.coordinator import FitCoordinator
+from sklmlp.training.steps import AutogradStep, DenseStep
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -235,6 +236,7 @@ def test_a_search_is_one_of_single_fits(name, monkeypatch):
     """Folds, whose targets are scaled each by itself, are trained side by side as if alone."""
     model, y = make(name, n_estimators=2)
     expected = cross_val_score(model, X, y, cv=3)
+    monkeypatch.setattr("sklmlp.training.steps.choice.STEPS", [DenseStep, AutogradStep])
     sizes, lead = [], FitCoordinator._train_group
 
     def counted(self, leader):

@@ -2,7 +2,7 @@
 
 from sklmlp.runtime.device import computing_dtype, is_available, resolve_device, resolve_dtype
 from sklmlp.runtime.memory import explain_oom, in_chunks
-from sklmlp.runtime.settings import SMALL_STEP, compute, neutral, others_wait
+from sklmlp.runtime.settings import SMALL_STEP, compute, neutral, others_wait, will_compute
 
 __all__ = [
     "SMALL_STEP",
@@ -15,4 +15,5 @@ __all__ = [
     "others_wait",
     "resolve_device",
     "resolve_dtype",
+    "will_compute",
 ]

@@ -79,6 +79,12 @@ def compute(work, precision, one_thread=False):
                 _put_back()
 
 
+def will_compute():
+    """Note that this process computes with torch, for children that are forked of it."""
+    global _has_computed
+    _has_computed = True
+
+
 def others_wait():
     """Tell whether works wait for those under way to end."""
     return not _is_agreed

@@ -1,6 +1,6 @@
 """Grouping of networks: which train together, and on which threads."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from functools import partial
 
@@ -194,7 +194,7 @@ def _run_threaded(work, stacks, n_threads, interrupted):
     with ThreadPoolExecutor(n_threads) as pool:
         futures = [pool.submit(work, stack) for stack in stacks]
         try:
-            for future in futures:
+            for future in as_completed(futures):
                 future.result()
         except BaseException as error:
             interrupted.set()

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from dataclasses import fields, make_dataclass
 
 import numpy as np
 import onnxruntime
@@ -48,6 +49,7 @@ from sklmlp.io.onnx import layers as onnx_layers
 from sklmlp.io.onnx.predictions import BY_LINK, LINKS, PROBABILITIES
 from sklmlp.losses import LINKS as NAMED_LINKS
 from sklmlp.losses import LOSSES
+from sklmlp.nn import Spec
 from tests.io.test_state import Power, cube
 from tests.tables import KINDS, make, make_table
 
@@ -729,7 +731,8 @@ def test_an_unknown_loss_is_refused(kind, monkeypatch):
 def test_an_unknown_part_of_a_network_is_refused():
     """A spec with something that is not expressed here is an error that names it."""
     model, *_ = fitted("regression")
-    vars(model._spec)["skip"] = "far"
+    wider = make_dataclass("Wider", [("skip", str, "far")], bases=(Spec,), frozen=True)
+    model._spec = wider(**{each.name: getattr(model._spec, each.name) for each in fields(Spec)})
     with pytest.raises(ValueError, match="no operators for a network with skip='far'"):
         to_onnx(model)
 

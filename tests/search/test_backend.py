@@ -66,6 +66,7 @@ pytestmark = [
 def stacked(monkeypatch):
     """Train by torch's step, whose jobs wait for each other, as they do on a GPU."""
     monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
+    monkeypatch.setattr("sklmlp.training.lbfgs.is_compilable", lambda run: False)
 
 
 SMALL = {"hidden_layer_sizes": (6,), "max_iter": 8, "learning_rate_init": 0.02, "random_state": 0}

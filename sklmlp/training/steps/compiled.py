@@ -2,10 +2,13 @@
 
 import numpy as np
 
-from sklmlp import native
+from sklmlp import native, runtime
 from sklmlp.data import rows_of_a_batch
 from sklmlp.nn import can_compile
 from sklmlp.training.steps.base import EpochResult, Step
+
+MOST_EPOCHS = 2**62
+"""The engine counts epochs in 64 bits."""
 
 MOST_STEPS = 10_000
 """A block has no more steps with learning rates of their own, which are laid out before it."""
@@ -51,6 +54,7 @@ class CompiledStep(Step):
 
     def __init__(self, runs):
         (self.run,) = runs
+        runtime.will_compute()
         network, dataset, config = self.run.network, self.run.dataset, self.run.config
         self.batch_size = rows_of_a_batch(config.batch_size, len(dataset))
         self.plan = network.compile()
@@ -102,7 +106,7 @@ class CompiledStep(Step):
                     n_epochs,
                     limits.seconds,
                     config.tol,
-                    int(config.n_iter_no_change) if is_judged else None,
+                    int(min(config.n_iter_no_change, MOST_EPOCHS)) if is_judged else None,
                     interrupted.flag,
                 ),
                 batch_size=self.batch_size,
