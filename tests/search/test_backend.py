@@ -98,11 +98,12 @@ def groups(monkeypatch):
 
 
 def results(search):
-    """What a search found, without times."""
+    """What a search found, without times and ranks."""
     return {
         name: values
         for name, values in search.cv_results_.items()
-        if not name.endswith("_time") and not name.startswith("param")
+        # ranks are those of the scores, up to their last digits
+        if not name.endswith("_time") and not name.startswith(("param", "rank"))
     }
 
 
