@@ -85,7 +85,7 @@ class CompiledStep(Step):
             n_epochs = max(1, min(n_epochs, MOST_STEPS // n_batches))
             epochs = range(run.epoch, run.epoch + n_epochs)
             rates = np.concatenate([optimizer.schedule.rates(e, n_batches) for e in epochs])
-        is_judged = run.validation is None and np.isfinite(config.n_iter_no_change)
+        most_failures = None if run.validation else min(config.n_iter_no_change, MOST_EPOCHS)
         state = native.State(
             network.flat.detach().numpy(),
             *[*self.moments, None, None][:2],
@@ -106,7 +106,7 @@ class CompiledStep(Step):
                     n_epochs,
                     limits.seconds,
                     config.tol,
-                    int(min(config.n_iter_no_change, MOST_EPOCHS)) if is_judged else None,
+                    most_failures,
                     interrupted.flag,
                 ),
                 batch_size=self.batch_size,
