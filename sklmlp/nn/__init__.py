@@ -20,8 +20,10 @@ from sklmlp.nn.compiled import can_compile, make_model, make_plan, running_stati
 from sklmlp.nn.custom_module import check_module_class
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
 from sklmlp.nn.network import Network, build_network, is_stored_transposed
+from sklmlp.nn.piecewise import bin_edges, pad_edges
 from sklmlp.nn.predictor import Predictor, make_predictor
 from sklmlp.nn.spec import Spec, Weights, initial_weights
+from sklmlp.nn.tied import TiedNetwork
 
 __all__ = [
     "EPSILON",
@@ -30,7 +32,9 @@ __all__ = [
     "Network",
     "Predictor",
     "Spec",
+    "TiedNetwork",
     "Weights",
+    "bin_edges",
     "build_module",
     "build_network",
     "can_compile",
@@ -49,6 +53,7 @@ __all__ = [
     "make_plan",
     "make_predictor",
     "output_rule",
+    "pad_edges",
     "part_name",
     "part_state",
     "resolve",

@@ -11,6 +11,7 @@ from sklmlp.nn.custom_module import load_custom_module, named_tensors
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.rng import ModuleRNG
 from sklmlp.nn.spec import Weights, initial_weights
+from sklmlp.nn.tied import TiedNetwork
 
 
 class Network:
@@ -128,7 +129,8 @@ class Network:
 
     def seed(self, draw):
         """Seed what is random in training by `draw()`, apart from torch's generators."""
-        if self.spec.module is not None:
+        is_ours = isinstance(self.module, TiedNetwork)
+        if self.spec.module is not None and not is_ours:
             self._own_numbers = ModuleRNG(draw(), self.flat.device)
             return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]

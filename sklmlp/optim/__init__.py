@@ -2,6 +2,7 @@
 
 from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, stack_padded
 from sklmlp.optim.clipping import ClippedUpdate
+from sklmlp.optim.muon import Muon
 from sklmlp.optim.registry import (
     SOLVERS,
     Solver,
@@ -10,7 +11,7 @@ from sklmlp.optim.registry import (
     make_optimizer,
     register_solver,
 )
-from sklmlp.optim.schedules import SCHEDULES, ScheduledUpdate
+from sklmlp.optim.schedules import SCHEDULES, Schedule, ScheduledUpdate
 from sklmlp.optim.state import OptimizerState
 from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
 
@@ -20,7 +21,9 @@ __all__ = [
     "SOLVERS",
     "Adam",
     "ClippedUpdate",
+    "Muon",
     "OptimizerState",
+    "Schedule",
     "ScheduledUpdate",
     "Solver",
     "StackedUpdate",

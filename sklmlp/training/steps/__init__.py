@@ -5,6 +5,7 @@ from sklmlp.training.steps.base import BatchStep, EpochLimits, EpochResult, Step
 from sklmlp.training.steps.choice import STEPS, choose_step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
+from sklmlp.training.steps.tied import TiedStep
 
 __all__ = [
     "STEPS",
@@ -15,5 +16,6 @@ __all__ = [
     "EpochLimits",
     "EpochResult",
     "Step",
+    "TiedStep",
     "choose_step",
 ]

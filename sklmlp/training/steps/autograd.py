@@ -45,9 +45,16 @@ class AutogradStep(BatchStep):
 
 
 def add_gradient(run, x, y, scale, logits):
-    """Add the gradient of the scaled losses of some rows to the network's, and fill in logits."""
+    """Add the gradient of the scaled losses of some rows to the network's, and fill in logits.
+
+    Of members, whose logits have an axis of their own in front, it is the mean of their losses.
+    """
     z = run.network(x)
-    logits.copy_(z.detach())
+    if z.ndim > logits.ndim:
+        logits.copy_(run.network.module.averaged(z.detach()))
+        y, scale = y.expand(len(z), *y.shape), scale / len(z)
+    else:
+        logits.copy_(z.detach())
     if z.requires_grad:  # not where a callback has frozen everything
         z.backward(run.loss.gradient(z.detach(), y).mul_(scale))
 

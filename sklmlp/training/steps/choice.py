@@ -3,8 +3,9 @@
 from sklmlp.training.steps.autograd import AutogradStep
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
+from sklmlp.training.steps.tied import TiedStep
 
-STEPS = [CompiledStep, DenseStep, AutogradStep]
+STEPS = [CompiledStep, DenseStep, TiedStep, AutogradStep]
 """The fastest first; the last one can run anything."""
 
 
