@@ -4,6 +4,14 @@ from sklmlp import search
 from sklmlp._version import __version__
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
+from sklmlp.tabular import TableEncoder
 from sklmlp.versions import show_versions
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "search", "show_versions"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "TableEncoder",
+    "__version__",
+    "search",
+    "show_versions",
+]

@@ -1,8 +1,16 @@
 """Tables to tensors: rows and targets."""
 
 from sklmlp.data.batches import ROWS_AT_A_TIME, Batches, BatchPlan, Dataset, rows_of_a_batch
-from sklmlp.data.checks import check_numbers, check_same_length, check_X, check_y
+from sklmlp.data.checks import (
+    check_numbers,
+    check_same_length,
+    check_X,
+    check_y,
+    errors_that_name,
+    warn_of_rounding,
+)
 from sklmlp.data.class_weight import class_weighted
+from sklmlp.data.columns import column_of, in_columns, is_frame, kind_of_type
 from sklmlp.data.containers import plain
 from sklmlp.data.merged import share_memory
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
@@ -31,10 +39,16 @@ __all__ = [
     "check_weight_of_score",
     "check_y",
     "class_weighted",
+    "column_of",
     "errors_of_labels",
+    "errors_that_name",
+    "in_columns",
     "input_dtype",
+    "is_frame",
+    "kind_of_type",
     "plain",
     "rows_of",
     "rows_of_a_batch",
     "share_memory",
+    "warn_of_rounding",
 ]
