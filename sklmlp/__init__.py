@@ -4,13 +4,15 @@ from sklmlp import search
 from sklmlp._version import __version__
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
-from sklmlp.tabular import TableEncoder
+from sklmlp.tabular import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from sklmlp.versions import show_versions
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "TableEncoder",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
     "__version__",
     "search",
     "show_versions",

@@ -446,7 +446,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not np.isfinite(prediction).all():
             return np.nan  # as of logits that are not finite: training diverged
         with np.errstate(over="ignore"):  # a score of minus infinity
-            return _score(y, prediction, weight, loss.quantile)
+            return score_of_predictions(y, prediction, weight, loss.quantile)
 
     def _decode_logits(self, method, logits, loss):
         return _flat(loss.link(torch.from_numpy(logits)).contiguous().numpy(), loss)
@@ -537,7 +537,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         model = snapshot(self)
         prediction = model.predict(X)
         weight = check_weight_of_score(sample_weight, len(prediction))
-        return _score(plain(y, "y"), prediction, weight, model._loss.quantile)
+        return score_of_predictions(plain(y, "y"), prediction, weight, model._loss.quantile)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -557,8 +557,20 @@ def _flat(y, loss):
     return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
 
-def _score(y, prediction, weight, quantile):
-    """R2, or the D2 pinball score averaged over quantiles."""
+def score_of_predictions(y, prediction, weight, quantile):
+    """Return R2, or the D2 pinball score averaged over quantiles.
+
+    Parameters
+    ----------
+    y, prediction : ndarray of shape (n,) or (n, n_outputs)
+    weight : ndarray of shape (n,) or None
+    quantile : float, list of float or None
+        What predictions are quantiles of; None where they are means.
+
+    Returns
+    -------
+    score : float
+    """
     if quantile is None:
         return r2_score(y, prediction, sample_weight=weight)
     if not isinstance(quantile, list):

@@ -59,7 +59,10 @@ MAY_IMPORT = {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
     "search": {"caller", "training"},
-    "tabular": {"compat", "data", "prediction"},
+    "tabular": {
+        *("callbacks", "classifier", "compat", "data", "fitted_network", "losses", "nn"),
+        *("optim", "prediction", "regressor", "training"),
+    },
 }
 
 EXTRAS = {"matplotlib", "rich", "onnx", "skl2onnx", "skops", "dask", "optuna", "pandas", "polars"}

@@ -12,10 +12,15 @@ from sklmlp.io.archive import read_members, write_members
 
 OURS = (
     "sklmlp.classifier.MLPClassifier",
+    "sklmlp.nn.tied.TiedNetwork",
     "sklmlp.regressor.MLPRegressor",
     "sklmlp.tabular.categories.CategoryEncoding",
     "sklmlp.tabular.categories.TargetEncoding",
+    "sklmlp.tabular.classifier.TabularMLPClassifier",
     "sklmlp.tabular.encoder.TableEncoder",
+    "sklmlp.tabular.network.TiedClassifier",
+    "sklmlp.tabular.network.TiedRegressor",
+    "sklmlp.tabular.regressor.TabularMLPRegressor",
 )
 """All of ours that a model or pipeline consists of."""
 

@@ -1,0 +1,291 @@
+"""TabularMLPClassifier: parameters, classes and calibrated probabilities."""
+
+import numpy as np
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+
+from sklmlp.compat import StrOptions
+from sklmlp.data import ClassTargets, check_weight_of_score, check_y, plain
+from sklmlp.tabular.base import BaseTabularMLP
+from sklmlp.tabular.calibration import learn_temperature, tempered
+from sklmlp.tabular.network import TiedClassifier
+from sklmlp.training import split_rows
+
+
+class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
+    """Classifier for raw tables: numbers, words and gaps go in, calibrated probabilities come out.
+
+    A :class:`TableEncoder` makes numbers of the table. Every number then has a learned
+    piecewise-linear embedding [1]_, and `n_estimators` members that share their matrices [2]_
+    learn from these, by Muon [3]_ and Adam with a learning rate that anneals four times [4]_.
+    Held-out rows choose the number of epochs by the log loss of the averaged members, and how sure
+    probabilities may be [5]_. Then all rows are trained on for that number of epochs.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
+        Number of units of each hidden layer, of each member.
+    n_estimators : int, default=8
+        Members, whose probabilities are averaged. They share most weights, so that more of them
+        want wider layers.
+    n_bins : int, default=48
+        Bins of the piecewise-linear embedding of a number, at most. None embeds no numbers.
+    embedding_size : int, default=8
+        Length of these embeddings.
+    categorical_features : array-like, 'from_dtype' or None, default='from_dtype'
+        Which columns are categories, as :class:`TableEncoder` takes it.
+    max_one_hot : int, default=16
+        Columns that a category becomes at most, see :class:`TableEncoder`.
+    target_encoding : bool, default=True
+        Whether categories also become the mean targets of their levels, see
+        :class:`TableEncoder`.
+    class_weight : dict, list of dict or 'balanced', default=None
+        Weights of classes, which multiply `sample_weight`, as in :class:`MLPClassifier`.
+    calibrate : bool, default=True
+        Whether to divide logits by a temperature that the held-out rows choose. Not for
+        multilabel targets.
+    dropout : float, default=0.1
+        The share of a hidden layer's units that a training step sets to zero.
+    learning_rate_init : float or 'auto', default='auto'
+        The largest learning rate of Adam; those of shared matrices and of input scales are in
+        proportion. See `sklmlp.tabular.defaults` for what 'auto' is here and below.
+    batch_size : int or 'auto', default='auto'
+        Rows of a training step; 'auto' grows with the table.
+    max_iter : int or 'auto', default='auto'
+        Epochs over which the learning rate anneals, of which the best is chosen; 'auto' is 30,
+        and more for small tables.
+    scoring : str, callable or None, default='loss'
+        What chooses the number of epochs on held-out rows: 'loss' is the log loss, None the
+        accuracy, and others are scorers of scikit-learn.
+    validation_fraction : float, default=0.15
+        The share of rows that is held out, in the proportions of the classes. Tables with fewer
+        than 40 rows hold none out, and are trained on for `max_iter` epochs.
+    refit : bool, default=True
+        Whether to train again on all rows, for the number of epochs that was found.
+    max_time : float, default=None
+        Time limit in seconds. A fit ends at the end of an epoch, and a refit for which there is
+        no time is left out.
+    random_state : int, RandomState instance or None, default=None
+        Draws the held-out rows, the weights to start from, and the order of rows.
+    verbose : bool, default=False
+        Whether to print a line an epoch.
+    device : str or torch.device, default='auto'
+        Where to compute, see :class:`MLPClassifier`.
+    callbacks : list, default=None
+        skorch callbacks. They follow the fit with held-out rows, and not the refit.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels; for multilabel targets the indices of the columns.
+    encoder_ : TableEncoder
+        What makes the network's input of a table.
+    network_ : MLPClassifier
+        The network behind it, fitted.
+    temperature_ : float
+        What logits are divided by; 1 without `calibrate`.
+    best_iteration_ : int
+        The epoch with the best score on held-out rows.
+    n_iter_ : int
+        Epochs that `network_` was trained for.
+    validation_scores_ : list of float or None
+        The score of held-out rows after each epoch; None where none were held out.
+    loss_curve_ : list of float
+        The training loss of the averaged members in each epoch of the fit with held-out rows.
+    history_ : list of dict
+        As in :class:`MLPClassifier`, of the same fit.
+    batch_size_, max_iter_, learning_rate_init_ : int, int, float
+        What 'auto' was.
+    n_features_in_ : int
+        Columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had names that are all strings.
+
+    See Also
+    --------
+    TabularMLPRegressor : The same for real targets.
+    MLPClassifier : Networks of numbers, for people who choose everything themselves.
+
+    References
+    ----------
+    .. [1] Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular
+       deep learning". NeurIPS, :arxiv:`2203.05556`.
+    .. [2] Gorishniy, Kotelnikov & Babenko (2025), "TabM: Advancing tabular deep learning with
+       parameter-efficient ensembling". ICLR, :arxiv:`2410.24210`.
+    .. [3] Jordan et al. (2024), "Muon: An optimizer for hidden layers in neural networks".
+    .. [4] Holzmüller, Grinsztajn & Steinwart (2024), "Better by default: Strong pre-tuned MLPs
+       and boosted trees on tabular data". NeurIPS, :arxiv:`2407.04491`.
+    .. [5] Guo, Pleiss, Sun & Weinberger (2017), "On calibration of modern neural networks". ICML,
+       :arxiv:`1706.04599`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import TabularMLPClassifier
+    >>> X, y = load_iris(return_X_y=True, as_frame=True)
+    >>> TabularMLPClassifier(max_iter=10, random_state=0).fit(X, y).score(X, y) > 0.9
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **BaseTabularMLP._parameter_constraints,
+        "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "calibrate": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(128, 128, 128),
+        *,
+        n_estimators=8,
+        n_bins=48,
+        embedding_size=8,
+        categorical_features="from_dtype",
+        max_one_hot=16,
+        target_encoding=True,
+        class_weight=None,
+        calibrate=True,
+        dropout=0.1,
+        learning_rate_init="auto",
+        batch_size="auto",
+        max_iter="auto",
+        scoring="loss",
+        validation_fraction=0.15,
+        refit=True,
+        max_time=None,
+        random_state=None,
+        verbose=False,
+        device="auto",
+        callbacks=None,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.n_estimators = n_estimators
+        self.n_bins = n_bins
+        self.embedding_size = embedding_size
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.target_encoding = target_encoding
+        self.class_weight = class_weight
+        self.calibrate = calibrate
+        self.dropout = dropout
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.max_time = max_time
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
+
+    def _check_targets(self, y, name):
+        return check_y(self, y, name)
+
+    def _learn_targets(self, rows):
+        targets = ClassTargets.learn(rows.y)
+        self.classes_, self.temperature_ = targets.classes_, 1.0
+        self._kind_of_targets = targets.kind
+
+    def _split(self, rows, rng):
+        """Hold out rows in the proportions of the classes, and of each class leave one at least."""
+        if self._kind_of_targets == "multilabel-indicator":
+            return super()._split(rows, rng)
+        index = np.searchsorted(self.classes_, rows.y)
+        counts = np.bincount(index)
+        n_held_out = int(np.ceil(self.validation_fraction * len(index)))
+        n_trained_on = len(index) - n_held_out
+        # scikit-learn stratifies classes of two and more rows, if each may have one in each part
+        if counts.min() >= 2 and min(n_held_out, n_trained_on) >= len(counts):
+            return split_rows(len(index), self.validation_fraction, index, rng)
+        training, held_out = super()._split(rows, rng)
+        is_known = np.isin(index[held_out], index[training])
+        return np.append(training, held_out[~is_known]), held_out[is_known]
+
+    def _make_network(self, **params):
+        return TiedClassifier(class_weight=self.class_weight, **params)
+
+    def _target_type(self):
+        kind = self._kind_of_targets
+        return "auto" if kind == "multilabel-indicator" else kind
+
+    def _average(self):
+        return "softmax" if self._kind_of_targets == "multiclass" else "logistic"
+
+    def _calibrate(self, first, held_out):
+        if not self.calibrate or self._kind_of_targets == "multilabel-indicator":
+            return
+        probability = first.network.predict_proba(first.encoder.transform(held_out.X))
+        index = np.searchsorted(self.classes_, held_out.y)
+        self.temperature_ = learn_temperature(probability, index, held_out.weight)
+
+    def predict_proba(self, X):
+        """Predict probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        probability : ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`.
+        """
+        network, rows = self._encoded(X)
+        return tempered(network.predict_proba(rows), self.temperature_)
+
+    def predict_log_proba(self, X):
+        """Predict logarithms of probabilities.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        log_probability : ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def predict(self, X):
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+            The most probable label of each row; for multilabel targets a one for each label that
+            is more probable than not.
+        """
+        network, rows = self._encoded(X)
+        return network.predict(rows)
+
+    def score(self, X, y, sample_weight=None):
+        """Return the accuracy of the predictions.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true labels.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+
+        Returns
+        -------
+        score : float
+            The share of rows that are predicted right, in every label if there are several.
+        """
+        prediction = self.predict(X)
+        weight = check_weight_of_score(sample_weight, prediction.shape[0])
+        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags

@@ -1,0 +1,257 @@
+"""TabularMLPRegressor: parameters, losses and the range of predictions."""
+
+from numbers import Real
+
+import numpy as np
+from sklearn.base import RegressorMixin
+
+from sklmlp.compat import Interval, StrOptions
+from sklmlp.data import check_numbers, check_weight_of_score, check_y, plain
+from sklmlp.fitted_network import fitted_networks
+from sklmlp.losses import LOSSES
+from sklmlp.regressor import score_of_predictions
+from sklmlp.tabular.base import BaseTabularMLP
+from sklmlp.tabular.network import TiedRegressor
+
+NAMES = ("squared_error", "absolute_error", "quantile", "gaussian", "poisson", "gamma")
+
+
+class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
+    """Regressor for raw tables: numbers, words and gaps go in, values of y come out.
+
+    A :class:`TableEncoder` makes numbers of the table. Every number then has a learned
+    piecewise-linear embedding [1]_, and `n_estimators` members that share their matrices [2]_
+    learn from these, by Muon [3]_ and Adam with a learning rate that anneals four times [4]_.
+    Held-out rows choose the number of epochs, by the loss of the averaged members; then all rows
+    are trained on for that number of epochs. Targets are scaled inside.
+
+    Parameters
+    ----------
+    loss : {'squared_error', 'absolute_error', 'quantile', 'gaussian', 'poisson', 'gamma'}, \
+            default='squared_error'
+        What is minimised, see :class:`MLPRegressor`.
+    hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
+        Number of units of each hidden layer, of each member.
+    quantile : float or array-like of float, default=0.5
+        What 'quantile' predicts; a list makes `predict` return a column for each.
+    clip : bool, default=True
+        Whether to clip predictions to the range of the targets that were trained on.
+    n_estimators : int, default=8
+        Members, whose predictions are averaged. They share most weights, so that more of them
+        want wider layers.
+    n_bins : int, default=48
+        Bins of the piecewise-linear embedding of a number, at most. None embeds no numbers.
+    embedding_size : int, default=8
+        Length of these embeddings.
+    categorical_features : array-like, 'from_dtype' or None, default='from_dtype'
+        Which columns are categories, as :class:`TableEncoder` takes it.
+    max_one_hot : int, default=16
+        Columns that a category becomes at most, see :class:`TableEncoder`.
+    target_encoding : bool, default=True
+        Whether categories also become the mean targets of their levels, see
+        :class:`TableEncoder`.
+    dropout : float, default=0.1
+        The share of a hidden layer's units that a training step sets to zero.
+    learning_rate_init : float or 'auto', default='auto'
+        The largest learning rate of Adam; those of shared matrices and of input scales are in
+        proportion. See `sklmlp.tabular.defaults` for what 'auto' is here and below.
+    batch_size : int or 'auto', default='auto'
+        Rows of a training step; 'auto' grows with the table.
+    max_iter : int or 'auto', default='auto'
+        Epochs over which the learning rate anneals, of which the best is chosen; 'auto' is 30,
+        and more for small tables.
+    scoring : str, callable or None, default='loss'
+        What chooses the number of epochs on held-out rows: 'loss' is that of `loss`, None is
+        `score`, and others are scorers of scikit-learn.
+    validation_fraction : float, default=0.15
+        The share of rows that is held out. Tables with fewer than 40 rows hold none out, and are
+        trained on for `max_iter` epochs.
+    refit : bool, default=True
+        Whether to train again on all rows, for the number of epochs that was found.
+    max_time : float, default=None
+        Time limit in seconds. A fit ends at the end of an epoch, and a refit for which there is
+        no time is left out.
+    random_state : int, RandomState instance or None, default=None
+        Draws the held-out rows, the weights to start from, and the order of rows.
+    verbose : bool, default=False
+        Whether to print a line an epoch.
+    device : str or torch.device, default='auto'
+        Where to compute, see :class:`MLPRegressor`.
+    callbacks : list, default=None
+        skorch callbacks. They follow the fit with held-out rows, and not the refit.
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+        What makes the network's input of a table.
+    network_ : MLPRegressor
+        The network behind it, fitted.
+    target_range_ : ndarray of shape (2,) or (2, n_outputs)
+        The least and the largest target that was trained on.
+    best_iteration_ : int
+        The epoch with the best score on held-out rows.
+    n_iter_ : int
+        Epochs that `network_` was trained for.
+    validation_scores_ : list of float or None
+        The score of held-out rows after each epoch; None where none were held out.
+    loss_curve_ : list of float
+        The training loss of the averaged members in each epoch of the fit with held-out rows, of
+        scaled targets.
+    history_ : list of dict
+        As in :class:`MLPRegressor`, of the same fit.
+    batch_size_, max_iter_, learning_rate_init_ : int, int, float
+        What 'auto' was.
+    n_features_in_ : int
+        Columns seen in `fit`.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Their names, where X had names that are all strings.
+
+    See Also
+    --------
+    TabularMLPClassifier : The same for classes.
+    MLPRegressor : Networks of numbers, for people who choose everything themselves.
+
+    References
+    ----------
+    .. [1] Gorishniy, Rubachev & Babenko (2022), "On embeddings for numerical features in tabular
+       deep learning". NeurIPS, :arxiv:`2203.05556`.
+    .. [2] Gorishniy, Kotelnikov & Babenko (2025), "TabM: Advancing tabular deep learning with
+       parameter-efficient ensembling". ICLR, :arxiv:`2410.24210`.
+    .. [3] Jordan et al. (2024), "Muon: An optimizer for hidden layers in neural networks".
+    .. [4] Holzmüller, Grinsztajn & Steinwart (2024), "Better by default: Strong pre-tuned MLPs
+       and boosted trees on tabular data". NeurIPS, :arxiv:`2407.04491`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklmlp import TabularMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True, as_frame=True)
+    >>> TabularMLPRegressor(max_iter=10, random_state=0).fit(X, y).score(X, y) > 0.3
+    True
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        **BaseTabularMLP._parameter_constraints,
+        "loss": [StrOptions({*NAMES})],
+        "quantile": [Interval(Real, 0, 1, closed="neither"), "array-like"],
+        "clip": ["boolean"],
+    }
+
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(128, 128, 128),
+        *,
+        quantile=0.5,
+        clip=True,
+        n_estimators=8,
+        n_bins=48,
+        embedding_size=8,
+        categorical_features="from_dtype",
+        max_one_hot=16,
+        target_encoding=True,
+        dropout=0.1,
+        learning_rate_init="auto",
+        batch_size="auto",
+        max_iter="auto",
+        scoring="loss",
+        validation_fraction=0.15,
+        refit=True,
+        max_time=None,
+        random_state=None,
+        verbose=False,
+        device="auto",
+        callbacks=None,
+    ):
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.quantile = quantile
+        self.clip = clip
+        self.n_estimators = n_estimators
+        self.n_bins = n_bins
+        self.embedding_size = embedding_size
+        self.categorical_features = categorical_features
+        self.max_one_hot = max_one_hot
+        self.target_encoding = target_encoding
+        self.dropout = dropout
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
+        self.refit = refit
+        self.max_time = max_time
+        self.random_state = random_state
+        self.verbose = verbose
+        self.device = device
+        self.callbacks = callbacks
+
+    def _check_targets(self, y, name):
+        return check_numbers(self, check_y(self, y, name), name)
+
+    def _learn_targets(self, rows):
+        self.target_range_ = np.array([rows.y.min(axis=0), rows.y.max(axis=0)])
+
+    def _make_network(self, **params):
+        return TiedRegressor(self.loss, quantile=self.quantile, normalize_y=True, **params)
+
+    def _target_type(self):
+        return "continuous"
+
+    def _average(self):
+        if self.loss == "gaussian":
+            return "gaussian"
+        link = LOSSES[self.loss].loss.out_activation
+        return link if link == "exp" else "identity"
+
+    def predict(self, X, return_std=False):
+        """Predict values.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+        return_std : bool, default=False
+            Whether to return standard deviations too, which the loss 'gaussian' learns.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            A list of quantiles has a column each, in its order.
+        std : ndarray of the same shape
+            With `return_std`.
+        """
+        network, rows = self._encoded(X)
+        if return_std:
+            y, std = network.predict(rows, return_std=True)
+            return self._clipped(y), std
+        return self._clipped(network.predict(rows))
+
+    def _clipped(self, y):
+        return np.clip(y, *self.target_range_.astype(y.dtype)) if self.clip else y
+
+    def score(self, X, y, sample_weight=None):
+        """Return R2 of the predictions; of quantiles the mean of their D2 pinball scores.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The true values.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+
+        Returns
+        -------
+        score : float
+            At most 1; 0 is what the constant mean, or quantile, of y would have.
+        """
+        prediction = self.predict(X)
+        weight = check_weight_of_score(sample_weight, len(prediction))
+        quantile = fitted_networks(self.network_)[0].spec.loss_function.quantile
+        return score_of_predictions(plain(y, "y"), prediction, weight, quantile)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.target_tags.positive_only = self.loss in ("poisson", "gamma")
+        tags.target_tags.multi_output = True
+        return tags
