@@ -14,6 +14,8 @@ OURS = (
     "sklmlp.classifier.MLPClassifier",
     "sklmlp.nn.tied.TiedNetwork",
     "sklmlp.regressor.MLPRegressor",
+    "sklmlp.tabular.additive.AdditiveClassifier",
+    "sklmlp.tabular.additive.AdditiveModel",
     "sklmlp.tabular.categories.CategoryEncoding",
     "sklmlp.tabular.categories.TargetEncoding",
     "sklmlp.tabular.classifier.TabularMLPClassifier",

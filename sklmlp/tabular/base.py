@@ -39,10 +39,11 @@ class Rows(NamedTuple):
 
 
 class FittedTable(NamedTuple):
-    """An encoder and the network that was trained on its output."""
+    """An encoder, the network that was trained on its output, and that output."""
 
     encoder: object
     network: object
+    X: np.ndarray
 
 
 class BaseTabularMLP(BaseEstimator, ABC):
@@ -115,12 +116,14 @@ class BaseTabularMLP(BaseEstimator, ABC):
         self.best_iteration_ = n_done
         if held_out is not None:
             self.best_iteration_ = int(np.argmax(self.validation_scores_)) + 1
-            self._calibrate(first, held_out)
+            self._calibrate(first, training, held_out)
         is_whole = n_done == n_epochs or self.callbacks
         fitted = first
         if held_out is not None and validation_data[0] is None and self.refit and is_whole:
             fitted = self._refit(rows, first, rng, started)
-        self.encoder_, self.network_ = fitted
+            if fitted is not first:
+                self._complete(fitted, rows)
+        self.encoder_, self.network_ = fitted[:2]
         self.n_iter_ = self.network_.n_iter_
         for name in ("n_features_in_", "feature_names_in_"):
             vars(self).pop(name, None)
@@ -215,7 +218,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
                 "sample_weight_val": held_out.weight,
             }
         network.fit_by(plan, X, rows.y, rows.weight, **validation)
-        return FittedTable(encoder, network)
+        return FittedTable(encoder, network, X)
 
     def _time_left(self, started):
         if self.max_time is None:
@@ -287,5 +290,8 @@ class BaseTabularMLP(BaseEstimator, ABC):
     def _average(self):
         """Return how predictions of members are averaged, a key of `sklmlp.nn.tied.AVERAGES`."""
 
-    def _calibrate(self, first, held_out):
-        """Learn from held-out rows how sure predictions may be."""
+    def _calibrate(self, first, training, held_out):
+        """Learn from held-out rows what is to be made of the network's predictions."""
+
+    def _complete(self, fitted, rows):
+        """Fit what stands beside the network again, to all rows."""

@@ -5,7 +5,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from sklmlp.compat import StrOptions
-from sklmlp.data import ClassTargets, check_weight_of_score, check_y, plain
+from sklmlp.data import ClassTargets, check_weight_of_score, check_y, class_weighted, plain
+from sklmlp.tabular.additive import AdditiveModel, learn_weight
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.calibration import learn_temperature, tempered
 from sklmlp.tabular.network import TiedClassifier
@@ -41,6 +42,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         :class:`TableEncoder`.
     class_weight : dict, list of dict or 'balanced', default=None
         Weights of classes, which multiply `sample_weight`, as in :class:`MLPClassifier`.
+    additive : bool, default=True
+        Whether to blend in a generalized additive model of the bins, by as much as held-out rows
+        like it. It takes a second or two, and helps where columns have effects of their own. Not
+        for multilabel targets.
     calibrate : bool, default=True
         Whether to divide logits by a temperature that the held-out rows choose. Not for
         multilabel targets.
@@ -82,6 +87,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         What makes the network's input of a table.
     network_ : MLPClassifier
         The network behind it, fitted.
+    additive_ : AdditiveModel or None
+        The additive model, where it counts.
+    additive_weight_ : float
+        Its share of probabilities.
     temperature_ : float
         What logits are divided by; 1 without `calibrate`.
     best_iteration_ : int
@@ -130,6 +139,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseTabularMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
+        "additive": ["boolean"],
         "calibrate": ["boolean"],
     }
 
@@ -144,6 +154,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         max_one_hot=16,
         target_encoding=True,
         class_weight=None,
+        additive=True,
         calibrate=True,
         dropout=0.1,
         learning_rate_init="auto",
@@ -166,6 +177,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.max_one_hot = max_one_hot
         self.target_encoding = target_encoding
         self.class_weight = class_weight
+        self.additive = additive
         self.calibrate = calibrate
         self.dropout = dropout
         self.learning_rate_init = learning_rate_init
@@ -186,6 +198,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _learn_targets(self, rows):
         targets = ClassTargets.learn(rows.y)
         self.classes_, self.temperature_ = targets.classes_, 1.0
+        self.additive_, self.additive_weight_ = None, 0.0
         self._kind_of_targets = targets.kind
 
     def _split(self, rows, rng):
@@ -213,12 +226,39 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _average(self):
         return "softmax" if self._kind_of_targets == "multiclass" else "logistic"
 
-    def _calibrate(self, first, held_out):
-        if not self.calibrate or self._kind_of_targets == "multilabel-indicator":
+    def _calibrate(self, first, training, held_out):
+        if self._kind_of_targets == "multilabel-indicator":
             return
-        probability = first.network.predict_proba(first.encoder.transform(held_out.X))
+        X = first.encoder.transform(held_out.X)
+        probability = first.network.predict_proba(X)
         index = np.searchsorted(self.classes_, held_out.y)
-        self.temperature_ = learn_temperature(probability, index, held_out.weight)
+        weight = held_out.weight
+        if self.class_weight is not None:
+            weight = class_weighted(
+                self.class_weight, self.classes_, held_out.y, weight, (training.y, training.weight)
+            )
+        if self.additive:
+            additive = self._fit_additive(first, training)
+            other = additive.predict_proba(X)
+            self.additive_weight_ = learn_weight(probability, other, index, weight)
+            if self.additive_weight_:
+                self.additive_ = additive
+                probability = self._blended(probability, other)
+        if self.calibrate:
+            self.temperature_ = learn_temperature(probability, index, weight)
+
+    def _complete(self, fitted, rows):
+        if self.additive_weight_:
+            self.additive_ = self._fit_additive(fitted, rows)
+
+    def _fit_additive(self, fitted, rows):
+        edges = fitted.network.module_params["edges"]
+        params = {"class_weight": self.class_weight, "device": self.device, "random_state": 0}
+        return AdditiveModel.fit(fitted.X, rows.y, rows.weight, edges, **params)
+
+    def _blended(self, probability, other):
+        share = self.additive_weight_
+        return (1 - share) * probability + share * other
 
     def predict_proba(self, X):
         """Predict probabilities.
@@ -233,7 +273,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             In the order of `classes_`.
         """
         network, rows = self._encoded(X)
-        return tempered(network.predict_proba(rows), self.temperature_)
+        probability = network.predict_proba(rows)
+        if self.additive_ is not None:
+            probability = self._blended(probability, self.additive_.predict_proba(rows))
+        return tempered(probability, self.temperature_)
 
     def predict_log_proba(self, X):
         """Predict logarithms of probabilities.
@@ -262,6 +305,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             The most probable label of each row; for multilabel targets a one for each label that
             is more probable than not.
         """
+        if vars(self).get("_kind_of_targets") != "multilabel-indicator":
+            probability = self.predict_proba(X)
+            return self.classes_[probability.argmax(axis=1)]
         network, rows = self._encoded(X)
         return network.predict(rows)
 

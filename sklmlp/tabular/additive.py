@@ -1,0 +1,137 @@
+"""A linear model on the bins of numbers: a generalized additive model beside the network.
+
+Each number has a piecewise-linear effect of its own, and effects add up (Hastie & Tibshirani 1990).
+Where a table is mostly that, such a model is better than a network, and a blend better than both.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from sklmlp.callbacks import CallbackList
+from sklmlp.classifier import MLPClassifier
+from sklmlp.tabular.network import StopAfter
+from sklmlp.training import train_lbfgs
+
+ALPHA = 10.0
+"""The L2 penalty on the effects of bins."""
+
+MAX_ITER, TOL = 100, 1e-3
+
+MOST_VALUES = 2**26
+"""Rows that are trained on have no more values than these; of longer tables it is a sample."""
+
+VALUES_AT_A_TIME = 2**22
+
+LEAST_WEIGHT = 0.02
+"""A model that is to count for less is not worth its time."""
+
+
+class AdditiveClassifier(MLPClassifier):
+    """Softmax or logistic regression by L-BFGS, for a bounded number of iterations."""
+
+    def _prepare_run(self, *args, **kwargs):
+        run = super()._prepare_run(*args, **kwargs)
+        return replace(run, callback=CallbackList([run.callback, StopAfter(MAX_ITER)]))
+
+    def _train(self, config, data, runs):
+        train_lbfgs(runs)  # what was learned too little is found out by the blend
+
+
+class AdditiveModel:
+    """The probabilities of an additive model for encoded rows.
+
+    Parameters
+    ----------
+    edges : ndarray of shape (n_numbers, n_edges)
+        Of bins, see `sklmlp.nn.pad_edges`.
+    classifier : MLPClassifier
+        Of `components`.
+    """
+
+    def __init__(self, edges, classifier):
+        self.edges, self.classifier = edges, classifier
+
+    @classmethod
+    def fit(cls, X, y, weight, edges, **params):
+        """Fit to encoded rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), float32
+        y : ndarray of shape (n,)
+        weight : ndarray of shape (n,) or None
+        edges : ndarray of shape (n_numbers, n_edges)
+        **params
+            Further parameters of the classifier.
+
+        Returns
+        -------
+        model : AdditiveModel
+        """
+        rows = np.arange(0, len(X), -(-len(X) * (X.shape[1] + edges.size) // MOST_VALUES))
+        _, one_of_each = np.unique(y, return_index=True)
+        rows = np.union1d(rows, one_of_each)
+        classifier = AdditiveClassifier(
+            (), solver="lbfgs", alpha=ALPHA, tol=TOL, max_iter=MAX_ITER + 1, dtype="float32",
+            **params,
+        )  # fmt: skip
+        weight = weight if weight is None else weight[rows]
+        classifier.fit(components(X[rows], edges), y[rows], weight)
+        return cls(edges, classifier)
+
+    def predict_proba(self, X):
+        """Predict probabilities for encoded rows, (n, n_features): (n, n_classes)."""
+        size = max(1, VALUES_AT_A_TIME // (X.shape[1] + self.edges.size))
+        parts = [X[start : start + size] for start in range(0, len(X), size)]
+        return np.concatenate(
+            [self.classifier.predict_proba(components(part, self.edges)) for part in parts]
+        )
+
+
+def components(X, edges):
+    """Return how far each bin of each number is filled, 0 to 1, and all columns behind that.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, n_features)
+        The first columns are numbers.
+    edges : ndarray of shape (n_numbers, n_edges)
+
+    Returns
+    -------
+    components : ndarray of shape (n, n_bins + n_features)
+        Bins of no width, which pad `edges`, are left out.
+    """
+    width = np.diff(edges, axis=1)
+    number, _ = at = np.nonzero(width)
+    parts = (X[:, number] - edges[at]) / width[at]
+    return np.concatenate([np.clip(parts, 0, 1, out=parts), X], axis=1)
+
+
+def learn_weight(probability, other, index, weight=None):
+    """Find how much a second model is to count in the mean of probabilities.
+
+    Parameters
+    ----------
+    probability, other : ndarray of shape (n, n_classes)
+        Of rows that were not trained on.
+    index : ndarray of int of shape (n,)
+        Their classes.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    share : float
+        Between 0 and 1, with the least log loss, which is convex; 0 where it is small.
+    """
+    rows = np.arange(len(index))
+    ours, theirs = (np.asarray(p, np.float64)[rows, index] for p in (probability, other))
+
+    def log_loss(share):
+        p = (1 - share) * ours + share * theirs
+        return -np.average(np.log(np.maximum(p, 1e-300)), weights=weight)
+
+    share = float(minimize_scalar(log_loss, bounds=(0, 1), method="bounded").x)
+    return share if share >= LEAST_WEIGHT else 0.0

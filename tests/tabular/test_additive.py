@@ -1,0 +1,83 @@
+"""The additive model beside the network, and how much it counts."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+
+from sklmlp import TabularMLPClassifier
+from sklmlp.tabular import additive
+from sklmlp.tabular.additive import AdditiveModel, components, learn_weight
+
+EDGES = np.array([[0.0, 1, 3], [-1.0, 1, 1]], dtype=np.float32)
+
+
+def make_rows(n=300):
+    rng = np.random.default_rng(0)
+    X = rng.uniform(-1, 3, size=(n, 3)).astype(np.float32)
+    y = np.abs(X[:, 0] - 1) + 0.3 * rng.normal(size=n) > 1
+    return X, np.array(["a", "b"])[y.astype(int)]
+
+
+def test_components_fill_bin_by_bin():
+    """Those of a bin of no width are left out; the columns follow."""
+    X = np.array([[-1, 0, 7], [0.5, 1, 7], [2, 5, 7]], dtype=np.float32)
+    expected = [[0, 0, 0.5, *X[0]], [0.5, 0, 1, *X[1]], [1, 0.5, 1, *X[2]]]
+    assert_allclose(components(X, EDGES), expected)
+
+
+def test_it_is_logistic_regression_of_components(monkeypatch):
+    """scikit-learn's, at the same penalty."""
+    X, y = make_rows()
+    monkeypatch.setattr(additive, "TOL", 1e-7)
+    model = AdditiveModel.fit(X, y, None, EDGES)
+    theirs = LogisticRegression(C=1 / additive.ALPHA).fit(components(X, EDGES), y)
+    expected = theirs.predict_proba(components(X, EDGES))
+    assert_allclose(model.predict_proba(X), expected, atol=1e-3)
+
+
+def test_long_tables_are_sampled_with_every_class(monkeypatch):
+    """A rare class stays known."""
+    X, y = make_rows()
+    y[-1] = "z"
+    monkeypatch.setattr(additive, "MOST_VALUES", 400)
+    model = AdditiveModel.fit(X, y, None, EDGES)
+    assert list(model.classifier.classes_) == ["a", "b", "z"]
+    assert model.classifier.t_ < 100 * len(X)
+    monkeypatch.setattr(additive, "VALUES_AT_A_TIME", 20)
+    pieces = model.predict_proba(X)
+    monkeypatch.undo()
+    assert_allclose(pieces, model.predict_proba(X), rtol=1e-5)
+
+
+def test_the_weight_has_the_least_log_loss():
+    """Of all weights on a grid; what is of no use has none."""
+    rng = np.random.default_rng(0)
+    index = rng.integers(0, 3, size=500)
+    good, noise = (rng.dirichlet([1, 1, 1], size=500) for _ in range(2))
+    good[np.arange(500), index] += 0.5
+    good /= good.sum(axis=1, keepdims=True)
+    other = np.roll(good, 1, axis=0) * 0.5 + 0.5 * np.eye(3)[index]
+    share = learn_weight(good, other, index)
+    losses = [log_loss(index, (1 - w) * good + w * other) for w in np.linspace(0, 1, 101)]
+    assert share == pytest.approx(np.argmin(losses) / 100, abs=0.02)
+    sure = 0.98 * np.eye(3)[index] + 0.02 / 3
+    assert learn_weight(sure, noise, index) == 0
+
+
+def test_the_estimator_blends_it_in():
+    """By its weight; without `additive` there is none."""
+    X, y = make_rows()
+    small = {"hidden_layer_sizes": (8,), "n_estimators": 2, "max_iter": 4, "random_state": 0}
+    model = TabularMLPClassifier(**small, calibrate=False).fit(X, y)
+    assert model.additive_weight_ > 0.1
+    rows = model.encoder_.transform(X)
+    share, both = model.additive_weight_, (model.network_, model.additive_)
+    ours, theirs = (each.predict_proba(rows) for each in both)
+    blended = model.predict_proba(X)
+    assert_allclose(blended, (1 - share) * ours + share * theirs, rtol=1e-5)
+    assert_array_equal(model.predict(X), model.classes_[blended.argmax(axis=1)])
+    plain = TabularMLPClassifier(**small, additive=False, calibrate=False).fit(X, y)
+    assert plain.additive_ is None and plain.additive_weight_ == 0
+    assert_allclose(plain.predict_proba(X), ours, rtol=1e-5)
