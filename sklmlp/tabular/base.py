@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,7 +18,7 @@ from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.prediction import learning_aside
 from sklmlp.tabular import defaults
 from sklmlp.tabular.encoder import TableEncoder
-from sklmlp.tabular.network import Plan
+from sklmlp.tabular.network import Plan, best_end, ends_of_cycles
 from sklmlp.training import split_rows
 
 ROWS_OF_BINS = 100_000
@@ -115,7 +115,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         )
         self.best_iteration_ = n_done
         if held_out is not None:
-            self.best_iteration_ = int(np.argmax(self.validation_scores_)) + 1
+            self.best_iteration_ = best_end(self.validation_scores_, ends_of_cycles(n_epochs))
             self._calibrate(first, training, held_out)
         is_whole = n_done == n_epochs or self.callbacks
         fitted = first
@@ -168,15 +168,16 @@ class BaseTabularMLP(BaseEstimator, ABC):
 
     def _resolve_defaults(self, n):
         """Say what "auto" stands for; return the number of epochs."""
-        auto = {"batch_size": defaults.batch_size(n)}
-        self.batch_size_ = auto["batch_size"] if self.batch_size == "auto" else self.batch_size
-        self.batch_size_ = min(self.batch_size_, n)
+        self.batch_size_ = self.batch_size
+        if self.batch_size == "auto":
+            self.batch_size_ = defaults.batch_size(n)
         self.max_iter_ = self.max_iter
         if self.max_iter == "auto":
             self.max_iter_ = defaults.max_iter(n, self.batch_size_)
         self.learning_rate_init_ = self.learning_rate_init
         if self.learning_rate_init == "auto":
-            self.learning_rate_init_ = defaults.LEARNING_RATE_INIT
+            task = "classification" if is_classifier(self) else "regression"
+            self.learning_rate_init_ = defaults.LEARNING_RATE_INIT[task]
         return self.max_iter_
 
     def _train(self, rows, n_epochs, held_out, rng, started):
@@ -194,7 +195,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             module=TiedNetwork,
             module_params=self._module_params(X, encoder),
             learning_rate_init=self.learning_rate_init_,
-            batch_size=self.batch_size_,
+            batch_size=min(self.batch_size_, len(rows.y)),
             max_iter=self.max_iter_,
             early_stopping=held_out is not None,
             scoring=self.scoring if held_out is not None else None,

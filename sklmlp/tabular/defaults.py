@@ -15,7 +15,7 @@ MAX_ITER = 30
 LEAST_STEPS, MOST_EPOCHS = 600, 200
 """Small tables take more epochs: so many that there are enough steps, up to a bound."""
 
-LEARNING_RATE_INIT = 6e-3
+LEARNING_RATE_INIT = {"classification": 6e-3, "regression": 3e-3}
 """Of Adam. Matrices that members share, and the scales of inputs, have rates in proportion."""
 
 MATRIX_FACTOR, SCALE_FACTOR = 8.0, 3.0

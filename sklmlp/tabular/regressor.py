@@ -51,15 +51,16 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Whether categories also become the mean targets of their levels, see
         :class:`TableEncoder`.
     dropout : float, default=0.1
-        The share of a hidden layer's units that a training step sets to zero.
+        The share of a hidden layer's units that a training step sets to zero. It falls to 0 in
+        the second half of the schedule.
     learning_rate_init : float or 'auto', default='auto'
         The largest learning rate of Adam; those of shared matrices and of input scales are in
         proportion. See `sklmlp.tabular.defaults` for what 'auto' is here and below.
     batch_size : int or 'auto', default='auto'
         Rows of a training step; 'auto' grows with the table.
     max_iter : int or 'auto', default='auto'
-        Epochs over which the learning rate anneals, of which the best is chosen; 'auto' is 30,
-        and more for small tables.
+        Epochs over which the learning rate anneals four times: after 1, 3, 7 and 15 parts of 15.
+        The best of these four lengths is chosen. 'auto' is 30, and more for small tables.
     scoring : str, callable or None, default='loss'
         What chooses the number of epochs on held-out rows: 'loss' is that of `loss`, None is
         `score`, and others are scorers of scikit-learn.
@@ -89,7 +90,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     target_range_ : ndarray of shape (2,) or (2, n_outputs)
         The least and the largest target that was trained on.
     best_iteration_ : int
-        The epoch with the best score on held-out rows.
+        The epoch with the best score on held-out rows, of those where the rate has annealed.
     n_iter_ : int
         Epochs that `network_` was trained for.
     validation_scores_ : list of float or None
