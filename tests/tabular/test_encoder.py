@@ -26,7 +26,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, TargetEncoder
 from sklearn.utils.estimator_checks import check_estimator
 
 from sklmlp import MLPClassifier, MLPRegressor, TableEncoder
-from sklmlp.io import load_skops
+from sklmlp.io import column_types, load_skops, to_onnx
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -745,6 +745,20 @@ def test_before_a_network():
     assert search.best_score_ > 0.8
     regressor = make_pipeline(TableEncoder(random_state=0), MLPRegressor(**params))
     assert cross_val_score(regressor, X, y.astype(float), cv=3).mean() > 0.3
+
+
+def test_onnx_and_the_types_of_columns():
+    """A pipeline knows the types of its columns; as ONNX it is refused by the encoder's name."""
+    X = frame()
+    network = MLPClassifier((4,), solver="lbfgs", alpha=10, max_iter=1000, random_state=0)
+    model = make_pipeline(TableEncoder(random_state=0), network).fit(X, target(X))
+    kinds = {name: kind and kind.kind for name, kind in column_types(model).items()}
+    assert kinds == {
+        **{"age": "f", "visits": "f", "constant": None, "empty": None},
+        **{"plan": "U", "sex": "U", "member": "b", "city": "U"},
+    }
+    with pytest.raises(ValueError, match="no converter for TableEncoder"):
+        to_onnx(model)
 
 
 def test_folds_are_drawn_by_random_state():
