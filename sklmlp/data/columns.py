@@ -173,14 +173,11 @@ def _kinds_in_array(array):
 
 
 def _is_number_as_text(values):
-    return _as_floats(values) is not None
-
-
-def _as_floats(values):
     try:
-        return values.astype(np.float64)
+        values.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
-        return None
+        return False
+    return True
 
 
 def _advice(X, found, n_columns, estimator, name):

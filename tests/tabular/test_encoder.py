@@ -6,6 +6,7 @@ import decimal
 import io
 import pickle
 import re
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -276,6 +277,17 @@ def test_levels_are_frozen_whatever_the_dtype_says_later():
     few = X[X["city"] == "c3"].assign(city=lambda few: few["city"].cat.remove_unused_categories())
     assert_array_equal(encoder.transform(few), expected[X["city"] == "c3"])
     assert_array_equal(encoder.transform(X.assign(city=X["city"].astype(str))), expected)
+
+
+@pytest.mark.parametrize("of", [pd.DataFrame, pl.DataFrame])
+def test_a_category_without_any_value_is_left_out(of):
+    """As a column of numbers is."""
+    X = of({"a": [None] * 3, "b": ["x", "y", "x"]})
+    if of is pd.DataFrame:
+        X = X.astype("category")
+    encoder = TableEncoder(["a", "b"]).fit(X)
+    assert encoder.get_feature_names_out().tolist() == ["b_y"]
+    assert encoder.categories_[0] is None
 
 
 def test_categories_of_the_dtype_that_no_row_has():
@@ -562,6 +574,34 @@ def test_rows_one_by_one(of):
     for row in (0, 5, N - 1):
         one = X.iloc[[row]] if of is pd.DataFrame else X[row : row + 1]
         assert_array_equal(encoder.transform(one), expected[[row]])
+
+
+def test_large_integers_are_levels_to_the_last_digit():
+    """Identifiers that float64 does not tell apart are different categories, in single rows too."""
+    X = pd.DataFrame({"id": pd.Series([2**60, 2**60 + 1, 2**60 + 2], dtype="category"), "n": 0.5})
+    encoder = TableEncoder().fit(X)
+    assert_array_equal(encoder.transform(X), np.eye(3))
+    assert_array_equal(encoder.transform(pd.concat([X] * 50))[-3:], np.eye(3))
+    assert_array_equal(encoder.transform(pl.from_pandas(X.astype({"id": "int64"}))), np.eye(3))
+
+
+@pytest.mark.parametrize("of", [pd.DataFrame, pl.DataFrame])
+def test_memory(of):
+    """Besides the result a fit needs half of the table at most."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    columns = {f"n{i}": rng.normal(size=n) for i in range(40)}
+    columns |= {f"c{i}": np.array(list("abcdefgh"))[rng.integers(0, 8, n)] for i in range(10)}
+    X, y = of(columns), rng.random(n) < 0.5
+    encoder = TableEncoder(random_state=0)
+    tracemalloc.start()
+    try:
+        encoded = encoder.fit_transform(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert encoded.nbytes == n * (40 + 10 + 80) * 4
+    assert peak - encoded.nbytes < n * 50 * 8 / 2
 
 
 # What is refused -------------------------------------------------------------------------------
