@@ -173,14 +173,11 @@ def _kinds_in_array(array):
 
 
 def _is_number_as_text(values):
-    return _as_floats(values) is not None
-
-
-def _as_floats(values):
     try:
-        return values.astype(np.float64)
+        values.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
-        return None
+        return False
+    return True
 
 
 def _advice(X, found, n_columns, estimator, name):
@@ -206,24 +203,13 @@ def _advice(X, found, n_columns, estimator, name):
 
 def _encoder(X, text, n_columns, estimator):
     """Return a line of Python: a pipeline that encodes columns of text."""
-    encoder = 'OneHotEncoder(handle_unknown="ignore")'
-    if len(text) == n_columns:
-        return f"make_pipeline({encoder}, {_as_code(estimator)})"
     columns = [list(X.columns)[place] for place in text] if is_frame(X) else text
     if not all(isinstance(each, str) for each in columns) or len(set(columns)) < len(columns):
-        columns = text  # a ColumnTransformer takes integers as places
-    others = "StandardScaler()"
-    if any(_has_gaps(X, place) for place in range(n_columns) if place not in text):
-        others = f"make_pipeline(SimpleImputer(add_indicator=True), {others})"
-    return (
-        f"make_pipeline(make_column_transformer(({encoder}, {columns!r}), remainder={others}), "
-        f"{_as_code(estimator)})"
-    )
-
-
-def _has_gaps(X, place):
-    values = _as_floats(column_of(X, place))
-    return values is None or np.isnan(values).any()
+        columns = text  # integers are places
+    encoder = f"TableEncoder({columns!r})"
+    if len(text) == n_columns:
+        encoder = 'OneHotEncoder(handle_unknown="ignore")'
+    return f"make_pipeline({encoder}, {_as_code(estimator)})"
 
 
 def _as_code(estimator):

@@ -29,24 +29,31 @@ class Column:
     """
 
     def __init__(self, X, place):
-        values = column_of(X, place)
+        self.values = column_of(X, place)
         self._objects = None  # the distinct ones, and whether they are gaps
-        if values.dtype.kind in _KINDS:
-            self.kind = _KINDS[values.dtype.kind]
-            if values.dtype.kind == "f" and np.isnan(values).all():
+        if self.values.dtype.kind in _KINDS:
+            self.kind = _KINDS[self.values.dtype.kind]
+            if self.values.dtype.kind == "f" and np.isnan(self.values).all():
                 self.kind = "missing"
-        else:
-            values = values.astype(object, copy=False)
-            try:
-                distinct = set(values.tolist())
-            except TypeError:  # of a list or another value without a hash
-                self.kind = next(type(v).__name__ for v in values.tolist() if not type(v).__hash__)
-            else:
-                self._objects = {value: _is_gap(value) for value in distinct}
-                self.kind = _kind_of({type(value) for value in self.distinct()})
-        self.values = values
-        if self.kind in ("number", "missing") and self._objects is not None:
-            self.values, self._objects = self.numbers(), None
+            return
+        self.values = self.values.astype(object, copy=False)
+        objects = self.values.tolist()
+        try:
+            self._objects = {value: _is_gap(value) for value in set(objects)}
+        except TypeError:  # of a list or another value without a hash
+            self.kind = next(type(value).__name__ for value in objects if not type(value).__hash__)
+            return
+        self.kind = _kind_of({type(value) for value in self.distinct()})
+        if self.kind in ("number", "missing"):
+            self.values, self._objects = self._as_numbers(objects), None
+
+    def _as_numbers(self, objects):
+        """Return objects as integers if all are, and as float64 otherwise."""
+        if all(hasattr(value, "__index__") for value in self._objects):
+            whole = np.array(objects)
+            if whole.dtype.kind in "iu":  # and not beyond 64 bits
+                return whole
+        return self.numbers()
 
     def numbers(self):
         """Return the values as booleans, integers or floats, with NaN for gaps."""

@@ -6,7 +6,7 @@ LARGEST = 1e300
 """Numbers beyond are taken as this, so that the difference of two is finite."""
 
 
-ROWS_AT_A_TIME = 4096
+ROWS_AT_A_TIME = 1024
 
 
 def center_and_spread(x):

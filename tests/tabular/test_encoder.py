@@ -6,6 +6,7 @@ import decimal
 import io
 import pickle
 import re
+import tracemalloc
 
 import joblib
 import numpy as np
@@ -26,7 +27,7 @@ from sklearn.preprocessing import OneHotEncoder, RobustScaler, TargetEncoder
 from sklearn.utils.estimator_checks import check_estimator
 
 from sklmlp import MLPClassifier, MLPRegressor, TableEncoder
-from sklmlp.io import load_skops
+from sklmlp.io import column_types, load_skops, to_onnx
 
 RNG = np.random.default_rng(0)
 N = 200
@@ -276,6 +277,17 @@ def test_levels_are_frozen_whatever_the_dtype_says_later():
     few = X[X["city"] == "c3"].assign(city=lambda few: few["city"].cat.remove_unused_categories())
     assert_array_equal(encoder.transform(few), expected[X["city"] == "c3"])
     assert_array_equal(encoder.transform(X.assign(city=X["city"].astype(str))), expected)
+
+
+@pytest.mark.parametrize("of", [pd.DataFrame, pl.DataFrame])
+def test_a_category_without_any_value_is_left_out(of):
+    """As a column of numbers is."""
+    X = of({"a": [None] * 3, "b": ["x", "y", "x"]})
+    if of is pd.DataFrame:
+        X = X.astype("category")
+    encoder = TableEncoder(["a", "b"]).fit(X)
+    assert encoder.get_feature_names_out().tolist() == ["b_y"]
+    assert encoder.categories_[0] is None
 
 
 def test_categories_of_the_dtype_that_no_row_has():
@@ -564,6 +576,34 @@ def test_rows_one_by_one(of):
         assert_array_equal(encoder.transform(one), expected[[row]])
 
 
+def test_large_integers_are_levels_to_the_last_digit():
+    """Identifiers that float64 does not tell apart are different categories, in single rows too."""
+    X = pd.DataFrame({"id": pd.Series([2**60, 2**60 + 1, 2**60 + 2], dtype="category"), "n": 0.5})
+    encoder = TableEncoder().fit(X)
+    assert_array_equal(encoder.transform(X), np.eye(3))
+    assert_array_equal(encoder.transform(pd.concat([X] * 50))[-3:], np.eye(3))
+    assert_array_equal(encoder.transform(pl.from_pandas(X.astype({"id": "int64"}))), np.eye(3))
+
+
+@pytest.mark.parametrize("of", [pd.DataFrame, pl.DataFrame])
+def test_memory(of):
+    """Besides the result a fit needs half of the table at most."""
+    rng = np.random.default_rng(0)
+    n = 20_000
+    columns = {f"n{i}": rng.normal(size=n) for i in range(40)}
+    columns |= {f"c{i}": np.array(list("abcdefgh"))[rng.integers(0, 8, n)] for i in range(10)}
+    X, y = of(columns), rng.random(n) < 0.5
+    encoder = TableEncoder(random_state=0)
+    tracemalloc.start()
+    try:
+        encoded = encoder.fit_transform(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert encoded.nbytes == n * (40 + 10 + 80) * 4
+    assert peak - encoded.nbytes < n * 50 * 8 / 2
+
+
 # What is refused -------------------------------------------------------------------------------
 
 
@@ -745,6 +785,20 @@ def test_before_a_network():
     assert search.best_score_ > 0.8
     regressor = make_pipeline(TableEncoder(random_state=0), MLPRegressor(**params))
     assert cross_val_score(regressor, X, y.astype(float), cv=3).mean() > 0.3
+
+
+def test_onnx_and_the_types_of_columns():
+    """A pipeline knows the types of its columns; as ONNX it is refused by the encoder's name."""
+    X = frame()
+    network = MLPClassifier((4,), solver="lbfgs", alpha=10, max_iter=1000, random_state=0)
+    model = make_pipeline(TableEncoder(random_state=0), network).fit(X, target(X))
+    kinds = {name: kind and kind.kind for name, kind in column_types(model).items()}
+    assert kinds == {
+        **{"age": "f", "visits": "f", "constant": None, "empty": None},
+        **{"plan": "U", "sex": "U", "member": "b", "city": "U"},
+    }
+    with pytest.raises(ValueError, match="no converter for TableEncoder"):
+        to_onnx(model)
 
 
 def test_folds_are_drawn_by_random_state():
