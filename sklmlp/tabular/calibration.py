@@ -6,7 +6,9 @@ from scipy.optimize import minimize_scalar
 SHRINKAGE = 200
 """Held-out rows that the temperature 1 counts as."""
 
-LOG_RANGE = (-1.5, 1.5)
+LOG_RANGE = (0.0, 1.5)
+"""Of temperatures from 1 on. The held-out rows have chosen the epoch, and so look better than
+others do: they may make probabilities less sure, and not more."""
 
 
 def tempered(probability, temperature):
@@ -43,7 +45,7 @@ def learn_temperature(probability, index, weight=None):
     Returns
     -------
     temperature : float
-        exp(n / (n + 200) log T), where T has the least log loss.
+        exp(n / (n + 200) log T), where T has the least log loss of those from 1 on.
     """
     probability = np.asarray(probability, dtype=np.float64)
     rows = np.arange(len(index))

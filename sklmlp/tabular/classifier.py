@@ -47,8 +47,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         like it. It takes a second or two, and helps where columns have effects of their own. Not
         for multilabel targets.
     calibrate : bool, default=True
-        Whether to divide logits by a temperature that the held-out rows choose. Not for
-        multilabel targets.
+        Whether to divide logits by a temperature of at least 1 that the held-out rows choose. Not
+        for multilabel targets.
     dropout : float, default=0.1
         The share of a hidden layer's units that a training step sets to zero. It falls to 0 in
         the second half of the schedule.

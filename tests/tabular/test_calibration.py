@@ -27,10 +27,11 @@ def test_tempered_divides_logits():
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_the_temperature_is_found(temperature):
-    """Of many rows, up to how few rows are discounted."""
+    """Of many rows, up to how few rows are discounted; it never makes probabilities more sure."""
     n = 20_000
     found = learn_temperature(*make_rows(n, temperature))
-    assert np.log(found) == pytest.approx(np.log(temperature) * n / (n + SHRINKAGE), abs=0.05)
+    expected = max(0, np.log(temperature)) * n / (n + SHRINKAGE)
+    assert np.log(found) == pytest.approx(expected, abs=0.05)
 
 
 def test_held_out_rows_are_never_worse_for_it():
