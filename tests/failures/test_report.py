@@ -262,12 +262,14 @@ def test_most_units_of_a_layer_are_dead():
         model.fit(X, y)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 4])
-def test_early_stopping_by_a_score_that_stands_still(seed):
+@pytest.mark.parametrize(
+    "table, seed", [(load_iris, 0), (load_iris, 1), (load_iris, 3), (load_iris, 4), (load_digits, 0)]
+)
+def test_early_stopping_by_a_score_that_stands_still(table, seed):
     """A fit that stops while its validation loss falls names the way to stop by the loss."""
     model = MLPClassifier(early_stopping=True, random_state=seed)
     with pytest.warns(StoppedTooEarlyWarning) as caught:
-        model.fit(*load_iris(return_X_y=True))
+        model.fit(*table(return_X_y=True))
     losses = [epoch["valid_loss"] for epoch in model.history_]
     kept = losses[int(np.argmax(model.validation_scores_))]
     (told,) = (w for w in caught if issubclass(w.category, TrainingWarning))
