@@ -178,14 +178,14 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def die_after_an_epoch():
-    add_epoch, left = StoppingState.add_epoch, draw.randrange(1, 6)
+    add_epochs, left = StoppingState.add_epochs, draw.randrange(1, 6)
     def counted(self, *args):
         nonlocal left
-        add_epoch(self, *args)
+        add_epochs(self, *args)
         left -= 1
         if not left:
             die()
-    StoppingState.add_epoch = counted
+    StoppingState.add_epochs = counted
 
 def die_while_writing(whole):
     write, left = checkpoint.write_members, draw.randrange(1, 6)

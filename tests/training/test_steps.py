@@ -9,7 +9,7 @@ from skorch.callbacks import Callback
 
 import sklmlp.training.steps.choice
 from sklmlp.native import is_available
-from sklmlp.training.steps import CompiledStep, DenseStep, EpochLimits
+from sklmlp.training.steps import CompiledStep, DenseStep, EpochBlock, EpochLimits
 from tests.tables import make, make_table
 
 X, Y = make_table("regression")
@@ -22,18 +22,22 @@ class BlockStep(DenseStep):
 
     def train_epochs(self, limits, interrupted):
         type(self).calls += 1
-        (run,), epochs = self.runs, []
+        (run,), blocks = self.runs, []
         stopping, config = run.state.stopping, run.config
         best, failures = stopping.best_loss, stopping.no_improvement
-        while len(epochs) < limits.n_epochs:
-            epochs += super().train_epochs(EpochLimits(1, limits.seconds), interrupted)
-            (loss,) = epochs[-1].losses
+        while len(blocks) < limits.n_epochs:
+            blocks.append(super().train_epochs(EpochLimits(1, limits.seconds), interrupted))
+            ((loss,),) = blocks[-1].losses
             if best is not None:  # with early stopping the loop has the rule
                 failures = failures + 1 if loss > best - config.tol else 0
                 best = min(best, loss)
             if failures > config.n_iter_no_change:
                 break
-        return epochs
+        return EpochBlock(
+            [[block.losses[0][0] for block in blocks]],
+            [[block.rates[0][0] for block in blocks]],
+            [block.seconds[0] for block in blocks],
+        )
 
 
 @pytest.fixture

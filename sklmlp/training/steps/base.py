@@ -25,16 +25,17 @@ class EpochLimits:
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """The outcome of an epoch.
+class EpochBlock:
+    """The outcome of the epochs of one call.
 
     Parameters
     ----------
-    losses : list of float
-        The penalized training loss of each network, as scikit-learn averages it.
-    rates : list of float
-        The learning rate of each network in its last step.
-    seconds : float
+    losses : list of list of float
+        For each network the penalized training loss of each epoch, as scikit-learn averages it.
+    rates : list of list of float
+        For each network the learning rate of each epoch's last step.
+    seconds : list of float
+        What each epoch took.
     """
 
     losses: list
@@ -49,7 +50,7 @@ class Step(ABC):
 
     1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
     2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
-       and the random states, and returns what came of each epoch. Then the loop writes losses
+       and the random states, and returns what came of the epochs. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
     3. `select(indices)` when a network has ended. The others go on; each network that leaves owns
@@ -91,7 +92,7 @@ class Step(ABC):
 
         Returns
         -------
-        epochs : list of EpochResult
+        block : EpochBlock
         """
 
     @abstractmethod
@@ -167,8 +168,9 @@ class BatchStep(Step):
                 for callback in listening:
                     callback.end_batch(batch)
             self.meter.add(group)
-        rates = [run.state.optimizer.lr for run in self.runs]
-        return [EpochResult(self.meter.losses(), rates, time.perf_counter() - started)]
+        losses = [[loss] for loss in self.meter.losses()]
+        rates = [[run.state.optimizer.lr] for run in self.runs]
+        return EpochBlock(losses, rates, [time.perf_counter() - started])
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
