@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklmlp.data.checks import errors_that_name
 
@@ -41,9 +41,13 @@ class ClassTargets:
     def learn(cls, y):
         """Learn which classes labels `y` have; unfit ones raise scikit-learn's ValueError."""
         with errors_of_labels("y"):
-            check_classification_targets(y)
-            binarizer = LabelBinarizer().fit(y)
-        targets = cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
+            kind = type_of_target(y, input_name="y")
+            if kind in ("binary", "multiclass") and y.ndim == 1 and y.dtype.kind in "biu":
+                classes = np.unique(y)  # scikit-learn would find the kind of y twice more
+            else:
+                check_classification_targets(y)
+                classes = LabelBinarizer().fit(y).classes_
+        targets = cls(classes, kind, sp.issparse(y))
         targets.check_form(y)
         return targets
 

@@ -125,7 +125,8 @@ def ctrl_c_in_training(monkeypatch):
     return epochs
 
 
-SHORT = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+# with `max_time` Python is called after every epoch
+SHORT = {"hidden_layer_sizes": (6,), "max_iter": 5, "max_time": 3600, "random_state": 0}
 ALPHAS = {"alpha": [1e-4, 1.0]}
 MANY = {
     "GridSearchCV": lambda mlp: GridSearchCV(mlp, ALPHAS, cv=2).fit(X, Y),
