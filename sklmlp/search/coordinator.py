@@ -238,6 +238,8 @@ class FitCoordinator:
         """Train a group of jobs in the thread of one of them."""
         jobs = [leader, *(job for job in leader.leads if job is not leader)]
         others, began = jobs[1:], time.monotonic()
+        few = torch.get_num_threads()
+        torch.set_num_threads(self.torch_threads)  # the others wait
         leader.leads = None  # a circle would keep the tables until the garbage is collected
         for run in leader.runs:
             run.state.started_at += began - leader.came  # `max_time` is not for waiting
@@ -248,6 +250,7 @@ class FitCoordinator:
             for job in jobs:
                 job.runs[0].outcome.error = error
         finally:
+            torch.set_num_threads(few)
             _share(time.monotonic() - began, jobs)
             with self._lock:
                 self.training = None
@@ -301,7 +304,8 @@ class FitCoordinator:
 
     def _run(self, pool, task, callback):
         """Run a task in its thread; its callback may submit the next one before it ends."""
-        torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
+        # as joblib does for processes: together the tasks have as many threads as their caller
+        torch.set_num_threads(max(1, self.torch_threads // self.most_running))
         self.turns.take()
         _task.waited, began = 0.0, time.monotonic()
         try:

@@ -628,14 +628,14 @@ def test_other_estimators_run_in_their_threads():
 
 
 def test_threads_of_torch():
-    """A task has as many of them as its caller, whatever others compute with as it begins."""
+    """Tasks share those of their caller, whatever others compute with as they begin."""
     n_threads, goes_on = torch.get_num_threads(), threading.Event()
 
     def compute():
         runtime.compute(lambda: (begun.set(), goes_on.wait()), "highest", one_thread=True)
 
     begun, other = threading.Event(), threading.Thread(target=compute)
-    torch.set_num_threads(2)
+    torch.set_num_threads(2 * RUNNING_AT_ONCE)
     try:
         other.start()
         begun.wait()
