@@ -61,10 +61,12 @@ class _TorchObjective:
     Parameters
     ----------
     run : TrainingRun
+    interrupted : Interrupt
+        Once it is set a call raises KeyboardInterrupt.
     """
 
-    def __init__(self, run):
-        self.run, weight = run, run.dataset.weight
+    def __init__(self, run, interrupted):
+        self.run, self.interrupted, weight = run, interrupted, run.dataset.weight
         self.total = float(len(run.dataset) if weight is None else weight.sum())
         products = run.network.n_coefs * min(len(run.dataset), ROWS_AT_A_TIME)
         self.is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
@@ -80,6 +82,8 @@ class _TorchObjective:
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
         for x, y, weight in run.dataset.slices():
+            if self.interrupted.is_set():
+                raise KeyboardInterrupt
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
             add_gradient(run, x, y, scale, z)
@@ -93,7 +97,8 @@ class _TorchObjective:
 class _CompiledObjective:
     """The same by the compiled engine; see `_TorchObjective`."""
 
-    def __init__(self, run):
+    def __init__(self, run, interrupted):
+        self.interrupted = interrupted
         self.alpha, self.n_coefs = run.config.alpha, run.network.n_coefs
         self.plan, self.rows = run.network.compile(), rows_of_dataset(run.dataset)
         self.total = float(self.rows.n_rows if self.rows.weight is None else self.rows.weight.sum())
@@ -101,6 +106,8 @@ class _CompiledObjective:
 
     def __call__(self, flat):
         """(loss, gradient) at these weights."""
+        if self.interrupted.is_set():
+            raise KeyboardInterrupt
         gradient, coefs = np.empty_like(flat), flat[: self.n_coefs]
         loss = self.plan.loss_and_gradient(flat, self.rows, gradient, self.n_threads)
         with np.errstate(all="ignore"):  # SciPy's line search steps back from infinity
@@ -115,7 +122,7 @@ def _minimise(run, interrupted):
     network.module.eval()  # a line search needs the same function twice
     best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
 
-    objective = (_CompiledObjective if is_compilable(run) else _TorchObjective)(run)
+    objective = (_CompiledObjective if is_compilable(run) else _TorchObjective)(run, interrupted)
 
     def loss_and_gradient(values):
         point = best.copy()

@@ -10,7 +10,7 @@ from skorch.callbacks import Callback
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.native import is_available
-from sklmlp.training import lbfgs
+from sklmlp.training import Interrupt, lbfgs
 from tests.training.test_same_steps import TARGETS, X
 
 pytestmark = [
@@ -66,7 +66,9 @@ def test_the_compiled_objective_is_that_of_autograd(target, layers, rows, weight
     weight = np.random.RandomState(1).randint(0, 3, len(X)) * 1.5 if weighted else None
     model = kind(hidden_layer_sizes=(8, 4), alpha=0.7, random_state=0, solver="lbfgs")
     run = caught(model.set_params(**options, **LAYERS[layers]), table, y, weight)
-    compiled, plain = lbfgs._CompiledObjective(run), lbfgs._TorchObjective(run)
+    interrupted = Interrupt()
+    compiled = lbfgs._CompiledObjective(run, interrupted)
+    plain = lbfgs._TorchObjective(run, interrupted)
     for seed in range(3):
         point = np.random.RandomState(seed).normal(scale=0.5, size=run.network.flat.numel())
         (loss, gradient), (expected, expected_gradient) = compiled(point), plain(point)

@@ -13,6 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
+from sklmlp.data import batches
+from sklmlp.native import is_available
+from sklmlp.training import lbfgs
 from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stopping import StoppingState
 from tests.tables import make, make_pair, make_table
@@ -470,3 +473,53 @@ def test_a_batch_larger_than_the_table_is_clipped():
         with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger than sample"):
             clipped = make("regression", batch_size=100).fit(X, y)
         assert_array_equal(clipped.coefs_[0], make("regression", batch_size=60).fit(X, y).coefs_[0])
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_an_interrupt_ends_lbfgs_at_the_next_evaluation(is_compiled, monkeypatch):
+    """Once it is interrupted, L-BFGS evaluates no loss any more, also in a line search."""
+    if is_compiled and not is_available():
+        pytest.skip("the compiled engine is not built")
+    monkeypatch.setattr(lbfgs, "is_compilable", lambda run: is_compiled)
+    name = "_CompiledObjective" if is_compiled else "_TorchObjective"
+
+    class Interrupted(getattr(lbfgs, name)):
+        n_evaluations = 0
+
+        def __call__(self, flat):
+            result = super().__call__(flat)
+            type(self).n_evaluations += 1
+            if self.n_evaluations == 5:
+                self.interrupted.set()
+            return result
+
+    monkeypatch.setattr(lbfgs, name, Interrupted)
+    X, y = make_table("regression")
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = make("regression", solver="lbfgs", max_iter=50).fit(X, y)
+    assert Interrupted.n_evaluations == 5
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_an_interrupt_ends_lbfgs_within_the_rows_of_an_evaluation(monkeypatch):
+    """An evaluation by autograd over many rows ends after those that were at hand."""
+    monkeypatch.setattr(batches, "ROWS_AT_A_TIME", 10)
+    slices, taken = lbfgs.add_gradient, []
+
+    class Interrupted(lbfgs._TorchObjective):
+        def _evaluate(self, flat):
+            def add_gradient(*args):
+                slices(*args)
+                taken.append(args)
+                self.interrupted.set()
+
+            monkeypatch.setattr(lbfgs, "add_gradient", add_gradient)
+            return super()._evaluate(flat)
+
+    monkeypatch.setattr(lbfgs, "is_compilable", lambda run: False)
+    monkeypatch.setattr(lbfgs, "_TorchObjective", Interrupted)
+    X, y = make_table("regression")
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        make("regression", solver="lbfgs").fit(X, y)
+    assert len(taken) == 1
+    assert len(X) > 10

@@ -155,9 +155,9 @@ class BatchStep(Step):
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
         self.begin_epoch()
         for group in self.batches.epoch():
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-            for batch in group.batches:
+            for batch in group.batches:  # thousands, if they are of a row each
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 for callback in listening:
                     callback.begin_batch(batch)
                 if batch.weight_sum is None:  # all its rows have weight zero
