@@ -49,7 +49,7 @@ def linear_equivalent(estimator):
     estimator = one_network(estimator)
     spec = fitted_networks(estimator)[0].spec
     for i, choice in enumerate(spec.activations):
-        if choice.name != "identity" or choice.own is not None:
+        if choice.name != "identity" or choice.custom is not None:
             raise ValueError(
                 f"The activation of hidden layer {i} is {choice.name!r}, and affine maps are one "
                 "affine map only without a nonlinearity between them. Only activation='identity' "

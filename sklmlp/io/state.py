@@ -185,24 +185,24 @@ def spec_from_portable(plain):
 
 
 def _portable_choice(choice):
-    if choice.own is None:
+    if choice.custom is None:
         parts = choice.name, dict(choice.arguments), dict(choice.arrays)
         return parts if parts[2] else parts[:2] if parts[1] else parts[0]
-    if isinstance(choice.own, nn.Module):
+    if isinstance(choice.custom, nn.Module):
         try:
-            return type(choice.own), constructor_arguments(choice.own)
+            return type(choice.custom), constructor_arguments(choice.custom)
         except TypeError as error:
             raise pickle.PicklingError(
                 f"activation {choice.name} cannot be saved: {error}"
             ) from error
-    return (choice.own, dict(choice.arguments)) if choice.arguments else choice.own
+    return (choice.custom, dict(choice.arguments)) if choice.arguments else choice.custom
 
 
 def _importable(chosen, parameter="activation"):
-    own = chosen[0] if isinstance(chosen, tuple) else chosen
-    if not isinstance(own, str) and "<" in getattr(own, "__qualname__", ""):
+    custom = chosen[0] if isinstance(chosen, tuple) else chosen
+    if not isinstance(custom, str) and "<" in getattr(custom, "__qualname__", ""):
         raise pickle.PicklingError(
-            f"{parameter} {own.__qualname__} cannot be saved: it is defined inside a function or "
-            "is a lambda, which no other process can import. Define it at the top of a module."
+            f"{parameter} {custom.__qualname__} cannot be saved: it is defined inside a function "
+            "or is a lambda, which no other process can import. Define it at the top of a module."
         )
     return chosen

@@ -256,7 +256,7 @@ def _check_learned(learned, spec):
     custom = tuple(
         f"{part_name('activation', i, spec.residual)}."
         for i, choice in enumerate(spec.activations)
-        if choice.own is not None
+        if choice.custom is not None
     )
     got = {name: array.shape for name, array in learned.items() if not name.startswith(custom)}
     for name in sorted({*got, *expected}):
@@ -308,7 +308,7 @@ def _check_optimizer(state, spec):
         f"the moments of _optimizer are {', '.join(map(str, moments))}.",
     )
     # a user's own activations may have buffers, and so have normalizations
-    is_known = all(choice.own is None for choice in spec.activations)
+    is_known = all(choice.custom is None for choice in spec.activations)
     is_known &= spec.module is None and spec.normalization != "batch"
     arrays = [*state.get("coefs_", ()), *state.get("intercepts_", ())]
     arrays += state["_state"].values()

@@ -220,7 +220,7 @@ def train_epochs(
 
 
 def shards(plan, batch_size, n_threads):
-    """How many parts a batch is worth being cut into, at most `n_threads`."""
+    """Count the parts that a batch is worth being cut into, at most `n_threads`."""
     values = sum(layer.units for layer in plan.layers)
     work = batch_size * (sum(la.fan_in * la.units for la in plan.layers) + 12 * values)
     return max(1, min(n_threads, batch_size // 8, int(work // 100_000)))

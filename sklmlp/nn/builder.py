@@ -190,7 +190,7 @@ def _linear(coef, intercept):
 
 def activation_modules(spec, dtype, seed=None):
     """Make a module for each hidden activation, without torch's global generators."""
-    draws = any(c.own is not None or c.entry.kernel is None for c in spec.activations)
+    draws = any(c.custom is not None or c.entry.kernel is None for c in spec.activations)
     with seeded(seed) if draws else nullcontext():
         return [
             choice.build(width, dtype=dtype)
@@ -223,7 +223,7 @@ def learned_shapes(spec):
     Activations take no memory for it. Arguments that one does not take are a ValueError.
     """
     activations = [
-        nn.Identity() if choice.own is not None else choice.build(width, "meta")
+        nn.Identity() if choice.custom is not None else choice.build(width, "meta")
         for choice, width in zip(spec.activations, spec.hidden, strict=True)
     ]
     state = _layers(spec, activations, torch.float32).state()

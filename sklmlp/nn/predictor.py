@@ -124,7 +124,7 @@ def _both(normalization, activation):
 
 def _in_place(choice, module):
     """Return a function that may overwrite its argument, or None for the identity."""
-    if choice.name == "identity" and choice.own is None:
+    if choice.name == "identity" and choice.custom is None:
         return None
     if choice.entry.kernel is None:
         return module

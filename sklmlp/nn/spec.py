@@ -90,7 +90,7 @@ class Spec:
     @property
     def is_plain_in_training(self):
         """Whether nothing in it can be random or depend on the batch."""
-        known = all(c.own is None and not c.entry.is_random for c in self.activations)
+        known = all(c.custom is None and not c.entry.is_random for c in self.activations)
         return known and self.is_plain
 
     @property

@@ -106,7 +106,8 @@ def _compatibility_key(runs):
     if not (choose_step(runs).can_stack and _can_stack(runs) and _can_meet(first)):
         return None
     layers = [
-        (c.name, _hashable(c.arguments), id(c.own) if c.own else None) for c in spec.activations
+        (c.name, _hashable(c.arguments), id(c.custom) if c.custom else None)
+        for c in spec.activations
     ]
     return (
         # of the scaling of targets only bounds of the Huber loss take part in a step

@@ -6,16 +6,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from sklmlp.optim.clipping import ClippedUpdate
-from tests.optim.plain_torch import (
-    PARAMS,
-    RATE,
-    X,
-    Y,
-    assert_same_weights,
-    groups,
-    initial_module,
-    train_plainly,
-)
+from tests.optim.plain_torch import PARAMS, X, Y, adamw, assert_trains_as_torch, sgd
 from tests.tables import make
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,15 +17,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize("bound", [0.2, 1.0])
 def test_fits_clip_as_torch_does(bound, solver, activation):
     """Ten steps are those of plain torch with its clipping, the penalty's gradient included."""
-    params = {**PARAMS, "activation": activation, "solver": solver, "max_grad_norm": bound}
-    model = make("regressions", **params).fit(X, Y)
-    module = initial_module(activation)
-    if solver == "sgd":
-        optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9, nesterov=True)
-    else:
-        optimizer = torch.optim.AdamW(groups(module), RATE)
-    train_plainly(module, [optimizer], max_norm=bound)
-    assert_same_weights(model, module)
+    optimizers = {"sgd": sgd, "adamw": adamw}
+    params = {"activation": activation, "solver": solver, "max_grad_norm": bound}
+    assert_trains_as_torch(optimizers[solver], max_norm=bound, **params)
 
 
 def test_short_gradients_stay_as_they_are():

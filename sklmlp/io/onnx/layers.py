@@ -99,7 +99,7 @@ NORMALIZATIONS = {"batch": _batch, "layer": _layer, "rms": _rms}
 
 
 def _activation(graph, z, choice, width, learned):
-    function = ACTIVATIONS.get(choice.name) if choice.own is None else None
+    function = ACTIVATIONS.get(choice.name) if choice.custom is None else None
     if function is None:
         raise NotInOnnx(
             f"to_onnx has no operators for the activation {choice.name!r}. It has for "

@@ -23,9 +23,10 @@ def _kernel(choice, width):
     """The value and derivative of an activation, or None if it takes a step of its own."""
     if choice.entry.kernel is not None:
         return choice.entry.kernel(choice.entry.filled(choice.arguments))
-    if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
-        return by_autograd(choice.own)
-    if choice.own is not None or choice.entry.is_random:
+    if choice.custom is not None:
+        is_module = isinstance(choice.custom, type | torch.nn.Module)
+        return None if is_module else by_autograd(choice.custom)
+    if choice.entry.is_random:
         return None
     module = choice.build(width, device="meta")
     return None if list(module.parameters()) else by_autograd(module)
@@ -206,7 +207,3 @@ def _product_of_stack(a, b, out):
         torch.bmm(b.mT, a.mT, out=out.mT)
     else:
         torch.bmm(a, b, out=out)
-
-
-def _is_module(own):
-    return isinstance(own, torch.nn.Module)
