@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from sklmlp.nn.custom_module import check_same_shapes, load_custom_module
+from sklmlp.nn.custom_module import check_same_shapes, load_custom_module, seeded
 from sklmlp.nn.layers import Dropout, Residual, normalization
-from sklmlp.nn.rng import seeded
 
 
 @dataclass

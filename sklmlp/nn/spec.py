@@ -10,7 +10,7 @@ from sklmlp.losses import LOSSES, Loss, compiled_loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_state
-from sklmlp.nn.weight_init import WeightInit
+from sklmlp.nn.weight_init import draw_coefs
 from sklmlp.scaling import TargetScaling
 
 
@@ -140,6 +140,24 @@ class Weights:
     module_seed: int | None = None
 
 
+def check_same_layers(earlier, asked):
+    """Raise unless training can go on from one spec to another.
+
+    Parameters
+    ----------
+    earlier, asked : Spec
+    """
+    for name in ("module", "normalization", "residual"):
+        was, now = getattr(earlier, name), getattr(asked, name)
+        if name == "module":  # a class may have been defined again: its state is looked at
+            was, now = (None if own is None else own.__qualname__ for own in (was, now))
+        if was != now:
+            raise ValueError(
+                f"Training cannot go on: it began with {name}={was!r}, got {name}={now!r}. Use "
+                "warm_start=False to fit from scratch."
+            )
+
+
 def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     """Return the weights that a fit starts from, drawn in scikit-learn's order.
 
@@ -164,7 +182,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     if weight_init == "auto":
         coefs, intercepts = _by_rule(spec, rng, dtype, output_activation)
     else:
-        drawn = WeightInit(weight_init).draw(spec.shapes, _seed(rng))
+        drawn = draw_coefs(weight_init, spec.shapes, _seed(rng))
         coefs = [coef.astype(dtype, copy=False) for coef in drawn]
         intercepts = [np.zeros(fan_out, dtype) for _, fan_out in spec.shapes]
     # only activations with parameters of their own need a seed; scikit-learn's four draw none
