@@ -2,9 +2,9 @@
 
 from sklmlp.inspection.activation_display import ActivationDisplay
 from sklmlp.inspection.diagnosis import diagnose
-from sklmlp.inspection.gradient_flow_display import GradientFlowDisplay
+from sklmlp.inspection.gradient_flow import GradientFlowDisplay
 from sklmlp.inspection.hidden_features import HiddenFeatures
-from sklmlp.inspection.hidden_units_display import HiddenUnitsDisplay
+from sklmlp.inspection.hidden_units import HiddenUnitsDisplay
 from sklmlp.inspection.linear import linear_equivalent
 from sklmlp.inspection.loss_curve_display import LossCurveDisplay
 

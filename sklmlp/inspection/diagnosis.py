@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from sklmlp.inspection.activity import activities
-from sklmlp.inspection.gradients import gradient_norms
+from sklmlp.inspection.gradient_flow import gradient_norms
+from sklmlp.inspection.hidden_units import activities
 from sklmlp.inspection.layers import Layers, one_network, rows_for
 
 
@@ -76,7 +76,7 @@ def diagnose(estimator, X, y=None):
             "mean": [row.mean for row in rows],
             "std": [row.std for row in rows],
         },
-    ).set_index(pd.Index([row.layer for row in rows], name="layer"))
+    ).set_index(pd.Index([row.name for row in rows], name="layer"))
 
 
 def weight_norms(estimator):
