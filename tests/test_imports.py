@@ -45,13 +45,13 @@ MAY_IMPORT = {
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
     "config": {"compat"},
     "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},
-    "ensemble": {"compat"},
     "learned": {"compat", "failures", "nn", "optim", "prediction", "training"},
     "preparation": {
-        *("callbacks", "config", "data", "fitted_network", "nn", "runtime", "training"),
+        *("callbacks", "compat", "config", "data", "fitted_network", "nn", "runtime"),
+        "training",
     },
     "base": {
-        *("callbacks", "compat", "config", "ensemble", "failures", "io", "learned", "losses"),
+        *("callbacks", "compat", "config", "failures", "io", "learned", "losses"),
         *("optim", "parameters", "prediction", "preparation", "runtime", "training"),
     },
     "classifier": {"base", "compat", "data", "fitted_network", "losses"},
