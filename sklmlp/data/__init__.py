@@ -12,8 +12,7 @@ from sklmlp.data.checks import (
     check_y,
 )
 from sklmlp.data.containers import plain
-from sklmlp.data.merged import share_memory
-from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
+from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of, share_memory
 from sklmlp.data.targets import ClassTargets, class_weighted, errors_of_labels
 
 __all__ = [
