@@ -175,15 +175,12 @@ def _layers(spec, activations, dtype):
     )
 
 
-class _Undrawn(nn.Linear):
-    def reset_parameters(self):
-        """Draw nothing: weights follow, and even without memory a draw takes its time."""
-
-
 def _linear(coef, intercept):
-    linear = _Undrawn(*coef.shape, device="meta", dtype=coef.dtype)
+    """Return a `torch.nn.Linear` over given tensors; its constructor would draw others first."""
+    linear = nn.Linear.__new__(nn.Linear)
+    nn.Module.__init__(linear)
+    linear.in_features, linear.out_features = coef.shape
     linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
-    linear.__class__ = nn.Linear
     return linear
 
 
