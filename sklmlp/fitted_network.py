@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import native, runtime
 from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
-from sklmlp.nn import Weights, build_module, can_compile, make_model, make_predictor
+from sklmlp.nn import Weights, build_module, can_compile, make_model
 
 FEW_VALUES = 2**12
 """Looking at each of so few values takes less time than not to hear their sum overflow."""
@@ -69,32 +69,37 @@ class TorchPredictor:
 
     Parameters
     ----------
-    forward : callable
-        Tensors of rows to logits, see `sklmlp.nn.make_predictor`.
+    spec : Spec
+    module : torch.nn.Module
+        In eval mode; not `module_`, whose mode is the user's to change.
+    dtype, device : torch.dtype, torch.device
     """
 
-    def __init__(self, forward):
-        self.forward = forward
+    def __init__(self, spec, module, dtype, device):
+        self.module, self.dtype, self.device = module, dtype, device
+        self.takes_sparse = spec.module is None and not spec.residual
+        matrices = [p for p in module.parameters() if p.ndim > 1]
+        self.n_products = sum(p.numel() for p in matrices)  # multiplications for a row
+        self.widest = max([spec.width_in, spec.n_outputs, *(max(p.shape) for p in matrices)])
 
     def __call__(self, X, dtype, precision):
         """Compute logits, see `Predictor`."""
-        forward = self.forward
-        rows = ConvertedRows(X, forward.dtype, forward.device)
+        rows = ConvertedRows(X, self.dtype, self.device)
         take, width = rows.take, X.shape[1]
-        if rows.is_multiplied_sparse and forward.takes_sparse:
+        if rows.is_multiplied_sparse and self.takes_sparse:
             take, width = rows.take_sparse, rows.values_a_row
-        size = max(1, int(VALUES_AT_A_TIME / max(width, forward.widest)))
-        products = min(size, X.shape[0]) * forward.n_products
+        size = max(1, int(VALUES_AT_A_TIME / max(width, self.widest)))
+        products = min(size, X.shape[0]) * self.n_products
 
         def compute(part):
-            return forward(take(part)).cpu().to(dtype or forward.dtype)
+            return self.module(take(part)).cpu().to(dtype or self.dtype)
 
         def compute_all():
             with torch.inference_mode():
                 return runtime.in_chunks(compute, X.shape[0], size)
 
         logits = runtime.compute(compute_all, precision, products < runtime.SMALL_STEP)
-        refuse_overflow(logits.numpy(), forward.dtype)
+        refuse_overflow(logits.numpy(), self.dtype)
         return logits
 
 
@@ -186,7 +191,8 @@ class FittedNetwork:
             arrays = Weights(self.coefs, self.intercepts, self.state)
             with suppress(ValueError, TypeError, BufferError):  # arrays of strides or dtypes
                 return CompiledPredictor(make_model(spec, arrays), self.dtype)
-        return TorchPredictor(make_predictor(spec, weights, dtype, device))
+        module = build_module(spec, weights, dtype, device)
+        return TorchPredictor(spec, module, dtype, device)
 
     def outputs(self, X, link, precision):
         """Compute what a link makes of the logits of checked rows.

@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -133,13 +133,7 @@ def build_module(spec, weights, dtype=None, device=None):
 
 
 def build_layers(spec, weights):
-    """Build the modules of a stack over given tensors, which they share; see `build_module`."""
-    linears = [_linear(*pair) for pair in zip(weights.coefs, weights.intercepts, strict=True)]
-    return replace(load_layers(spec, weights), linears=linears)
-
-
-def load_layers(spec, weights):
-    """Build the modules of a stack but its affine maps, over what was learned; see `build_layers`.
+    """Build the modules of a stack over given tensors, which they share; see `build_module`.
 
     Raises
     ------
@@ -148,6 +142,8 @@ def load_layers(spec, weights):
     """
     dtype, device = weights.coefs[0].dtype, weights.coefs[0].device
     layers = _layers(spec, activation_modules(spec, dtype), dtype)
+    pairs = zip(weights.coefs, weights.intercepts, strict=True)
+    layers.linears = [_linear(*pair) for pair in pairs]
     if weights.state is not None:
         names = [choice.name for choice in spec.activations]
         check_same_shapes(f"a network with the activations {names}", layers.state(), weights.state)
