@@ -25,7 +25,8 @@ class Checkpoints:
 
     def __init__(self, runs, every, file):
         self.runs, self.every, self.file = runs, every, file
-        self._latest, self._lock = [None] * len(runs), threading.Lock()
+        self._latest, self._ended = [None] * len(runs), []
+        self._lock = threading.Lock()  # several networks may train at a time
 
     def resume(self):
         """Take up what was taken down, if there is something.
@@ -51,37 +52,31 @@ class Checkpoints:
             ) from error
         self._latest = snapshots
 
-    def of_stack(self):
-        """Return the checkpoints of networks that are trained side by side."""
-        return StackCheckpoints(self)
-
-    def save(self, snapshots):
-        """Write the file, with new snapshots of some networks and the earlier ones of others."""
-        with self._lock:
-            for run, snapshot in snapshots:
-                self._latest[next(k for k, f in enumerate(self.runs) if f is run)] = snapshot
-            self.file.write(self._latest)
-
-
-class StackCheckpoints:
-    """Checkpoints of a stack: of all its networks after the same epoch.
-
-    A network that ended between two checkpoints is held back for the next. So a stack goes on with
-    the networks that it had, and with them its arithmetic.
-    """
-
-    def __init__(self, checkpoints):
-        self.checkpoints, self.ended = checkpoints, []
-
     def after_epoch(self, runs, orders, going):
-        """Take down the fits of a stack, of which those at the positions `going` go on."""
-        for k in sorted(set(range(len(runs))) - set(going)):
-            self.ended.append((runs[k], snapshot(runs[k], orders[k], ended=True)))
-        if going and runs[0].state.stopping.n_iter % self.checkpoints.every:
-            return
-        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in going]
-        self.checkpoints.save(self.ended + running)
-        self.ended = []
+        """Take down the fits of a stack, of which those at the positions `going` go on.
+
+        A network that ended between two checkpoints is held back for the next. So a stack goes on
+        with the networks that it had, and with them its arithmetic.
+        """
+        ended = [
+            (run, snapshot(run, order, ended=True))
+            for k, (run, order) in enumerate(zip(runs, orders, strict=True))
+            if k not in going
+        ]
+        is_due = not going or runs[0].state.stopping.n_iter % self.every == 0
+        running = going if is_due else []
+        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in running]
+        with self._lock:
+            self._ended += ended
+            if is_due:
+                self._save(self._ended + running)
+                self._ended = []
+
+    def _save(self, snapshots):
+        """Write the file, with new snapshots of some networks and the earlier ones of others."""
+        for run, snapshot in snapshots:
+            self._latest[next(k for k, f in enumerate(self.runs) if f is run)] = snapshot
+        self.file.write(self._latest)
 
 
 def snapshot(run, order, ended):

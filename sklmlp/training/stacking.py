@@ -76,11 +76,10 @@ def _train_jobs(jobs, interrupted, checkpoints):
         # tensors of inference mode cost a third less of a small operation; callbacks and torch's
         # optimizers get others
         with torch.inference_mode(in_inference_mode):
-            mine = None if checkpoints is None else checkpoints.of_stack()
             step = make_step(stack)
             if make_step.is_compiled:
                 step.n_threads = available_threads() // n_threads
-            train_stack(stack, step, interrupted, one_thread, mine)
+            train_stack(stack, step, interrupted, one_thread, checkpoints)
 
     def work_alone(stack):
         """Train a stack; an error ends the jobs with a network in it, and no others."""

@@ -1,11 +1,13 @@
 """The protocol of training steps, and what those share that go batch by batch."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
+
 from sklmlp.data import Batches
-from sklmlp.training.loss_meter import LossMeter
 
 
 @dataclass(frozen=True)
@@ -187,3 +189,80 @@ class BatchStep(Step):
     def orders(self):
         """See `Step`."""
         return self.batches.order
+
+
+class LossMeter:
+    """The training losses of an epoch, from the logits that its steps left behind.
+
+    The device is looked at once an epoch, at the end.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+        K networks; one does without the axis of K.
+    """
+
+    def __init__(self, runs):
+        flat = runs[0].network.flat.detach()
+        stack = () if len(runs) == 1 else (len(runs),)
+        self.loss = runs[0].loss
+        self.per_row = flat.new_tensor([1 / len(run.dataset) for run in runs]).view(stack)
+        self.half_alpha = flat.new_tensor([run.config.alpha / 2 for run in runs]).view(stack)
+        self.total = flat.new_zeros(stack)
+
+    def add(self, run):
+        """Add a run of batches, once they were trained on."""
+        rows, squared = self.loss.value(run.logits, run.y), run.squared_coefs
+        if run.share is not None:
+            rows, squared = rows * run.share, squared * run.penalty_share
+        self.total.add_(rows.sum(-1)).addcmul_(self.half_alpha, squared.sum(0))
+
+    def losses(self):
+        """Return the penalized loss of each network since the last call, averaged by batch."""
+        losses = self.total.mul_(self.per_row).view(-1).tolist()
+        self.total.zero_()
+        return losses
+
+
+class Update:
+    """The update of networks, with what comes before it: rates of schedules and clipped gradients.
+
+    Gradients are of bounded length, each network's by its own bound c:
+    g <- g min(1, c / (|g| + 1e-6)), as `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov &
+    Bengio 2013, algorithm 1).
+
+    Parameters
+    ----------
+    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
+    gradient : tensor of shape (K, P), or (P,) for one network
+    runs : list of TrainingRun
+        K of them; `max_grad_norm` is the bound of each, and None is no bound.
+    """
+
+    def __init__(self, update, gradient, runs):
+        self.update, self.gradient, self.bounds = update, gradient, None
+        self.scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
+        bounds = [run.config.max_grad_norm for run in runs]
+        if any(bound is not None for bound in bounds):
+            bounds = [math.inf if bound is None else bound for bound in bounds]
+            self.bounds = gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
+
+    def begin_epoch(self):
+        """Take note of learning rates, and lay out those of schedules."""
+        self.update.begin_epoch()
+        keys = [
+            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
+            for run in self.scheduled
+        ]
+        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
+        self.rates = zip(*(rates[key] for key in keys), strict=True)
+
+    def step(self):
+        """One step of every network."""
+        if self.bounds is not None:
+            norms = torch.linalg.vector_norm(self.gradient, dim=-1, keepdim=True)  # (K, 1)
+            self.gradient.mul_((self.bounds / norms.add_(1e-6)).clamp_(max=1.0))
+        if self.scheduled:
+            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
+                run.state.optimizer.set_rate(rate)
+        self.update.step()
