@@ -481,45 +481,46 @@ def test_an_interrupt_ends_lbfgs_at_the_next_evaluation(is_compiled, monkeypatch
     if is_compiled and not is_available():
         pytest.skip("the compiled engine is not built")
     monkeypatch.setattr(lbfgs, "is_compilable", lambda run: is_compiled)
-    name = "_CompiledObjective" if is_compiled else "_TorchObjective"
+    name = "_compiled_objective" if is_compiled else "_torch_objective"
+    make_objective, losses = getattr(lbfgs, name), []
 
-    class Interrupted(getattr(lbfgs, name)):
-        n_evaluations = 0
+    def interrupted_after_five(run, interrupted):
+        objective = make_objective(run, interrupted)
 
-        def __call__(self, flat):
-            result = super().__call__(flat)
-            type(self).n_evaluations += 1
-            if self.n_evaluations == 5:
-                self.interrupted.set()
+        def evaluate(flat):
+            result = objective(flat)
+            losses.append(result[0])
+            if len(losses) == 5:
+                interrupted.set()
             return result
 
-    monkeypatch.setattr(lbfgs, name, Interrupted)
+        return evaluate
+
+    monkeypatch.setattr(lbfgs, name, interrupted_after_five)
     X, y = make_table("regression")
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         model = make("regression", solver="lbfgs", max_iter=50).fit(X, y)
-    assert Interrupted.n_evaluations == 5
+    assert len(losses) == 5
     assert np.isfinite(model.predict(X)).all()
 
 
 def test_an_interrupt_ends_lbfgs_within_the_rows_of_an_evaluation(monkeypatch):
     """An evaluation by autograd over many rows ends after those that were at hand."""
+    make_objective, add_gradient, taken = lbfgs._torch_objective, lbfgs.add_gradient, []
+
+    def interrupted_after_a_slice(run, interrupted):
+        def add(*args):
+            add_gradient(*args)
+            taken.append(args)
+            interrupted.set()
+
+        monkeypatch.setattr(lbfgs, "add_gradient", add)
+        return make_objective(run, interrupted)
+
     monkeypatch.setattr(batches, "ROWS_AT_A_TIME", 10)
-    slices, taken = lbfgs.add_gradient, []
-
-    class Interrupted(lbfgs._TorchObjective):
-        def _evaluate(self, flat):
-            def add_gradient(*args):
-                slices(*args)
-                taken.append(args)
-                self.interrupted.set()
-
-            monkeypatch.setattr(lbfgs, "add_gradient", add_gradient)
-            return super()._evaluate(flat)
-
     monkeypatch.setattr(lbfgs, "is_compilable", lambda run: False)
-    monkeypatch.setattr(lbfgs, "_TorchObjective", Interrupted)
-    X, y = make_table("regression")
+    monkeypatch.setattr(lbfgs, "_torch_objective", interrupted_after_a_slice)
+    X, y = make_table("regression", n_samples=60)
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         make("regression", solver="lbfgs").fit(X, y)
     assert len(taken) == 1
-    assert len(X) > 10

@@ -136,7 +136,6 @@ class BatchStep(Step):
         n_outputs = runs[0].network.spec.n_outputs
         sparse = self.takes_sparse and datasets[0].rows.is_multiplied_sparse
         self.batches = Batches(datasets, config.batch_size, rngs, n_outputs, sparse)
-        self.meter = LossMeter(runs)
 
     @abstractmethod
     def begin_epoch(self):
@@ -156,6 +155,10 @@ class BatchStep(Step):
         started = time.perf_counter()
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
         self.begin_epoch()
+        flat = self.runs[0].network.flat.detach()
+        stack = (len(self.runs),) if len(self.runs) > 1 else ()
+        total = flat.new_zeros(stack)  # the device is looked at once an epoch, at the end
+        half_alpha = flat.new_tensor([run.config.alpha / 2 for run in self.runs]).view(stack)
         for group in self.batches.epoch():
             for batch in group.batches:  # thousands, if they are of a row each
                 if interrupted.is_set():
@@ -168,9 +171,11 @@ class BatchStep(Step):
                 self(batch)
                 for callback in listening:
                     callback.end_batch(batch)
-            self.meter.add(group)
+            _add_losses(total, group, self.runs[0].loss, half_alpha)
         rates = [run.state.optimizer.lr for run in self.runs]
-        return [EpochResult(self.meter.losses(), rates, time.perf_counter() - started)]
+        totals = zip(total.view(-1).tolist(), self.runs, strict=True)
+        losses = [each / len(run.dataset) for each, run in totals]
+        return [EpochResult(losses, rates, time.perf_counter() - started)]
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
@@ -180,7 +185,6 @@ class BatchStep(Step):
         if indices:
             before, self.runs = self.runs, [self.runs[k] for k in indices]
             self._rearrange(before, indices)
-            self.meter = LossMeter(self.runs)
 
     def _rearrange(self, before, indices):
         """Go on with the networks at these positions of the runs before."""
@@ -191,37 +195,12 @@ class BatchStep(Step):
         return self.batches.order
 
 
-class LossMeter:
-    """The training losses of an epoch, from the logits that its steps left behind.
-
-    The device is looked at once an epoch, at the end.
-
-    Parameters
-    ----------
-    runs : list of TrainingRun
-        K networks; one does without the axis of K.
-    """
-
-    def __init__(self, runs):
-        flat = runs[0].network.flat.detach()
-        stack = () if len(runs) == 1 else (len(runs),)
-        self.loss = runs[0].loss
-        self.per_row = flat.new_tensor([1 / len(run.dataset) for run in runs]).view(stack)
-        self.half_alpha = flat.new_tensor([run.config.alpha / 2 for run in runs]).view(stack)
-        self.total = flat.new_zeros(stack)
-
-    def add(self, run):
-        """Add a run of batches, once they were trained on."""
-        rows, squared = self.loss.value(run.logits, run.y), run.squared_coefs
-        if run.share is not None:
-            rows, squared = rows * run.share, squared * run.penalty_share
-        self.total.add_(rows.sum(-1)).addcmul_(self.half_alpha, squared.sum(0))
-
-    def losses(self):
-        """Return the penalized loss of each network since the last call, averaged by batch."""
-        losses = self.total.mul_(self.per_row).view(-1).tolist()
-        self.total.zero_()
-        return losses
+def _add_losses(total, group, loss, half_alpha):
+    """Add the penalized losses of batches that were trained on, from the logits that steps left."""
+    rows, squared_coefs = loss.value(group.logits, group.y), group.squared_coefs
+    if group.share is not None:
+        rows, squared_coefs = rows * group.share, squared_coefs * group.penalty_share
+    total.add_(rows.sum(-1)).addcmul_(half_alpha, squared_coefs.sum(0))
 
 
 class Update:
