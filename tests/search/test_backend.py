@@ -355,7 +355,8 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
         train_stack(runs, *args)
 
     monkeypatch.setattr("sklmlp.training.stacking.train_stack", failing)
-    monkeypatch.setattr("sklmlp.training.stacking.STACK_BYTES", 1)  # one network a stack
+    one_a_stack = lambda runs: ([[run] for run in runs], 1)  # noqa: E731
+    monkeypatch.setattr("sklmlp.training.stacking._partition", one_a_stack)
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
     with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
         search.fit(X, Y)
