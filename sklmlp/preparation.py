@@ -26,12 +26,12 @@ from sklmlp.fitted_network import fitted_networks
 from sklmlp.nn import Spec, build_network, check_trainable, dropout_rates, resolve
 from sklmlp.runtime import computing_dtype, resolve_device, resolve_dtype
 from sklmlp.training import (
-    Scoring,
     StoppingState,
     Subset,
     TrainingRun,
     TrainingState,
     check_validation_data,
+    make_judges,
     split_rows,
 )
 
@@ -144,7 +144,17 @@ class PreparationMixin:
             state.optimizer = self._make_optimizer(network, config, incremental)
             if config.early_stopping:
                 training, held_out = self._hold_out(config, data, rng)
-                judges = self._scoring(config, spec, data.dtype).judges(training, held_out, rng)
+                judges = make_judges(
+                    training,
+                    held_out,
+                    rng,
+                    scoring=config.scoring,
+                    stops_by_loss=spec.loss_function.stops_by_loss,
+                    encode=self._encode,
+                    score_logits=self._score_logits,
+                    current_model=partial(self._current_model, dtype=data.dtype),
+                    targets=getattr(self, "_class_targets", None),
+                )
             # the rows seen so far: calls of partial_fit are not to repeat each other's draws
             network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + stopping.n_rows_seen)
         callback = TrainingCallback()
@@ -175,16 +185,6 @@ class PreparationMixin:
         training, held_out = map(data.rows.take, parts)
         check_split(training.dataset.weights(), held_out.dataset.weights())
         return training, held_out
-
-    def _scoring(self, config, spec, dtype):
-        return Scoring(
-            config.scoring,
-            spec.loss_function.stops_by_loss,
-            encode=self._encode,
-            score_logits=self._score_logits,
-            current_model=partial(self._current_model, dtype=dtype),
-            targets=getattr(self, "_class_targets", None),
-        )
 
     def _build_spec(self, config, n_features, n_outputs, scaling=None):
         """Describe the network: all that is to be known but its numbers."""

@@ -25,11 +25,10 @@ MAY_IMPORT = {
     "activations": {"kernels", "spelling"},
     "losses": {"compat"},
     "native": set(),
-    "scaling": set(),
     "spelling": set(),
     "runtime": {"exceptions"},
     "data": {"caller"},
-    "nn": {"native", "activations", "compat", "losses", "scaling", "spelling"},
+    "nn": {"native", "activations", "compat", "losses", "spelling"},
     "optim": {"compat", "spelling"},
     "callbacks": {"compat", "optim"},
     "failures": {"caller", "data", "exceptions"},
@@ -39,7 +38,7 @@ MAY_IMPORT = {
     },
     # prediction pickles through it
     "io": {
-        *("caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling", "versions"),
+        *("caller", "compat", "fitted_network", "kernels", "losses", "nn", "versions"),
     },
     "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
@@ -55,7 +54,7 @@ MAY_IMPORT = {
         *("optim", "parameters", "prediction", "preparation", "runtime", "training"),
     },
     "classifier": {"base", "compat", "data", "fitted_network", "losses"},
-    "regressor": {"base", "compat", "data", "fitted_network", "losses", "scaling"},
+    "regressor": {"base", "compat", "data", "fitted_network", "losses"},
     "inspection": {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },

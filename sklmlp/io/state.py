@@ -14,8 +14,8 @@ from torch import nn
 
 from sklmlp.caller import warn
 from sklmlp.io.checksum import check_extent, checksum
+from sklmlp.losses import TargetScaling
 from sklmlp.nn import Spec, constructor_arguments, part_name, resolve_one
-from sklmlp.scaling import TargetScaling
 from sklmlp.versions import __version__
 
 FORMAT = 4

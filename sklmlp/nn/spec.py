@@ -6,12 +6,11 @@ from functools import cached_property
 import numpy as np
 import torch
 
-from sklmlp.losses import LOSSES, Loss, compiled_loss, make_loss
+from sklmlp.losses import LOSSES, Loss, TargetScaling, compiled_loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_state
 from sklmlp.nn.weight_init import draw_coefs
-from sklmlp.scaling import TargetScaling
 
 
 @dataclass(frozen=True)
