@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklmlp.nn.weight_init import INITIALIZERS, draw_coefs
+from sklmlp.nn.spec import INITIALIZERS, draw_coefs
 from tests.tables import make, make_table
 
 NEEDED = {"constant": {"val": 0.5}, "sparse": {"sparsity": 0.25}}
