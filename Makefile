@@ -32,8 +32,9 @@ test: lint
 test-cluster: $(VENV)/installed-test $(VENV)/installed-dask
 	$(VENV)/bin/python -m pytest -m cluster $(ARGS)
 
-TORCH_ALONE = tests/training tests/optim tests/callbacks tests/native tests/search \
-	tests/test_base.py tests/test_refits.py tests/test_same_numbers.py tests/test_outputs.py
+TORCH_ALONE = tests/training tests/optim tests/callbacks tests/native \
+	tests/search/test_backend.py tests/search/test_interrupt.py tests/search/test_warnings.py \
+	tests/test_base.py tests/test_same_numbers.py tests/test_outputs.py
 
 test-torch: $(VENV)/installed-test
 	SKLMLP_NO_EXTENSION=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(TORCH_ALONE) $(ARGS)
