@@ -11,8 +11,7 @@ from scipy.optimize import check_grad
 from sklearn import metrics
 from torch.nn import functional
 
-from sklmlp.losses import LOSSES, make_loss
-from sklmlp.scaling import TargetScaling
+from sklmlp.losses import LOSSES, TargetScaling, make_loss
 from tests.tables import KINDS, make, make_table
 
 N = 7

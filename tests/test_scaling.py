@@ -20,7 +20,7 @@ from sklmlp import MLPRegressor
 from sklmlp.inspection import HiddenFeatures, diagnose, linear_equivalent
 from sklmlp.io import load_skops, to_onnx
 from sklmlp.io.checkpoint import CheckpointFile
-from sklmlp.scaling import TargetScaling
+from sklmlp.losses import TargetScaling
 from sklmlp.search.coordinator import FitCoordinator
 from sklmlp.training.steps import AutogradStep, DenseStep
 

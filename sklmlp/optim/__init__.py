@@ -1,7 +1,6 @@
 """Optimizers: a gradient to an update."""
 
 from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, stack_padded
-from sklmlp.optim.clipping import ClippedUpdate
 from sklmlp.optim.registry import (
     SOLVERS,
     Solver,
@@ -10,7 +9,7 @@ from sklmlp.optim.registry import (
     make_optimizer,
     register_solver,
 )
-from sklmlp.optim.schedules import SCHEDULES, ScheduledUpdate
+from sklmlp.optim.schedules import SCHEDULES
 from sklmlp.optim.state import OptimizerState
 from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
 
@@ -19,9 +18,7 @@ __all__ = [
     "SGD",
     "SOLVERS",
     "Adam",
-    "ClippedUpdate",
     "OptimizerState",
-    "ScheduledUpdate",
     "Solver",
     "StackedUpdate",
     "TorchOptimizerAdapter",

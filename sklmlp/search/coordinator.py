@@ -113,7 +113,7 @@ class TaskPool:
             self._ends.acquire(timeout=0.1)
 
     def train(self, job):
-        """Train a job of one of these tasks; see `sklmlp.training.jobs.use_coordinator`."""
+        """Train a job of one of these tasks; see `sklmlp.training.use_coordinator`."""
         self.coordinator.train(job, self)
 
     def is_within(self, other):

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklmlp.inspection import HiddenFeatures
-from sklmlp.inspection.gradients import gradient_norms
+from sklmlp.inspection.gradient_flow import gradient_norms
 from sklmlp.optim.torch_optimizers import OPTIMIZERS
 from tests.tables import make, make_table
 

@@ -49,7 +49,7 @@ import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor, runtime, search
 from sklmlp.data import rows_of
 from sklmlp.data.batches import Dataset
-from sklmlp.data.merged import MergedDatasets, share_memory
+from sklmlp.data.rows import MergedDatasets, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.search.coordinator import RUNNING_AT_ONCE, FitCoordinator
@@ -312,7 +312,7 @@ def test_bagging_by_weights(groups):
 
 def test_large_tables_are_not_copied_together(monkeypatch, groups):
     """Different tables that are too large to be joined are gathered from one by one."""
-    monkeypatch.setattr("sklmlp.data.merged.JOIN_BYTES", 0)
+    monkeypatch.setattr("sklmlp.data.rows.JOIN_BYTES", 0)
     search = GridSearchCV(
         MLPClassifier(**{**SMALL, "early_stopping": True, "n_iter_no_change": 1}), ALPHAS, cv=3
     )
@@ -355,7 +355,8 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
         train_stack(runs, *args)
 
     monkeypatch.setattr("sklmlp.training.stacking.train_stack", failing)
-    monkeypatch.setattr("sklmlp.training.stacking.STACK_BYTES", 1)  # one network a stack
+    one_a_stack = lambda runs: ([[run] for run in runs], 1)  # noqa: E731
+    monkeypatch.setattr("sklmlp.training.stacking._partition", one_a_stack)
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
     with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
         search.fit(X, Y)
