@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("search_random", "on rows that no search has seen"), ("search_optuna", "after 32 trials")],
+    [("search_random", "on rows that no search has seen"), ("search_optuna", "after 20 trials")],
 )
 def test_examples(name, expected, tmp_path):
     """An example ends, prints its result and leaves its picture."""
