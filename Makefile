@@ -2,7 +2,7 @@
 # make test         ruff, then the tests
 # make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-torch   the tests of training without the compiled engine: torch computes everything
-# make test-oldest  the tests with the oldest versions that are supported
+# make test-oldest  the tests with the oldest versions that are supported, but for those of torch alone
 # make wheel        a wheel with the compiled engine, into dist/
 # make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
