@@ -72,7 +72,7 @@ else:
     except ValueError as error:
         sys.exit(f"quickstart: {error}")
     name = f"{Path(arguments.csv).name}: {arguments.target}"
-    X, y, task, scale = table.X, table.y, table.task, prepare(table.X)
+    X, y, task, scale = table.X, table.y, table.task, prepare(table.X, table.task)
     for note in table.notes:
         print(f"- {note}")
 

@@ -8,10 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from pandas.api.types import is_bool_dtype, is_numeric_dtype
-from sklearn.compose import make_column_transformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from sklmlp import TableEncoder
 
 MIN_ROWS = 30
 MIN_CLASS_ROWS = 5  # one to hold out, and enough left for every fold to train and to stop early
@@ -146,6 +144,8 @@ def usable_features(X, notes):
     for name in X.columns:
         if X[name].isna().all():
             left_out[name] = "empty"
+        elif X[name].nunique(dropna=False) == 1:
+            left_out[name] = "one value only"
         elif is_dates(X[name]):
             left_out[name] = "dates; a column of years or days could be used"
         elif not is_numeric_dtype(X[name]):
@@ -185,30 +185,11 @@ def quoted(values, most=40):
     return ", ".join(map(repr, values[:most])) + (", ..." if len(values) > most else "")
 
 
-def prepare(X):
+def prepare(X, task):
     """Return the step that makes numbers of a table's columns, to be fitted with the model.
 
-    Gaps among numbers get the median and a column that says where they were; a gap among words is
-    a category of its own. Categories that are rare, or that training never saw, share one column.
+    All columns that do not hold numbers are taken as categories, however many words they have.
     """
-    is_number = [is_numeric_dtype(X[name]) and not is_bool_dtype(X[name]) for name in X.columns]
-    numbers = X.columns[is_number].tolist()
-    words = [name for name in X.columns if name not in numbers]
-    return make_column_transformer(
-        (
-            make_pipeline(
-                SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
-                StandardScaler(),
-            ),
-            numbers,
-        ),
-        (
-            OneHotEncoder(
-                handle_unknown="infrequent_if_exist",
-                min_frequency=5,
-                max_categories=50,
-                sparse_output=False,
-            ),
-            words,
-        ),
-    )
+    words = [name for name in X.columns if not is_numeric_dtype(X[name]) or is_bool_dtype(X[name])]
+    target_type = "continuous" if task == "regression" else "auto"
+    return TableEncoder(words, target_type=target_type, random_state=0)

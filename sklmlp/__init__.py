@@ -3,6 +3,14 @@
 from sklmlp import search
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
+from sklmlp.tabular import TableEncoder
 from sklmlp.versions import __version__, show_versions
 
-__all__ = ["MLPClassifier", "MLPRegressor", "__version__", "search", "show_versions"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "TableEncoder",
+    "__version__",
+    "search",
+    "show_versions",
+]

@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import (
     StrOptions,
 )
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
+from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
 from torch import _fused_adam_ as fused_adam
 from torch import _fused_sgd_ as fused_sgd
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
@@ -48,6 +49,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "check_feature_names_in",
     "check_partial_fit_first_call",
     "constraints_of",
     "extend_html",

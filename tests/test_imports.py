@@ -16,7 +16,7 @@ DOORS = [path.parent for path in FILES if path.name == "__init__.py" and path.pa
 
 # Each room (or file next to the rooms) and those that it may import from.
 MAY_IMPORT = {
-    "__init__": {"classifier", "regressor", "search", "versions"},
+    "__init__": {"classifier", "regressor", "search", "tabular", "versions"},
     "versions": {"native"},
     "caller": set(),
     "compat": set(),
@@ -59,6 +59,7 @@ MAY_IMPORT = {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
     "search": {"caller", "training"},
+    "tabular": {"compat", "data", "prediction"},
 }
 
 EXTRAS = {"matplotlib", "rich", "onnx", "skl2onnx", "skops", "dask", "optuna", "pandas", "polars"}

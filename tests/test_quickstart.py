@@ -55,6 +55,7 @@ def customers():
             "member": member,
             "since": pd.date_range("2020-01-01", periods=N_ROWS).strftime("%Y-%m-%d"),
             "note": [None] * N_ROWS,
+            "country": "Norway",
         }
     )
     table["leaves"] = np.where((plan == "basic") & (age < 55), "yes", "no")
@@ -98,6 +99,7 @@ def test_classification_of_a_table(write, tmp_path):
     assert ": classification" in process.stdout
     assert "'since' (dates" in process.stdout
     assert "'note' (empty)" in process.stdout
+    assert "'country' (one value only)" in process.stdout
     assert list(model.classes_) == ["no", "yes"]
 
 
@@ -125,8 +127,8 @@ def test_a_table_that_is_hard_to_read(load_table, write, customers):
     assert "'visits' has words among its numbers: 'many'" in notes
     assert "'age' has infinite values" in notes
     assert set(table.y) == {"no", "yes"}
-    prepare = importlib.import_module("quickstart_table").prepare(table.X)
-    assert np.isfinite(prepare.fit_transform(table.X)).all()
+    prepare = importlib.import_module("quickstart_table").prepare(table.X, table.task)
+    assert np.isfinite(prepare.fit_transform(table.X, table.y)).all()
 
 
 def test_an_error_is_one_line(write, tmp_path):

@@ -10,7 +10,10 @@ from sklmlp.data.checks import (
     check_weight_of_score,
     check_X,
     check_y,
+    errors_that_name,
+    warn_of_rounding,
 )
+from sklmlp.data.columns import column_of, in_columns, is_frame, kind_of_type
 from sklmlp.data.containers import plain
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of, share_memory
 from sklmlp.data.targets import ClassTargets, class_weighted, errors_of_labels
@@ -32,10 +35,16 @@ __all__ = [
     "check_weight_of_score",
     "check_y",
     "class_weighted",
+    "column_of",
     "errors_of_labels",
+    "errors_that_name",
+    "in_columns",
     "input_dtype",
+    "is_frame",
+    "kind_of_type",
     "plain",
     "rows_of",
     "rows_of_a_batch",
     "share_memory",
+    "warn_of_rounding",
 ]

@@ -27,7 +27,7 @@ def _kind_of_types(types):
         "number", "text", "date", "complex", the name of another type, or "missing" for numbers
         next to a value that marks what is missing and is no number.
     """
-    kinds = {_kind_of_type(each) for each in types} - {"missing"}
+    kinds = {kind_of_type(each) for each in types} - {"missing"}
     for kind in ("text", "date", "complex"):
         if kind in kinds:
             return kind
@@ -35,7 +35,8 @@ def _kind_of_types(types):
     return min(kinds - {"number"}, default="missing" if is_missing else "number")
 
 
-def _kind_of_type(each):
+def kind_of_type(each):
+    """Return the kind of one type: "number", "text", "date", "complex", "missing" or its name."""
     if issubclass(each, str | bytes):
         return "text"
     if each.__name__ in _MISSING:
@@ -62,7 +63,7 @@ def _kind_of_column(X, place, dtype):
     if getattr(dtype, "type", None) is str:
         return "text"
     if kind is not None:
-        return _kind_of_array(_column(X, place)) if kind == "O" else _KINDS.get(kind, "number")
+        return _kind_of_array(column_of(X, place)) if kind == "O" else _KINDS.get(kind, "number")
     if _asks(dtype, "is_temporal"):
         return "date"
     name = str(dtype).partition("(")[0]  # from here on of polars
@@ -70,20 +71,21 @@ def _kind_of_column(X, place, dtype):
         return "number"
     if name in ("String", "Utf8", "Categorical", "Enum", "Binary"):
         return "text"
-    return name if _asks(dtype, "is_nested") else _kind_of_array(_column(X, place))
+    return name if _asks(dtype, "is_nested") else _kind_of_array(column_of(X, place))
 
 
 def _asks(dtype, question):
     return getattr(dtype, question, bool)()
 
 
-def _is_frame(X):
+def is_frame(X):
+    """Tell whether X is a pandas or polars frame."""
     return hasattr(X, "columns") and hasattr(X, "dtypes")
 
 
-def _column(X, place):
-    """Return a column of a frame or of a 2-D array."""
-    if not _is_frame(X):
+def column_of(X, place):
+    """Return a column of a frame or of a 2-D array, as an array."""
+    if not is_frame(X):
         return X[:, place]
     return np.asarray(X.iloc[:, place] if hasattr(X, "iloc") else X[:, place])
 
@@ -125,7 +127,7 @@ def refuse_what_is_no_number(X, estimator, name):
     TypeError
         For objects that are neither numbers nor text nor dates.
     """
-    if _is_frame(X):
+    if is_frame(X):
         columns = enumerate(X.dtypes)
         kinds = [None if _is_plain(t) else _kind_of_column(X, i, t) for i, t in columns]
         is_plain = not any(kinds)
@@ -145,7 +147,7 @@ def refuse_what_is_no_number(X, estimator, name):
         if kind not in (None, "number"):
             found.setdefault(kind, []).append(place)
     if "complex" in found:
-        raise ValueError(f"Complex data not supported: {_in_columns(X, found['complex'])}.")
+        raise ValueError(f"Complex data not supported: {in_columns(X, found['complex'])}.")
     if "text" in found or "date" in found:
         raise ValueError(_advice(X, found, len(kinds), estimator, name))
     if "missing" in found:
@@ -154,7 +156,7 @@ def refuse_what_is_no_number(X, estimator, name):
         raise ValueError(advice.replace("fill them", "make columns of 'Float64' and fill them"))
     for kind, places in found.items():
         raise TypeError(
-            f"{name} has values that are not numbers in {_in_columns(X, places)}: float() argument "
+            f"{name} has values that are not numbers in {in_columns(X, places)}: float() argument "
             f"must be a string or a real number, not {kind!r}."
         )
     return X, is_plain
@@ -171,30 +173,27 @@ def _kinds_in_array(array):
 
 
 def _is_number_as_text(values):
-    return _as_floats(values) is not None
-
-
-def _as_floats(values):
     try:
-        return values.astype(np.float64)
+        values.astype(np.float64)
     except (ValueError, TypeError, OverflowError):
-        return None
+        return False
+    return True
 
 
 def _advice(X, found, n_columns, estimator, name):
     """Return what is said of columns of text and dates."""
     text, dates = found.get("text", []), found.get("date", [])
     sentences = [
-        f"{name} has {what} in {_in_columns(X, places, n_columns)}."
+        f"{name} has {what} in {in_columns(X, places, n_columns)}."
         for what, places in (("text", text), ("dates or durations", dates))
         if places
     ]
     sentences.append(f"{type(estimator).__name__} takes numbers only.")
     if dates:
         sentences.append("Make numbers of dates first, such as the days since a fixed date.")
-    as_text = [place for place in text if _is_number_as_text(_column(X, place))]
+    as_text = [place for place in text if _is_number_as_text(column_of(X, place))]
     if as_text:
-        which = "them" if as_text == text else f"those in {_in_columns(X, as_text)}"
+        which = "them" if as_text == text else f"those in {in_columns(X, as_text)}"
         sentences.append(f"If they are numbers written as text, convert {which} to float.")
     if text and name == "X":
         line = _encoder(X, text, n_columns, estimator)
@@ -204,24 +203,13 @@ def _advice(X, found, n_columns, estimator, name):
 
 def _encoder(X, text, n_columns, estimator):
     """Return a line of Python: a pipeline that encodes columns of text."""
-    encoder = 'OneHotEncoder(handle_unknown="ignore")'
-    if len(text) == n_columns:
-        return f"make_pipeline({encoder}, {_as_code(estimator)})"
-    columns = [list(X.columns)[place] for place in text] if _is_frame(X) else text
+    columns = [list(X.columns)[place] for place in text] if is_frame(X) else text
     if not all(isinstance(each, str) for each in columns) or len(set(columns)) < len(columns):
-        columns = text  # a ColumnTransformer takes integers as places
-    others = "StandardScaler()"
-    if any(_has_gaps(X, place) for place in range(n_columns) if place not in text):
-        others = f"make_pipeline(SimpleImputer(add_indicator=True), {others})"
-    return (
-        f"make_pipeline(make_column_transformer(({encoder}, {columns!r}), remainder={others}), "
-        f"{_as_code(estimator)})"
-    )
-
-
-def _has_gaps(X, place):
-    values = _as_floats(_column(X, place))
-    return values is None or np.isnan(values).any()
+        columns = text  # integers are places
+    encoder = f"TableEncoder({columns!r})"
+    if len(text) == n_columns:
+        encoder = 'OneHotEncoder(handle_unknown="ignore")'
+    return f"make_pipeline({encoder}, {_as_code(estimator)})"
 
 
 def _as_code(estimator):
@@ -229,9 +217,22 @@ def _as_code(estimator):
     return code if len(code) < 80 and "\n" not in code else f"{type(estimator).__name__}()"
 
 
-def _in_columns(X, places, n_columns=None):
-    """Name columns by their names, or by their places where they have none."""
-    names = list(X.columns) if _is_frame(X) else range(X.shape[1])
+def in_columns(X, places, n_columns=None):
+    """Name columns by their names, or by their places where they have none.
+
+    Parameters
+    ----------
+    X : ndarray or dataframe
+    places : list of int
+    n_columns : int, default=None
+        Of how many columns they are, where that is to be said.
+
+    Returns
+    -------
+    words : str
+        Such as "columns 'age', 'city'", or "2 of 3 columns: 'age', 'city'".
+    """
+    names = list(X.columns) if is_frame(X) else range(X.shape[1])
     shown = ", ".join(repr(names[place]) for place in places[:MOST_NAMES])
     more = f" and {len(places) - MOST_NAMES} more" if len(places) > MOST_NAMES else ""
     share = "" if n_columns is None else f"{len(places)} of {n_columns} "
@@ -265,9 +266,9 @@ def explain_not_finite(error, X, estimator, **options):
         places = np.unique(X_checked.col[is_bad(X_checked.data)]).tolist()
     else:
         places = np.flatnonzero(is_bad(X_checked).any(axis=0)).tolist()
-    labelled = X if _is_frame(X) else X_checked
+    labelled = X if is_frame(X) else X_checked
     if not is_missing:
-        where = _in_columns(labelled, places, X_checked.shape[1])
+        where = in_columns(labelled, places, X_checked.shape[1])
         return ValueError(
             f"{what}\nSuch values are in {where}. {type(estimator).__name__} takes finite numbers "
             "only: scale the features, or replace infinite values."
@@ -279,7 +280,7 @@ def _advice_on_gaps(first, X, places, n_columns, estimator):
     """Return what is said of columns with missing values."""
     scaler = "MaxAbsScaler()" if sp.issparse(X) else "StandardScaler()"
     return (
-        f"{first}\nMissing values are in {_in_columns(X, places, n_columns)}. "
+        f"{first}\nMissing values are in {in_columns(X, places, n_columns)}. "
         f"{type(estimator).__name__} takes none; fill them before it, for example:\n"
         f"make_pipeline(SimpleImputer(add_indicator=True), {scaler}, {_as_code(estimator)})"
     )
@@ -307,7 +308,7 @@ def refuse_no_number(values, name, text_too=True):
     kind = "number" if array is None else _kind_of_array(array)
     if kind == "date" or (kind == "text" and text_too):
         what = "text" if kind == "text" else "dates or durations"
-        example = next(v for v in array.ravel() if _kind_of_type(type(v)) == kind)
+        example = next(v for v in array.ravel() if kind_of_type(type(v)) == kind)
         raise ValueError(f"{name} takes numbers, got {what}, such as {str(example)!r}.")
 
 

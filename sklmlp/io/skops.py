@@ -10,8 +10,14 @@ from sklearn import metrics
 
 from sklmlp.io.archive import read_members, write_members
 
-OURS = ("sklmlp.classifier.MLPClassifier", "sklmlp.regressor.MLPRegressor")
-"""All that has to be trusted for a model."""
+OURS = (
+    "sklmlp.classifier.MLPClassifier",
+    "sklmlp.regressor.MLPRegressor",
+    "sklmlp.tabular.categories.CategoryEncoding",
+    "sklmlp.tabular.categories.TargetEncoding",
+    "sklmlp.tabular.encoder.TableEncoder",
+)
+"""All of ours that a model or pipeline consists of."""
 
 OF_SCIKIT_LEARN = (
     "numpy.dtype",
@@ -68,9 +74,9 @@ JSON_BYTES, NODE_BYTES = 16, 2048
 def load_skops(file, *, trusted=(), most_bytes=2**31):
     """Load a model or pipeline that `skops.io.dump` wrote; a file that it is not is refused.
 
-    It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor` and the plain parts of
-    scikit-learn's estimators, and that raises ValueError for every damaged or hostile file, in
-    bounded memory and time. Needs `pip install sklmlp[skops]`.
+    It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor`, `TableEncoder` and the plain
+    parts of scikit-learn's estimators, and that raises ValueError for every damaged or hostile
+    file, in bounded memory and time. Needs `pip install sklmlp[skops]`.
 
     Parameters
     ----------

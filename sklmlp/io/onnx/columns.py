@@ -226,7 +226,10 @@ def _uses(estimator, positions, names):
         for _, part in estimator.transformer_list:
             yield from _uses(part, positions, names)
     elif hasattr(estimator, "categories_"):
-        yield from zip(positions, estimator.categories_, strict=True)
+        used = getattr(estimator, "feature_blocks_", range(len(positions)))  # of a TableEncoder
+        for place, (i, categories) in enumerate(zip(positions, estimator.categories_, strict=True)):
+            if place in used:
+                yield i, "numbers" if categories is None else categories
     elif "estimators_" in vars(estimator) and not hasattr(estimator, "estimators_features_"):
         for part in np.ravel(np.array(estimator.estimators_, dtype=object)):
             yield from _uses(part, positions, names)
