@@ -93,19 +93,20 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("every, stop", [(1, 1), (1, 7), (4, 2)])
 @pytest.mark.parametrize("params", FITS.values(), ids=FITS)
-def test_a_stopped_fit_goes_on(params, every, stop, path, stop_at, short_fits):
+def test_a_stopped_fit_goes_on(params, tmp_path, stop_at, short_fits):
     """Stopped after any checkpoint, the same fit started again ends with the same bits."""
     X, y = make_table("multiclass")
     params = {"max_iter": 13, "batch_size": 16, **params}
     straight = make("multiclass", **params).fit(X, y)
-    kept = make("multiclass", checkpoint=path, checkpoint_every=every, **params)
-    stop_at(stop)
-    with pytest.raises(Stopped):
-        kept.fit(X, y)
-    stop_at(0)
-    assert_same_fit(kept.fit(X, y), straight)
+    for every, stop in ((1, 1), (1, 7), (4, 2)):
+        path = tmp_path / f"{stop} of {every}.npz"
+        kept = make("multiclass", checkpoint=path, checkpoint_every=every, **params)
+        stop_at(stop)
+        with pytest.raises(Stopped):
+            kept.fit(X, y)
+        stop_at(0)
+        assert_same_fit(kept.fit(X, y), straight)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
