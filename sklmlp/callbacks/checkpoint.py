@@ -294,7 +294,8 @@ def resume(run, snapshot):
         buffer.copy_(torch.from_numpy(snapshot["buffers"][name]))
     OptimizerState(**snapshot["optimizer"]).restore(run.state.optimizer)
     state = run.state
-    state.order, state.stopping = order, type(state.stopping)(**snapshot["progress"])
+    # lists of its own: the file is written again with this snapshot until there is a newer one
+    state.order, state.stopping = order, type(state.stopping)(**_plain(snapshot["progress"]))
     state.stopping.best = _on_device(state.stopping.best, run.network.flat)
     for generator, state in zip(_generators(run.network), snapshot["generator"], strict=True):
         generator.set_state(torch.from_numpy(state))

@@ -1,5 +1,6 @@
 """Checkpoints: a fit that was stopped anywhere ends as if it had never stopped."""
 
+import copy
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import PassthroughScoring
 
 import sklmlp
+from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
 from sklmlp.io.checksum import fingerprint
@@ -158,10 +160,32 @@ def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
     assert_same_fit(kept.fit(X, y), straight)
 
 
+def test_a_fit_that_goes_on_leaves_its_snapshot_alone(path, stop_at, monkeypatch, short_fits):
+    """Until a network's next checkpoint the others write the file with its last one, unchanged."""
+    resume, taken = snapshots.resume, []
+
+    def watched(run, snapshot):
+        taken.append((snapshot["progress"], copy.deepcopy(snapshot["progress"])))
+        resume(run, snapshot)
+
+    monkeypatch.setattr(snapshots, "resume", watched)
+    X, y = make_table("regression")
+    model = make("regression", checkpoint=path, checkpoint_every=3, max_iter=10)
+    stop_at(1)
+    with pytest.raises(Stopped):
+        model.fit(X, y)
+    stop_at(0)
+    assert model.fit(X, y).n_iter_ > 3
+    ((progress, before),) = taken
+    assert progress == before
+    assert len(before["loss_curve"]) == before["n_iter"] == 3
+
+
 KILLED = """
 import io, os, random, signal, sys, warnings
 import numpy as np
 from sklmlp import MLPClassifier
+from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.training.stopping import StoppingState
 
