@@ -23,7 +23,7 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
         Set by Ctrl-C, here or elsewhere.
     one_thread : bool
         Whether each step is to stay on the thread of the caller.
-    checkpoints : StackCheckpoints, default=None
+    checkpoints : Checkpoints, default=None
         Told of every epoch.
     """
     for run in runs:
