@@ -2,7 +2,7 @@
 # make test         ruff, then the tests
 # make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-torch   the tests of training without the compiled engine: torch computes everything
-# make test-oldest  the tests with the oldest versions that are supported
+# make test-oldest  the tests with the oldest versions that are supported, but for those of torch alone
 # make wheel        a wheel with the compiled engine, into dist/
 # make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
@@ -26,17 +26,21 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
 
+# A process takes neighbouring tests, which share fits, and steals from another one when it is done.
+PYTEST_PARALLEL = -m pytest -n $(JOBS) --dist worksteal
+
 test: lint
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST_PARALLEL) $(ARGS)
 
 test-cluster: $(VENV)/installed-test $(VENV)/installed-dask
 	$(VENV)/bin/python -m pytest -m cluster $(ARGS)
 
-TORCH_ALONE = tests/training tests/optim tests/callbacks tests/native tests/search/test_backend.py \
+TORCH_ALONE = tests/training tests/optim tests/callbacks tests/native \
+	tests/search/test_backend.py tests/search/test_interrupt.py tests/search/test_warnings.py \
 	tests/test_base.py tests/test_same_numbers.py tests/test_outputs.py
 
 test-torch: $(VENV)/installed-test
-	SKLMLP_NO_EXTENSION=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n $(JOBS) $(TORCH_ALONE) $(ARGS)
+	SKLMLP_NO_EXTENSION=1 OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST_PARALLEL) $(TORCH_ALONE) $(ARGS)
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check .
@@ -46,8 +50,14 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+# The oldest torch is today's: what compares with torch alone need not run again.
+TORCH_IS_THE_SAME = tests/native/test_kernels.py tests/native/test_predicting.py \
+	tests/training/test_same_steps.py tests/optim/test_clipping.py tests/optim/test_schedules.py \
+	tests/optim/test_torch_optimizers.py
+
 test-oldest: $(VENV_OLDEST)/installed-test
-	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python -m pytest -n $(JOBS) $(ARGS)
+	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python $(PYTEST_PARALLEL) \
+		$(addprefix --ignore=,$(TORCH_IS_THE_SAME)) $(ARGS)
 
 wheel: $(VENV)/bin/python
 	SKLMLP_NEED_EXTENSION=1 $(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # A study of Optuna, sixteen trials at a time
+# # A study of Optuna, ten trials at a time
 #
 # Optuna proposes, learns from what came out, and proposes again. Trials of one round are evaluated
 # together: in the "sklmlp" backend the fits of all their folds meet. Needs `sklmlp[search]`.
@@ -42,7 +42,7 @@ study = optuna.create_study(
 )
 with joblib.parallel_config(backend="sklmlp"):
     for _ in range(2):
-        trials = [study.ask() for _ in range(16)]
+        trials = [study.ask() for _ in range(10)]
         params = [suggest(trial, model) for trial in trials]
         scores = joblib.Parallel()(joblib.delayed(evaluate)(each) for each in params)
         for trial, score in zip(trials, scores, strict=True):

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # A random search in one pass
 #
-# Forty candidates, drawn from a ready space, with five folds each: 200 small networks. In the
+# Thirty candidates, drawn from a ready space, with three folds each: 90 small networks. In the
 # "sklmlp" backend those of one shape are trained side by side; the search itself is scikit-learn's.
 
 # %%
@@ -31,7 +31,7 @@ distributions["mlpclassifier__hidden_layer_sizes"] = [(32,), (64,), (32, 32)]
 
 # %%
 search = RandomizedSearchCV(
-    model, distributions, n_iter=40, cv=5, scoring="neg_log_loss", random_state=0
+    model, distributions, n_iter=30, cv=3, scoring="neg_log_loss", random_state=0
 )
 with joblib.parallel_config(backend="sklmlp"):
     search.fit(X, y)
@@ -68,5 +68,5 @@ else:
         yerr=search.cv_results_["std_test_score"],
         fmt="o",
     )
-    ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="log-loss, five folds")
+    ax.set(xscale="log", yscale="log", xlabel="learning rate", ylabel="log-loss, three folds")
     figure.savefig("search_random.png")

@@ -1,11 +1,10 @@
 """Multilayer perceptrons with scikit-learn's contract and torch's reach."""
 
 from sklmlp import search
-from sklmlp._version import __version__
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
 from sklmlp.tabular import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
-from sklmlp.versions import show_versions
+from sklmlp.versions import __version__, show_versions
 
 __all__ = [
     "MLPClassifier",

@@ -9,14 +9,13 @@ from sklmlp import io, runtime
 from sklmlp.callbacks import Checkpoints, SklearnCallbackSession
 from sklmlp.compat import CALLBACKS, CallbackSupportMixin, fit_context
 from sklmlp.config import CONSTRAINTS, TrainingConfig
-from sklmlp.ensemble import make_members
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
 from sklmlp.learned import LearnedMixin
 from sklmlp.losses import LOSSES, Loss, describe_loss, make_loss
 from sklmlp.optim import SCHEDULES
 from sklmlp.parameters import ParametersMixin, check_parameters
 from sklmlp.prediction import PredictionMixin, learning_aside
-from sklmlp.preparation import PreparationMixin
+from sklmlp.preparation import PreparationMixin, make_members
 from sklmlp.runtime import explain_oom
 from sklmlp.training import (
     train_lbfgs,

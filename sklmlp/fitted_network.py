@@ -8,7 +8,6 @@ import operator
 import os
 import threading
 from contextlib import suppress
-from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -18,7 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import native, runtime
 from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
-from sklmlp.nn import Weights, build_module, can_compile, make_model, make_predictor
+from sklmlp.nn import Weights, build_module, can_compile, make_model
 
 FEW_VALUES = 2**12
 """Looking at each of so few values takes less time than not to hear their sum overflow."""
@@ -42,95 +41,82 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
     os.register_at_fork(after_in_child=_begin_forked)
 
 
-class Predictor(Protocol):
-    """Computes the logits of one network; another way to compute them is put in here."""
-
-    def __call__(self, X, dtype, precision):
-        """Compute logits.
-
-        Parameters
-        ----------
-        X : {ndarray, sparse matrix} of shape (n, n_features)
-            Checked rows.
-        dtype : torch.dtype or None
-            Of the logits; None is the dtype of the weights.
-        precision : {"highest", "high", "medium"}
-            Of float32 matrix products, see `sklmlp.runtime.compute`.
-
-        Returns
-        -------
-        logits : torch.Tensor of shape (n, n_outputs)
-            On the CPU; the memory is the caller's.
-        """
-
-
-class TorchPredictor:
-    """A `Predictor` by torch, on any device, in chunks of rows that bound the memory.
+def torch_predictor(spec, module, dtype, device):
+    """Make a predictor by torch, on any device, in chunks of rows that bound the memory.
 
     Parameters
     ----------
-    forward : callable
-        Tensors of rows to logits, see `sklmlp.nn.make_predictor`.
+    spec : Spec
+    module : torch.nn.Module
+        In eval mode; not `module_`, whose mode is the user's to change.
+    dtype, device : torch.dtype, torch.device
+
+    Returns
+    -------
+    predict : callable
+        See `FittedNetwork.predictor`.
     """
+    matrices = [p for p in module.parameters() if p.ndim > 1]
+    n_products = sum(p.numel() for p in matrices)  # multiplications for a row
+    widest = max([spec.width_in, spec.n_outputs, *(max(p.shape) for p in matrices)])
 
-    def __init__(self, forward):
-        self.forward = forward
-
-    def __call__(self, X, dtype, precision):
-        """Compute logits, see `Predictor`."""
-        forward = self.forward
-        rows = ConvertedRows(X, forward.dtype, forward.device)
+    def predict(X, out_dtype, precision):
+        rows = ConvertedRows(X, dtype, device)
         take, width = rows.take, X.shape[1]
-        if rows.is_multiplied_sparse and forward.takes_sparse:
+        if rows.is_multiplied_sparse and spec.module is None and not spec.residual:
             take, width = rows.take_sparse, rows.values_a_row
-        size = max(1, int(VALUES_AT_A_TIME / max(width, forward.widest)))
-        products = min(size, X.shape[0]) * forward.n_products
+        size = max(1, int(VALUES_AT_A_TIME / max(width, widest)))
+        is_small = min(size, X.shape[0]) * n_products < runtime.SMALL_STEP
 
         def compute(part):
-            return forward(take(part)).cpu().to(dtype or forward.dtype)
+            return module(take(part)).cpu().to(out_dtype or dtype)
 
         def compute_all():
             with torch.inference_mode():
                 return runtime.in_chunks(compute, X.shape[0], size)
 
-        logits = runtime.compute(compute_all, precision, products < runtime.SMALL_STEP)
-        refuse_overflow(logits.numpy(), forward.dtype)
+        logits = runtime.compute(compute_all, precision, is_small)
+        refuse_overflow(logits.numpy(), dtype)
         return logits
 
+    return predict
 
-class CompiledPredictor:
-    """A `Predictor` by the compiled engine, over the arrays of a fit.
+
+def compiled_predictor(model, dtype):
+    """Make a predictor by the compiled engine, over the arrays of a fit.
 
     Parameters
     ----------
     model : sklmlp.native.Model
     dtype : numpy.dtype
         Of the arrays.
+
+    Returns
+    -------
+    predict : callable
+        See `FittedNetwork.predictor`.
     """
+    runtime.will_compute()
 
-    def __init__(self, model, dtype):
-        self.model, self.dtype = model, dtype
-        runtime.will_compute()
-
-    def __call__(self, X, dtype, precision):
-        """Compute logits, see `Predictor`."""
-        n_threads = torch.get_num_threads()
-        is_sparse = sp.issparse(X)
-        if is_sparse and not self.model.plan.layers[0].skip:
-            logits = self.model(_compiled_rows(X, self.dtype), n_threads)
-        elif not is_sparse and X.dtype == self.dtype and X.flags.aligned and min(X.strides) >= 0:
-            logits = self.model(X, n_threads)
+    def predict(X, out_dtype, precision):
+        n_threads, is_sparse = torch.get_num_threads(), sp.issparse(X)
+        if is_sparse and not model.plan.layers[0].skip:
+            logits = model(_compiled_rows(X, dtype), n_threads)
+        elif not is_sparse and X.dtype == dtype and X.flags.aligned and min(X.strides) >= 0:
+            logits = model(X, n_threads)
         else:
             size = max(1, VALUES_AT_A_TIME // X.shape[1])
             X = X.tocsr() if is_sparse else X
             parts = (X[start : start + size] for start in range(0, X.shape[0], size))
             parts = (x.toarray() if is_sparse else x for x in parts)
             with np.errstate(over="ignore"):  # it is refused
-                logits = [self.model(np.ascontiguousarray(x, self.dtype), n_threads) for x in parts]
+                logits = [model(np.ascontiguousarray(x, dtype), n_threads) for x in parts]
             logits = np.concatenate(logits)
-        refuse_overflow(logits, self.dtype)
+        refuse_overflow(logits, dtype)
         logits = torch.from_numpy(logits)
-        return logits if dtype is None else logits.to(dtype)
+        return logits if out_dtype is None else logits.to(out_dtype)
+
+    return predict
 
 
 def _compiled_rows(X, dtype):
@@ -178,15 +164,22 @@ class FittedNetwork:
 
     @property
     def predictor(self):
-        """The `Predictor`; on a CPU it shares the arrays' memory."""
+        """What computes logits: `predictor(X, dtype, precision)`; on a CPU over the arrays' memory.
+
+        X are checked rows, an ndarray or a sparse matrix of shape (n, n_features). `dtype` is the
+        torch dtype of the logits; None is that of the weights. `precision` is that of float32
+        matrix products, see `sklmlp.runtime.compute`. The logits are a tensor of shape
+        (n, n_outputs) on the CPU, whose memory is the caller's.
+        """
         return self._built.get("predictor") or self._cached_build("predictor", self._make_predictor)
 
     def _make_predictor(self, spec, weights, dtype, device):
         if device.type == "cpu" and can_compile(spec):
             arrays = Weights(self.coefs, self.intercepts, self.state)
             with suppress(ValueError, TypeError, BufferError):  # arrays of strides or dtypes
-                return CompiledPredictor(make_model(spec, arrays), self.dtype)
-        return TorchPredictor(make_predictor(spec, weights, dtype, device))
+                return compiled_predictor(make_model(spec, arrays), self.dtype)
+        module = build_module(spec, weights, dtype, device)
+        return torch_predictor(spec, module, dtype, device)
 
     def outputs(self, X, link, precision):
         """Compute what a link makes of the logits of checked rows.
@@ -197,7 +190,7 @@ class FittedNetwork:
         link : callable or None
             Tensor of logits, (n, n_outputs), to a tensor; None gives the logits.
         precision : str
-            See `Predictor`.
+            See `predictor`.
 
         Returns
         -------

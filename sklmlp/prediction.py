@@ -195,7 +195,7 @@ class PredictionMixin(BaseEstimator):
     def _try_optimizer(self, state):
         """Refuse a state from which `partial_fit` could not go on; run no module of the user's."""
         spec = state["_spec"]
-        if spec.module is not None or any(choice.own is not None for choice in spec.activations):
+        if spec.module is not None or any(choice.custom is not None for choice in spec.activations):
             return
         weights = Weights(state["coefs_"], state["intercepts_"], state["_state"])
         dtype = as_tensor(np.empty(0, state["coefs_"][0].dtype)).dtype

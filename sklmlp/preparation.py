@@ -1,12 +1,15 @@
-"""From the arguments of a fit to training runs: checked data, networks and scoring."""
+"""From the arguments of a fit to training runs: members, checked data, networks and scoring."""
 
-from dataclasses import dataclass
+import copy
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils import check_random_state
 
 from sklmlp.callbacks import SkorchCallback, TrainingCallback
+from sklmlp.compat import CALLBACKS
 from sklmlp.config import TrainingConfig, check_range
 from sklmlp.data import (
     Dataset,
@@ -23,12 +26,12 @@ from sklmlp.fitted_network import fitted_networks
 from sklmlp.nn import Spec, build_network, check_trainable, dropout_rates, resolve
 from sklmlp.runtime import computing_dtype, resolve_device, resolve_dtype
 from sklmlp.training import (
-    Scoring,
     StoppingState,
     Subset,
     TrainingRun,
     TrainingState,
     check_validation_data,
+    make_judges,
     split_rows,
 )
 
@@ -141,7 +144,17 @@ class PreparationMixin:
             state.optimizer = self._make_optimizer(network, config, incremental)
             if config.early_stopping:
                 training, held_out = self._hold_out(config, data, rng)
-                judges = self._scoring(config, spec, data.dtype).judges(training, held_out, rng)
+                judges = make_judges(
+                    training,
+                    held_out,
+                    rng,
+                    scoring=config.scoring,
+                    stops_by_loss=spec.loss_function.stops_by_loss,
+                    encode=self._encode,
+                    score_logits=self._score_logits,
+                    current_model=partial(self._current_model, dtype=data.dtype),
+                    targets=getattr(self, "_class_targets", None),
+                )
             # the rows seen so far: calls of partial_fit are not to repeat each other's draws
             network.seed(lambda: rng.randint(np.iinfo(np.int32).max) + stopping.n_rows_seen)
         callback = TrainingCallback()
@@ -172,16 +185,6 @@ class PreparationMixin:
         training, held_out = map(data.rows.take, parts)
         check_split(training.dataset.weights(), held_out.dataset.weights())
         return training, held_out
-
-    def _scoring(self, config, spec, dtype):
-        return Scoring(
-            config.scoring,
-            spec.loss_function.stops_by_loss,
-            encode=self._encode,
-            score_logits=self._score_logits,
-            current_model=partial(self._current_model, dtype=dtype),
-            targets=getattr(self, "_class_targets", None),
-        )
 
     def _build_spec(self, config, n_features, n_outputs, scaling=None):
         """Describe the network: all that is to be known but its numbers."""
@@ -219,3 +222,54 @@ def initial_network(estimator):
     spec = estimator._build_spec(config, fitted.spec.n_features, fitted.spec.n_outputs)
     rng, of_torch = check_random_state(config.random_state), as_tensor(np.empty(0, fitted.dtype))
     return build_network(spec, config, rng, fitted.dtype, of_torch.dtype, fitted.device)
+
+
+SHARED = ("n_features_in_", "feature_names_in_", "classes_", "_targets")
+"""Attributes that members share because the ensemble has learned them from X and y."""
+
+
+def make_members(estimator, config, reset):
+    """Pair the estimators whose networks are to be trained with their configurations.
+
+    Parameters
+    ----------
+    estimator : MLPClassifier or MLPRegressor
+    config : TrainingConfig
+        Its parameters.
+    reset : bool
+        Whether the fit starts from scratch.
+
+    Returns
+    -------
+    members : list of (estimator, TrainingConfig)
+        The estimator itself, or those of its ensemble; these have each a `random_state`, which is
+        drawn in the first fit.
+    """
+    if config.n_estimators == 1 and (reset or "estimators_" not in vars(estimator)):
+        if reset:
+            vars(estimator).pop("estimators_", None)  # of an ensemble that this was
+        return [(estimator, config)]
+    single = {"n_estimators": 1, "checkpoint": None}
+    if reset:
+        rng = check_random_state(config.random_state)
+        seeds = rng.randint(np.iinfo(np.int32).max, size=config.n_estimators).tolist()
+        members = [clone(estimator).set_params(**single, random_state=seed) for seed in seeds]
+    elif len(getattr(estimator, "estimators_", [])) == config.n_estimators:
+        members = [
+            copy.copy(member) for member in estimator.estimators_
+        ]  # a failed fit keeps these
+        changed = estimator.get_params(deep=False) | single
+        del changed["random_state"]
+        for member in members:
+            member.set_params(**changed)
+    else:
+        raise ValueError(
+            f"Training cannot go on: it began with n_estimators="
+            f"{len(getattr(estimator, 'estimators_', [estimator]))}, got n_estimators="
+            f"{config.n_estimators}. Use warm_start=False to fit from scratch."
+        )
+    known = {name: value for name, value in vars(estimator).items() if name in SHARED}
+    for member in members:
+        vars(member).update(known)
+        vars(member).pop(CALLBACKS, None)  # they are told by the ensemble
+    return [(m, replace(config, **single, random_state=m.random_state)) for m in members]

@@ -13,8 +13,7 @@ from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.compat import StrOptions, fit_context
 from sklmlp.data import check_numbers, check_weight_of_score, plain
 from sklmlp.fitted_network import refuse_overflow, snapshot
-from sklmlp.losses import NAMES, Loss, loss_parameters
-from sklmlp.scaling import TargetScaling
+from sklmlp.losses import NAMES, Loss, TargetScaling, loss_parameters
 
 
 class MLPRegressor(RegressorMixin, BaseMLP):

@@ -1,4 +1,4 @@
-"""What a report of a fault should say about an installation."""
+"""The version, and what a report of a fault should say about an installation."""
 
 import platform
 import sys
@@ -7,7 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 import torch
 
 from sklmlp import native
-from sklmlp._version import __version__
+
+__version__ = "0.1.0"
 
 REQUIRED = ("numpy", "scipy", "scikit-learn", "torch", "skorch", "joblib")
 EXTRAS = ("matplotlib", "onnx", "skl2onnx", "skops", "optuna", "dask", "pandas", "polars")

@@ -16,9 +16,8 @@ DOORS = [path.parent for path in FILES if path.name == "__init__.py" and path.pa
 
 # Each room (or file next to the rooms) and those that it may import from.
 MAY_IMPORT = {
-    "__init__": {"_version", "classifier", "regressor", "search", "tabular", "versions"},
-    "versions": {"_version", "native"},
-    "_version": set(),
+    "__init__": {"classifier", "regressor", "search", "tabular", "versions"},
+    "versions": {"native"},
     "caller": set(),
     "compat": set(),
     "exceptions": set(),
@@ -26,11 +25,10 @@ MAY_IMPORT = {
     "activations": {"kernels", "spelling"},
     "losses": {"compat"},
     "native": set(),
-    "scaling": set(),
     "spelling": set(),
     "runtime": {"exceptions"},
     "data": {"caller"},
-    "nn": {"native", "activations", "compat", "losses", "scaling", "spelling"},
+    "nn": {"native", "activations", "compat", "losses", "spelling"},
     "optim": {"compat", "spelling"},
     "callbacks": {"compat", "optim"},
     "failures": {"caller", "data", "exceptions"},
@@ -39,22 +37,24 @@ MAY_IMPORT = {
         *("native", "runtime", "spelling"),
     },
     # prediction pickles through it
-    "io": {"_version", "caller", "compat", "fitted_network", "kernels", "losses", "nn", "scaling"},
+    "io": {
+        *("caller", "compat", "fitted_network", "kernels", "losses", "nn", "versions"),
+    },
     "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
     "config": {"compat"},
     "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},
-    "ensemble": {"compat"},
     "learned": {"compat", "failures", "nn", "optim", "prediction", "training"},
     "preparation": {
-        *("callbacks", "config", "data", "fitted_network", "nn", "runtime", "training"),
+        *("callbacks", "compat", "config", "data", "fitted_network", "nn", "runtime"),
+        "training",
     },
     "base": {
-        *("callbacks", "compat", "config", "ensemble", "failures", "io", "learned", "losses"),
+        *("callbacks", "compat", "config", "failures", "io", "learned", "losses"),
         *("optim", "parameters", "prediction", "preparation", "runtime", "training"),
     },
     "classifier": {"base", "compat", "data", "fitted_network", "losses"},
-    "regressor": {"base", "compat", "data", "fitted_network", "losses", "scaling"},
+    "regressor": {"base", "compat", "data", "fitted_network", "losses"},
     "inspection": {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },

@@ -11,8 +11,8 @@ from scipy.optimize import check_grad
 from sklearn import metrics
 from torch.nn import functional
 
-from sklmlp.losses import LOSSES, make_loss
-from sklmlp.scaling import TargetScaling
+from sklmlp.losses import LOSSES, TargetScaling, make_loss
+from tests.pairwise import pairwise
 from tests.tables import KINDS, make, make_table
 
 N = 7
@@ -319,9 +319,10 @@ def test_quantiles_never_cross(dtype):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu", "gelu", "glu"])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind, activation, weighted",
+    pairwise(KINDS, ["identity", "logistic", "tanh", "relu", "gelu", "glu"], [False, True]),
+)
 def test_gradients_of_the_network(kind, activation, weighted):
     """One plain step of gradient descent goes down the penalised objective's finite differences."""
     X, y = make_table(kind, n_samples=20, n_features=3)

@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.exceptions import DivergenceWarning
+from tests.pairwise import pairwise
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -571,9 +572,12 @@ def test_targets_of_gamma_that_become_zero_are_refused(least):
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning:scipy")
-@pytest.mark.parametrize("size", [1e3, 1e200])
-@pytest.mark.parametrize("how", ["adam", "sgd", "adamw", "lbfgs", "partial_fit", "early stopping"])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name, how, size",
+    pairwise(
+        MODELS, ["adam", "sgd", "adamw", "lbfgs", "partial_fit", "early stopping"], [1e3, 1e200]
+    ),
+)
 def test_no_fit_ends_silently_with_what_is_not_finite(name, how, size):
     """Weights and loss are finite, or there is an error or a DivergenceWarning."""
     solver = how if how in ("sgd", "adamw", "lbfgs") else "adam"

@@ -23,6 +23,7 @@ from sklmlp.parameters import (
     REGRESSION_LOSSES,
     loss_dependences,
 )
+from tests.pairwise import pairwise
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -83,15 +84,17 @@ OTHER_KINDS = {"callbacks", "checkpoint", "module", "module_params", "solver_par
 OF_A_CLASSIFIER = {"label_smoothing": (0.25, {}), "focal_gamma": (1.5, {"loss": "focal"})}
 
 
-def of(kind, values, types):
-    return [(name, *case, t) for name, case in values.items() for t in types]
+def of(values, types):
+    """Combinations of the parameters, the types of their values and the solvers."""
+    chosen = pairwise(values, types, SOLVERS)
+    return [(name, *values[name], numpy_type, solver) for name, numpy_type, solver in chosen]
 
 
 CASES = [
-    *of(float, REALS, [np.float64, np.float32, np.float16, np.longdouble]),
-    *of(int, INTEGERS, [np.int64, np.int32, np.uint8]),
-    *of(bool, BOOLS, [np.bool_]),
-    *of(str, STRINGS, [np.str_]),
+    *of(REALS, [np.float64, np.float32, np.float16, np.longdouble]),
+    *of(INTEGERS, [np.int64, np.int32, np.uint8]),
+    *of(BOOLS, [np.bool_]),
+    *of(STRINGS, [np.str_]),
 ]
 
 
@@ -119,8 +122,7 @@ def test_every_parameter_has_its_cases():
     assert tried == set(inspect.signature(MLPClassifier).parameters)
 
 
-@pytest.mark.parametrize("solver", SOLVERS)
-@pytest.mark.parametrize("name, value, others, numpy_type", CASES)
+@pytest.mark.parametrize("name, value, others, numpy_type, solver", CASES)
 def test_a_scalar_of_numpy_is_a_scalar(name, value, others, numpy_type, solver, tmp_path):
     """Of every parameter and with every solver it means the number that it is."""
     others = {"checkpoint": tmp_path / "a", "solver": "adam"} if others is None else others
@@ -254,9 +256,14 @@ REFUSALS = [
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs", "adamw", "rprop"])
-@pytest.mark.parametrize("name", [*REALS, *OF_A_CLASSIFIER])
+@pytest.mark.parametrize(
+    "name, solver, dtype",
+    pairwise(
+        [*REALS, *OF_A_CLASSIFIER],
+        ["adam", "sgd", "lbfgs", "adamw", "rprop"],
+        ["float32", "float64"],
+    ),
+)
 def test_extreme_values_are_computed_with_or_refused(name, solver, dtype):
     """Every finite number ends in finite weights, or in an error that says what is wrong."""
     (_, others), kind = (REALS | OF_A_CLASSIFIER)[name], "regression"

@@ -276,7 +276,7 @@ def test_a_predictor_is_built_once(n_estimators, device, monkeypatch):
         built.append(1)
         return make(*args)
 
-    for name in ("make_predictor", "make_model"):
+    for name in ("build_module", "make_model"):
         make = getattr(fitted_network, name)
         monkeypatch.setattr(fitted_network, name, partial(counting, make))
     expected = model.predict_proba(X)

@@ -14,12 +14,12 @@ pytestmark = [
 ]
 
 OPTIONS = {
-    "adam": {},
+    "adam": {"max_iter": 30},
     "sgd": {"solver": "sgd", "learning_rate": "adaptive"},
     "lbfgs": {"solver": "lbfgs"},
     "adamw": {"solver": "adamw", "learning_rate": "one_cycle", "max_grad_norm": 1.0},
     "early stopping": {"early_stopping": True, "max_iter": 20},
-    "gelu": {"activation": "gelu"},
+    "gelu": {"activation": "gelu", "max_iter": 30},
 }
 ALSO_THEIRS = ("adam", "early stopping")
 

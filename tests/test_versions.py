@@ -1,11 +1,16 @@
-"""What `sklmlp.show_versions` prints."""
+"""What `sklmlp.show_versions` prints, and which versions the tests run with."""
 
+import re
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import sklmlp
 from sklmlp.native import extension
+
+ROOT = Path(__file__).parents[1]
+CONSTRAINTS = ("constraints.txt", "constraints-oldest.txt")
 
 
 def rows(capsys):
@@ -21,6 +26,16 @@ def test_versions_are_those_installed(capsys):
     for name in ("numpy", "scipy", "scikit-learn", "torch", "skorch", "joblib"):
         assert shown[name] == version(name)
     assert shown["sklmlp"] == sklmlp.__version__
+
+
+def test_what_compares_with_torch_alone_runs_once():
+    """Files that `make test-oldest` leaves out are there, and its torch is that of `make test`."""
+    pins = [(ROOT / name).read_text("utf-8").split() for name in CONSTRAINTS]
+    torch, oldest = ([pin for pin in each if pin.startswith("torch==")] for each in pins)
+    assert torch == oldest != []
+    makefile = (ROOT / "Makefile").read_text("utf-8").replace("\\\n", "")
+    (left_out,) = re.findall("^TORCH_IS_THE_SAME = (.*)$", makefile, re.MULTILINE)
+    assert left_out and all((ROOT / name).is_file() for name in left_out.split())
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -25,7 +25,8 @@ class Checkpoints:
 
     def __init__(self, runs, every, file):
         self.runs, self.every, self.file = runs, every, file
-        self._latest, self._lock = [None] * len(runs), threading.Lock()
+        self._latest, self._ended = [None] * len(runs), []
+        self._lock = threading.Lock()  # several networks may train at a time
 
     def resume(self):
         """Take up what was taken down, if there is something.
@@ -51,37 +52,31 @@ class Checkpoints:
             ) from error
         self._latest = snapshots
 
-    def of_stack(self):
-        """Return the checkpoints of networks that are trained side by side."""
-        return StackCheckpoints(self)
-
-    def save(self, snapshots):
-        """Write the file, with new snapshots of some networks and the earlier ones of others."""
-        with self._lock:
-            for run, snapshot in snapshots:
-                self._latest[next(k for k, f in enumerate(self.runs) if f is run)] = snapshot
-            self.file.write(self._latest)
-
-
-class StackCheckpoints:
-    """Checkpoints of a stack: of all its networks after the same epoch.
-
-    A network that ended between two checkpoints is held back for the next. So a stack goes on with
-    the networks that it had, and with them its arithmetic.
-    """
-
-    def __init__(self, checkpoints):
-        self.checkpoints, self.ended = checkpoints, []
-
     def after_epoch(self, runs, orders, going):
-        """Take down the fits of a stack, of which those at the positions `going` go on."""
-        for k in sorted(set(range(len(runs))) - set(going)):
-            self.ended.append((runs[k], snapshot(runs[k], orders[k], ended=True)))
-        if going and runs[0].state.stopping.n_iter % self.checkpoints.every:
-            return
-        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in going]
-        self.checkpoints.save(self.ended + running)
-        self.ended = []
+        """Take down the fits of a stack, of which those at the positions `going` go on.
+
+        A network that ended between two checkpoints is held back for the next. So a stack goes on
+        with the networks that it had, and with them its arithmetic.
+        """
+        ended = [
+            (run, snapshot(run, order, ended=True))
+            for k, (run, order) in enumerate(zip(runs, orders, strict=True))
+            if k not in going
+        ]
+        is_due = not going or runs[0].state.stopping.n_iter % self.every == 0
+        running = going if is_due else []
+        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in running]
+        with self._lock:
+            self._ended += ended
+            if is_due:
+                self._save(self._ended + running)
+                self._ended = []
+
+    def _save(self, snapshots):
+        """Write the file, with new snapshots of some networks and the earlier ones of others."""
+        for run, snapshot in snapshots:
+            self._latest[next(k for k, f in enumerate(self.runs) if f is run)] = snapshot
+        self.file.write(self._latest)
 
 
 def snapshot(run, order, ended):
@@ -187,16 +182,16 @@ def _check_stopping(run, stopping):
 
 
 def _check_optimizer(run, state, may_overflow):
-    own = OptimizerState.of(run.state.optimizer)
-    names = {each.name for each in fields(own)}
+    expected = OptimizerState.of(run.state.optimizer)
+    names = {each.name for each in fields(expected)}
     _require(isinstance(state, dict) and set(state) == names, "its optimizer has other entries")
-    _require(state["solver"] == own.solver, f"its solver is {state['solver']!r:.80}")
+    _require(state["solver"] == expected.solver, f"its solver is {state['solver']!r:.80}")
     _require(_is_count(state["t"]), f"its optimizer has taken {state['t']!r:.80} steps")
-    _check_options("options", state["options"], own.options)
+    _check_options("options", state["options"], expected.options)
     moments = state["moments"]
     _require(isinstance(moments, dict), f"moments is {type(moments).__name__}, not dict")
     if run.state.optimizer.has_initial_moments:
-        _check_like("moments", moments, own.moments, may_overflow)
+        _check_like("moments", moments, expected.moments, may_overflow)
         return
     # torch makes its moments in the first step
     for name, moment in moments.items():
@@ -207,27 +202,28 @@ def _check_optimizer(run, state, may_overflow):
         _require(finite, f"moments[{name!r}] has values that are not finite numbers")
 
 
-def _check_options(where, options, own):
+def _check_options(where, options, expected):
     """Check that options are the same but for rates, which may have moved."""
-    if isinstance(own, dict):
+    if isinstance(expected, dict):
         _require(
-            isinstance(options, dict) and set(options) == set(own), f"{where} has other entries"
+            isinstance(options, dict) and set(options) == set(expected),
+            f"{where} has other entries",
         )
-        for name, value in own.items():
+        for name, value in expected.items():
             _check_options(f"{where}[{name!r}]", options[name], value)
-    elif isinstance(own, list | tuple):
+    elif isinstance(expected, list | tuple):
         _require(
-            isinstance(options, list | tuple) and len(options) == len(own),
+            isinstance(options, list | tuple) and len(options) == len(expected),
             f"{where} is {options!r:.80}",
         )
-        for i, (one, other) in enumerate(zip(options, own, strict=True)):
+        for i, (one, other) in enumerate(zip(options, expected, strict=True)):
             _check_options(f"{where}[{i}]", one, other)
     elif where.endswith("['lr']"):
         moved = isinstance(options, float) and math.isfinite(options) and options >= 0
-        _require(moved or options == own, f"{where} is {options!r:.80}")
+        _require(moved or options == expected, f"{where} is {options!r:.80}")
     else:
-        same = type(options) is type(own) and options == own
-        _require(same, f"{where} is {options!r:.80}, not {own!r:.80}")
+        same = type(options) is type(expected) and options == expected
+        _require(same, f"{where} is {options!r:.80}, not {expected!r:.80}")
 
 
 def _check_random_state(state):
@@ -253,25 +249,29 @@ def _check_random_state(state):
 RANDOM_STATE = ("bit_generator", "state", "has_gauss", "gauss")
 
 
-def _check_like(name, value, own, may_overflow=False):
+def _check_like(name, value, expected, may_overflow=False):
     """Check arrays: the same nesting, dtypes and shapes, and finite numbers."""
-    if isinstance(own, np.ndarray):
+    if isinstance(expected, np.ndarray):
         got = value.dtype, value.shape
         _require(
-            got == (own.dtype, own.shape),
-            f"{name} has the dtype and shape {got}, not {(own.dtype, own.shape)}",
+            got == (expected.dtype, expected.shape),
+            f"{name} has the dtype and shape {got}, not {(expected.dtype, expected.shape)}",
         )
         _require(may_overflow or np.isfinite(value).all(), f"{name} has values that are not finite")
-    elif isinstance(own, dict):
-        _require(isinstance(value, dict) and set(value) == set(own), f"{name} has other entries")
-        for key, part in own.items():
+    elif isinstance(expected, dict):
+        _require(
+            isinstance(value, dict) and set(value) == set(expected), f"{name} has other entries"
+        )
+        for key, part in expected.items():
             _check_like(f"{name}[{key!r}]", value[key], part, may_overflow)
-    elif isinstance(own, list):
-        _require(isinstance(value, list) and len(value) == len(own), f"{name} has other entries")
-        for i, (one, other) in enumerate(zip(value, own, strict=True)):
+    elif isinstance(expected, list):
+        _require(
+            isinstance(value, list) and len(value) == len(expected), f"{name} has other entries"
+        )
+        for i, (one, other) in enumerate(zip(value, expected, strict=True)):
             _check_like(f"{name}[{i}]", one, other, may_overflow)
     else:
-        _require(value is own, f"{name} is {value!r:.80}, not {own!r}")
+        _require(value is expected, f"{name} is {value!r:.80}, not {expected!r}")
 
 
 def _is_count(value):
@@ -294,7 +294,8 @@ def resume(run, snapshot):
         buffer.copy_(torch.from_numpy(snapshot["buffers"][name]))
     OptimizerState(**snapshot["optimizer"]).restore(run.state.optimizer)
     state = run.state
-    state.order, state.stopping = order, type(state.stopping)(**snapshot["progress"])
+    # lists of its own: the file is written again with this snapshot until there is a newer one
+    state.order, state.stopping = order, type(state.stopping)(**_plain(snapshot["progress"]))
     state.stopping.best = _on_device(state.stopping.best, run.network.flat)
     for generator, state in zip(_generators(run.network), snapshot["generator"], strict=True):
         generator.set_state(torch.from_numpy(state))

@@ -88,20 +88,20 @@ class SklearnCallback(TrainingCallback):
     ----------
     parent : sklearn.callback.CallbackContext
         Of which each epoch is a subtask.
-    own : CallbackContext or None
+    task : CallbackContext or None
         The task of this network, in an ensemble.
     lock : threading.Lock
     kwargs : dict
         What every callback may ask for.
     """
 
-    def __init__(self, parent, own, lock, kwargs):
-        self.parent, self.own, self.lock, self.kwargs = parent, own, lock, kwargs
+    def __init__(self, parent, task, lock, kwargs):
+        self.parent, self.task, self.lock, self.kwargs = parent, task, lock, kwargs
 
     epoch = None
 
     def begin_training(self):
-        self._tell(self.own, "call_on_fit_task_begin")
+        self._tell(self.task, "call_on_fit_task_begin")
 
     def begin_epoch(self):
         self.epoch = self.parent.subcontext("epoch")
@@ -114,7 +114,7 @@ class SklearnCallback(TrainingCallback):
 
     def end_training(self):
         self._tell(self.epoch, "call_on_fit_task_end")  # one that was begun in vain
-        self._tell(self.own, "call_on_fit_task_end")
+        self._tell(self.task, "call_on_fit_task_end")
 
     def _tell(self, task, hook):
         if task is not None:

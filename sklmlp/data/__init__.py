@@ -2,25 +2,21 @@
 
 from sklmlp.data.batches import ROWS_AT_A_TIME, Batches, BatchPlan, Dataset, rows_of_a_batch
 from sklmlp.data.checks import (
+    check_limits,
     check_numbers,
     check_same_length,
+    check_sample_weight,
+    check_split,
+    check_weight_of_score,
     check_X,
     check_y,
     errors_that_name,
     warn_of_rounding,
 )
-from sklmlp.data.class_weight import class_weighted
 from sklmlp.data.columns import column_of, in_columns, is_frame, kind_of_type
 from sklmlp.data.containers import plain
-from sklmlp.data.merged import share_memory
-from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of
-from sklmlp.data.targets import ClassTargets, errors_of_labels
-from sklmlp.data.weights import (
-    check_limits,
-    check_sample_weight,
-    check_split,
-    check_weight_of_score,
-)
+from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of, share_memory
+from sklmlp.data.targets import ClassTargets, class_weighted, errors_of_labels
 
 __all__ = [
     "ROWS_AT_A_TIME",

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sklmlp.data.merged import MergedDatasets
-from sklmlp.data.rows import as_tensor, rows_of
+from sklmlp.data.rows import MergedDatasets, as_tensor, rows_of
 
 ROWS_AT_A_TIME, VALUES_AT_A_TIME = 4096, 2**20
 """Limits of a chunk of L-BFGS and of validation: rows, and values, as wide tables may be sparse."""

@@ -1,11 +1,12 @@
-"""Targets of classifiers as numbers, and predictions as the user's labels."""
+"""Targets of classifiers as numbers and back, and weights of classes as weights of samples."""
 
 from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklmlp.data.checks import errors_that_name
 
@@ -41,9 +42,14 @@ class ClassTargets:
     def learn(cls, y):
         """Learn which classes labels `y` have; unfit ones raise scikit-learn's ValueError."""
         with errors_of_labels("y"):
-            check_classification_targets(y)
-            binarizer = LabelBinarizer().fit(y)
-        targets = cls(binarizer.classes_, binarizer.y_type_, sp.issparse(y))
+            kind = type_of_target(y, input_name="y")
+            is_plain = kind in ("binary", "multiclass") and np.ndim(y) == 1
+            if is_plain and np.asarray(y).dtype.kind in "biu":
+                classes = np.unique(y)  # scikit-learn would find the kind of y twice more
+            else:
+                check_classification_targets(y)
+                classes = LabelBinarizer().fit(y).classes_
+        targets = cls(classes, kind, sp.issparse(y))
         targets.check_form(y)
         return targets
 
@@ -108,3 +114,110 @@ class ClassTargets:
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(z))
         return self.classes_[decided if self.kind == "multiclass" else decided.ravel().astype(int)]
+
+
+def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):
+    """Multiply sample weights by the weights of their classes.
+
+    Parameters
+    ----------
+    class_weight : dict, list of dict or 'balanced'
+        'balanced' makes the weights of all classes sum to the same; several columns of y have a
+        dict each, and their weights are multiplied.
+    classes : ndarray of shape (n_classes,)
+        All labels of y; of no meaning for several columns, which have zeros and ones.
+    y : ndarray of shape (n,), or ndarray or sparse matrix of shape (n, k)
+    sample_weight : ndarray of shape (n,) or None
+    learn_from : tuple of y and sample_weight, default=None
+        The rows that 'balanced' counts, where it is not these.
+
+    Returns
+    -------
+    weight : ndarray of shape (n,)
+        Infinite where the product is too large for a float.
+
+    Raises
+    ------
+    ValueError
+        If class weights do not fit the classes, or if a product is too small for a float.
+    """
+    known_y, known_weight = learn_from or (y, sample_weight)
+    if y.ndim == 2:
+        classes = np.array([0, 1])
+    weight = np.ones(y.shape[0]) if sample_weight is None else sample_weight.astype(float)
+    columns = zip(
+        _by_column(class_weight, y), _indices(known_y, classes), _indices(y, classes), strict=True
+    )
+    for each, known, index in columns:
+        if isinstance(each, str):
+            by_class = _balanced(len(classes), known, known_weight)
+        else:
+            by_class = _looked_up(each, classes.tolist())
+        with np.errstate(over="ignore"):
+            product = weight * by_class[index]
+        if ((product == 0) & (weight > 0) & (by_class[index] > 0)).any():
+            raise ValueError(
+                f"class_weight={class_weight!r} times sample_weight is too small for a float. "
+                "Scale them."
+            )
+        weight = product
+    return weight
+
+
+def _indices(y, classes):
+    """Return each column of y as indices of its classes."""
+    if y.ndim == 1:
+        return [np.searchsorted(classes, y)]
+    return list(((y.toarray() if sp.issparse(y) else np.asarray(y)) > 0).astype(int).T)
+
+
+def _by_column(class_weight, y):
+    """Return the class weights of each column of y; errors have scikit-learn's words."""
+    if isinstance(class_weight, str) or y.ndim == 1:
+        if isinstance(class_weight, list):
+            raise ValueError(
+                "class_weight is a list only for multilabel targets; for one label a row it is a "
+                f"dict or 'balanced'. Got {class_weight}."
+            )
+        return [class_weight] * (1 if y.ndim == 1 else y.shape[1])
+    if isinstance(class_weight, dict):
+        raise ValueError(
+            "For multi-output, class_weight should be a list of dicts, or the string 'balanced'."
+        )
+    if len(class_weight) != y.shape[1]:
+        raise ValueError(
+            "For multi-output, number of elements in class_weight should match number of outputs. "
+            f"Got {len(class_weight)} element(s) while having {y.shape[1]} outputs."
+        )
+    for each in class_weight:
+        if not isinstance(each, dict):
+            raise ValueError(f"class_weight as a list has a dict for each label, got {each!r}.")
+    return class_weight
+
+
+def _balanced(n_classes, index, sample_weight):
+    """Compute scikit-learn's 'balanced' weight of each class, without rows of no weight."""
+    if sample_weight is not None:
+        counted = sample_weight > 0
+        index, sample_weight = index[counted], sample_weight[counted]
+    weights, present = np.ones(n_classes), np.unique(index)
+    weights[present] = compute_class_weight(
+        "balanced", classes=present, y=index, sample_weight=sample_weight
+    )
+    return weights
+
+
+def _looked_up(class_weight, labels):
+    """Return the weight of each class in a dict, in scikit-learn's words where one is missing."""
+    unweighted = [label for label in labels if label not in class_weight]
+    if unweighted and len(labels) - len(unweighted) != len(class_weight):
+        raise ValueError(f"The classes, {unweighted}, are not in class_weight")
+    try:
+        weights = np.array([float(class_weight.get(label, 1.0)) for label in labels])
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(
+            f"class_weight must have finite weights >= 0, got {class_weight!s:.200}: {error}."
+        ) from error
+    if not (np.isfinite(weights).all() and (weights >= 0).all()):
+        raise ValueError(f"class_weight must have finite weights >= 0, got {class_weight}.")
+    return weights

@@ -81,6 +81,8 @@ def _descended(loss, y, weight, z):
         return float(weight @ rows(each, y)), slope.cpu().double().numpy()
 
     start = z.cpu().double().numpy()
+    if np.abs(value_and_slope(start)[1]).max() < 1e-5:  # it is the best already
+        return z
     best = minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
     return torch.as_tensor(best.x, dtype=z.dtype, device=z.device)
 

@@ -49,8 +49,8 @@ def observe(run, sample):
         loss = mean_loss(run, sample, run.network.module)
     return Observation(
         loss,
-        [layer.dead for layer in layers],
-        [layer.spread for layer in layers],
+        [_dead(parts) for parts in layers],
+        [_spread(parts) for parts in layers],
         *_moments(sample),
     )
 
@@ -81,37 +81,36 @@ def _moments(sample):
     return mean * unit, scale * unit, smallest, largest
 
 
-class _Outputs:
-    """Sums over what a hidden layer gives for some rows."""
-
-    def __init__(self):
-        self.n, self.lives, self.sums, self.squares = 0, False, 0.0, 0.0
-
-    def __call__(self, module, inputs, output):
-        output = output.double()
-        self.n += len(output)
-        self.lives = self.lives | (output != 0).any(0)
-        self.sums, self.squares = self.sums + output.sum(0), self.squares + output.square().sum(0)
-
-    @property
-    def dead(self):
-        return 1 - float(self.lives.double().mean())
-
-    @property
-    def spread(self):
-        squares = self.squares / self.n
-        variance = (squares - (self.sums / self.n).square()).clamp(min=0)
-        size = float(squares.mean())
-        return math.sqrt(float(variance.mean()) / size) if size > 0 else 0.0
-
-
 @contextmanager
 def _outputs_of(network):
-    """Make an `_Outputs` for each hidden activation."""
-    layers = [_Outputs() for _ in network.activations]
-    handles = [m.register_forward_hook(o) for m, o in zip(network.activations, layers, strict=True)]
+    """Yield a list for each hidden layer, which fills with sums over its outputs, a slice each."""
+    layers = [[] for _ in network.activations]
+    handles = []
+    for module, parts in zip(network.activations, layers, strict=True):
+
+        def add(module, inputs, output, parts=parts):
+            a = output.double()
+            parts.append((len(a), (a != 0).any(0), a.sum(0), a.square().sum(0)))
+
+        handles.append(module.register_forward_hook(add))
     try:
         yield layers
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _dead(parts):
+    """Return the share of a layer's units that are zero for all rows."""
+    lives = torch.stack([lives for _, lives, _, _ in parts]).any(0)
+    return 1 - float(lives.double().mean())
+
+
+def _spread(parts):
+    """Return the scale of differences between rows over that of a layer's outputs."""
+    n, _, sums, squares = zip(*parts, strict=True)
+    n, sums, squares = sum(n), sum(sums), sum(squares)
+    squares = squares / n
+    variance = (squares - (sums / n).square()).clamp(min=0)
+    size = float(squares.mean())
+    return math.sqrt(float(variance.mean()) / size) if size > 0 else 0.0

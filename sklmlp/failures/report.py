@@ -82,7 +82,7 @@ def _reasons(run, feature_names):
     constant = ConstantPrediction.of(run, rows)
     if constant is None:
         return
-    too_early = _stopped_too_early(run, kept, constant.loss)
+    too_early = _stopped_too_early(run, kept)
     if too_early is not None:
         yield too_early
         return
@@ -108,12 +108,10 @@ def _reached(run):
     return run.state.stopping.history[-n:][int(np.nanargmax(scores))]["valid_loss"]
 
 
-def _stopped_too_early(run, kept, constant):
+def _stopped_too_early(run, kept):
     """Return the warning of a score that stood still while the validation loss fell, or None.
 
-    It is given where stopping by the loss would have gone on, the loss has fallen by 5% or more
-    since the weights that are kept, and theirs is at least a tenth of a constant prediction's.
-    Without the last two it would be given to fits that have little to gain.
+    It is given where stopping by the loss would have gone on.
     """
     config, n = run.config, run.state.stopping.n_iter
     stood_still = run.state.stopping.no_improvement > config.n_iter_no_change
@@ -122,7 +120,7 @@ def _stopped_too_early(run, kept, constant):
     losses = [epoch["valid_loss"] for epoch in run.state.stopping.history[-n:]]
     improved = np.flatnonzero(losses <= np.minimum.accumulate([np.inf, *losses])[:-1] - config.tol)
     would_stop = n - 1 - improved[-1] > config.n_iter_no_change if len(improved) else True
-    if would_stop or kept - losses[-1] < 0.05 * abs(kept) or kept < 0.1 * abs(constant):
+    if would_stop or losses[-1] >= kept:
         return None
     return StoppedTooEarlyWarning(
         f"Early stopping ended the fit after {n} epochs because the validation score stood still, "

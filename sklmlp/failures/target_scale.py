@@ -1,7 +1,5 @@
 """Detect a regression that ended far from its targets because these are not scaled."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 
@@ -16,20 +14,6 @@ MOST_LEFT = 0.1
 
 Of healthy fits it is below 0.03, and of those that never reached the scale of y above 0.12.
 """
-
-
-@dataclass
-class Target:
-    """A column of y that is not scaled, and the warning's words for it.
-
-    Parameters
-    ----------
-    column : int
-    facts : str
-    """
-
-    column: int
-    facts: str
 
 
 def unscaled_targets(run, sample):
@@ -51,11 +35,11 @@ def unscaled_targets(run, sample):
         return
     left = _left_to_shift_and_stretch(run, sample)
     n_targets = sample.y.shape[1]
-    for target in unscaled:
-        share = left[target.column :: n_targets].max()  # of variances too, where they are learned
+    for column, facts in unscaled.items():
+        share = left[column::n_targets].max()  # of variances too, where they are learned
         if share > MOST_LEFT:
             yield UnscaledTargetWarning(
-                f"The targets are not scaled: {target.facts}, and the predictions have not "
+                f"The targets are not scaled: {facts}, and the predictions have not "
                 "reached them. Use normalize_y=True, which scales targets for training and "
                 "predictions back."
             )
@@ -67,13 +51,13 @@ def hint_of_targets(run):
     unscaled = _unscaled(run, run.dataset)
     if not unscaled:
         return ""
-    return f" The targets are not scaled ({unscaled[0].facts}): use normalize_y=True."
+    return f" The targets are not scaled ({next(iter(unscaled.values()))}): use normalize_y=True."
 
 
 def _unscaled(run, table):
-    """Return the columns of y far from unit scale, which normalize_y=True would scale."""
+    """Say of columns of y, by number, how far from unit scale they are; of none if y is scaled."""
     if run.config.normalize_y is not False:  # None for classifiers
-        return []
+        return {}
     y, weight = _targets(table), _shares(table)
     mean = weight @ y
     spread = np.sqrt(weight @ np.square(y - mean))
@@ -81,14 +65,11 @@ def _unscaled(run, table):
     size = mean if run.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
     small = size if run.loss.out_activation == "exp" else spread
     far = ((size > LARGEST) | (small < SMALLEST)) & (y != y[:1]).any(axis=0)
-    return [
-        Target(
-            column,
-            f"{'y' if y.shape[1] == 1 else f'column {column} of y'} has mean {mean[column]:.3g} "
-            f"and standard deviation {spread[column]:.3g}",
-        )
-        for column in np.flatnonzero(far)
-    ]
+    return {
+        column: f"{'y' if y.shape[1] == 1 else f'column {column} of y'} has mean "
+        f"{mean[column]:.3g} and standard deviation {spread[column]:.3g}"
+        for column in np.flatnonzero(far).tolist()
+    }
 
 
 def _targets(table):

@@ -107,11 +107,11 @@ def _function_of_one_number(choice, z):
     try:
         module = choice.build(1, dtype=z.dtype).eval()
         with torch.no_grad():
-            stack_padded, one_by_one = module(z[None, :])[0], module(z[:, None])[:, 0]
-        is_elementwise = torch.allclose(stack_padded, one_by_one, equal_nan=True)
+            together, one_by_one = module(z[None, :])[0], module(z[:, None])[:, 0]
+        is_elementwise = torch.allclose(together, one_by_one, equal_nan=True)
     except (ValueError, RuntimeError, IndexError, TypeError, AssertionError):
         is_elementwise = False
-    if not is_elementwise or np.shape(stack_padded) != np.shape(z):
+    if not is_elementwise or np.shape(together) != np.shape(z):
         raise ValueError(
             f"names has {describe(choice)!r}, which is no curve: its outputs depend on several "
             "units of a layer. Supported are elementwise activations, such as 'relu' and 'gelu'."

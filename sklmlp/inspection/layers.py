@@ -98,10 +98,10 @@ def one_network(estimator, any_module=False):
             f"estimator has {len(estimator.estimators_)} networks, and one is looked at at a time; "
             "pass one of its estimators_, such as estimators_[0]."
         )
-    own = fitted_networks(estimator)[0].spec.module
-    if own is not None and not any_module:
+    module = fitted_networks(estimator)[0].spec.module
+    if module is not None and not any_module:
         raise ValueError(
-            f"estimator has a module of its own, module={own.__name__}, whose layers are not "
+            f"estimator has a module of its own, module={module.__name__}, whose layers are not "
             "known; look at it in torch, where it is estimator.module_."
         )
     return estimator

@@ -12,12 +12,11 @@ import torch
 from sklearn.exceptions import InconsistentVersionWarning
 from torch import nn
 
-from sklmlp._version import __version__
 from sklmlp.caller import warn
 from sklmlp.io.checksum import check_extent, checksum
-from sklmlp.io.old_formats import with_named_state
-from sklmlp.nn import Spec, constructor_arguments, resolve_one
-from sklmlp.scaling import TargetScaling
+from sklmlp.losses import TargetScaling
+from sklmlp.nn import Spec, constructor_arguments, part_name, resolve_one
+from sklmlp.versions import __version__
 
 FORMAT = 4
 """The layout of the state; a reader knows this one and all before it.
@@ -185,24 +184,56 @@ def spec_from_portable(plain):
 
 
 def _portable_choice(choice):
-    if choice.own is None:
+    if choice.custom is None:
         parts = choice.name, dict(choice.arguments), dict(choice.arrays)
         return parts if parts[2] else parts[:2] if parts[1] else parts[0]
-    if isinstance(choice.own, nn.Module):
+    if isinstance(choice.custom, nn.Module):
         try:
-            return type(choice.own), constructor_arguments(choice.own)
+            return type(choice.custom), constructor_arguments(choice.custom)
         except TypeError as error:
             raise pickle.PicklingError(
                 f"activation {choice.name} cannot be saved: {error}"
             ) from error
-    return (choice.own, dict(choice.arguments)) if choice.arguments else choice.own
+    return (choice.custom, dict(choice.arguments)) if choice.arguments else choice.custom
 
 
 def _importable(chosen, parameter="activation"):
-    own = chosen[0] if isinstance(chosen, tuple) else chosen
-    if not isinstance(own, str) and "<" in getattr(own, "__qualname__", ""):
+    custom = chosen[0] if isinstance(chosen, tuple) else chosen
+    if not isinstance(custom, str) and "<" in getattr(custom, "__qualname__", ""):
         raise pickle.PicklingError(
-            f"{parameter} {own.__qualname__} cannot be saved: it is defined inside a function or "
-            "is a lambda, which no other process can import. Define it at the top of a module."
+            f"{parameter} {custom.__qualname__} cannot be saved: it is defined inside a function "
+            "or is a lambda, which no other process can import. Define it at the top of a module."
         )
     return chosen
+
+
+def with_named_state(state):
+    """Name what a state of an old format has in the list `_extras` as `module_` does.
+
+    The list holds the state of each hidden layer's activation, then of each normalization, then of
+    each projection; or that of a user's module, and its seed. Any other list is kept as it is, for
+    `validate_state` to refuse.
+    """
+    if "_extras" not in state:
+        return state
+    plain = state.get("_spec")
+    named = {"_state": state["_extras"]}
+    if isinstance(plain, dict) and isinstance(plain.get("hidden"), list | tuple):
+        named |= _named(plain, state["_extras"]) or {}
+    return {name: value for name, value in state.items() if name != "_extras"} | named
+
+
+def _named(plain, entries):
+    if not isinstance(entries, list | tuple) or not all(isinstance(e, dict) for e in entries):
+        return None
+    if plain.get("module") is not None:
+        seed = np.asarray(entries[1].get("seed")) if len(entries) == 2 else None
+        return None if seed is None else {"_state": entries[0], "_module_seed": seed.tolist()}
+    residual = bool(plain.get("residual"))
+    kinds = ["activation"] + ["normalization"] * (plain.get("normalization") is not None)
+    kinds += ["projection"] * residual
+    parts = [part_name(kind, i, residual) for kind in kinds for i in range(len(plain["hidden"]))]
+    if len(parts) != len(entries):
+        return None
+    pairs = zip(parts, entries, strict=True)
+    return {"_state": {f"{part}.{name}": a for part, e in pairs for name, a in e.items()}}

@@ -21,10 +21,6 @@ ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_state", "_module_seed", "_optimiz
 KINDS = ("binary", "multiclass", "multilabel-indicator")
 
 
-class InvalidState(ValueError):
-    """Why a state is no model; `unstamped` and `checked` say whose."""
-
-
 def validate_state(state, estimator):
     """Return a state as `estimator` keeps it in memory, once all of it has proved to be sound.
 
@@ -59,7 +55,7 @@ def validate_state(state, estimator):
             _require(not alone, f"it has {', '.join(alone)} and no _spec of a network.")
         if "_spec" in state or "estimators_" in state:
             _check_facts(state)
-    except InvalidState as why:
+    except ValueError as why:
         name = type(estimator).__name__
         raise ValueError(f"This state of {name} cannot be loaded: {why}") from why.__cause__
     return _defaults(type(estimator)) | state
@@ -84,7 +80,7 @@ def _native(value):
 
 def _require(condition, message):
     if not condition:
-        raise InvalidState(message)
+        raise ValueError(message)
 
 
 def _check_names(state, estimator_class):
@@ -152,7 +148,7 @@ def _built_spec(state):
         spec = spec_from_portable(plain)
         outputs = spec.loss_function.out_activation  # made of its parameters
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-        raise InvalidState(f"its _spec describes no network: {error}") from error
+        raise ValueError(f"its _spec describes no network: {error}") from error
     found = state.get("out_activation_")
     _require(found == outputs, f"out_activation_ is {found!r:.80}, and its loss has {outputs!r}.")
     found = state.get("n_outputs_")
@@ -252,11 +248,11 @@ def _check_learned(learned, spec):
     try:
         expected = learned_shapes(spec)
     except Exception as error:  # torch raises what it likes for arguments that it dislikes
-        raise InvalidState(f"its _spec describes no network: {error}") from error
+        raise ValueError(f"its _spec describes no network: {error}") from error
     custom = tuple(
         f"{part_name('activation', i, spec.residual)}."
         for i, choice in enumerate(spec.activations)
-        if choice.own is not None
+        if choice.custom is not None
     )
     got = {name: array.shape for name, array in learned.items() if not name.startswith(custom)}
     for name in sorted({*got, *expected}):
@@ -308,7 +304,7 @@ def _check_optimizer(state, spec):
         f"the moments of _optimizer are {', '.join(map(str, moments))}.",
     )
     # a user's own activations may have buffers, and so have normalizations
-    is_known = all(choice.own is None for choice in spec.activations)
+    is_known = all(choice.custom is None for choice in spec.activations)
     is_known &= spec.module is None and spec.normalization != "batch"
     arrays = [*state.get("coefs_", ()), *state.get("intercepts_", ())]
     arrays += state["_state"].values()
@@ -440,7 +436,7 @@ def _check_facts(state):
     try:
         torch.device(state.get("_device"))
     except (TypeError, RuntimeError) as error:
-        raise InvalidState(f"_device is {state.get('_device')!r:.80}.") from error
+        raise ValueError(f"_device is {state.get('_device')!r:.80}.") from error
 
 
 def _built_history(state):

@@ -13,6 +13,7 @@ from sklmlp.losses.registry import (
     make_loss,
     register_loss,
 )
+from sklmlp.losses.regression import TargetScaling
 
 __all__ = [
     "LINKS",
@@ -22,6 +23,7 @@ __all__ = [
     "Loss",
     "LossEntry",
     "TargetRange",
+    "TargetScaling",
     "compiled_loss",
     "describe_loss",
     "identity",

@@ -13,7 +13,7 @@ else:
 
 
 def engine():
-    """The extension module; raises ImportError where it is not built."""
+    """Return the extension module; raise ImportError where it is not built."""
     if _engine is None:
         raise ImportError(f"the compiled engine is {why_not()}")
     return _engine

@@ -38,7 +38,7 @@ def _table(entries):
 
 
 def _values(defaults, given):
-    """Values in the order of the defaults; a sequence stands for several values."""
+    """List values in the order of the defaults; a sequence stands for several values."""
     unknown = set(given) - set(defaults)
     if unknown:
         raise ValueError(f"unknown arguments {sorted(unknown)}; expected {list(defaults)}")
@@ -67,7 +67,7 @@ class Layer:
         Units that the layer hands on: `units`, or half of them behind a GLU.
     coefs, intercepts : int
         Offsets of W and b.
-    is_turned : bool
+    is_stored_transposed : bool
         Whether W lies in memory as (units, fan_in).
     activation : str
         A name of `activations()`.
@@ -94,7 +94,7 @@ class Layer:
     width: int
     coefs: int
     intercepts: int
-    is_turned: bool = False
+    is_stored_transposed: bool = False
     activation: str = "identity"
     arguments: Mapping[str, float] = field(default_factory=dict)
     slopes: int | None = None

@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -155,10 +156,6 @@ class Block:
     reason: str
 
 
-class _Settings:
-    """Attributes that the engine reads by name."""
-
-
 def train_epochs(
     plan,
     state,
@@ -198,8 +195,8 @@ def train_epochs(
     -------
     block : Block
     """
-    settings = _Settings()
-    vars(settings).update(vars(optimizer), batch_size=batch_size, dropout_seed=dropout_seed)
+    # the engine reads attributes by name
+    settings = SimpleNamespace(**vars(optimizer), batch_size=batch_size, dropout_seed=dropout_seed)
     settings.solver = SOLVERS[optimizer.solver]
     settings.max_grad_norm = optimizer.max_grad_norm or 0.0
     settings.power_t = -1.0 if optimizer.power_t is None else optimizer.power_t
@@ -220,7 +217,7 @@ def train_epochs(
 
 
 def shards(plan, batch_size, n_threads):
-    """How many parts a batch is worth being cut into, at most `n_threads`."""
+    """Count the parts that a batch is worth being cut into, at most `n_threads`."""
     values = sum(layer.units for layer in plan.layers)
     work = batch_size * (sum(la.fan_in * la.units for la in plan.layers) + 12 * values)
     return max(1, min(n_threads, batch_size // 8, int(work // 100_000)))

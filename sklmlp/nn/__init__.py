@@ -15,14 +15,12 @@ from sklmlp.nn.builder import (
     part_name,
     part_state,
 )
-from sklmlp.nn.compatibility import check_same_layers, check_trainable
 from sklmlp.nn.compiled import can_compile, make_model, make_plan, running_statistics
 from sklmlp.nn.custom_module import check_module_class
-from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, dropout_rates
+from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, check_trainable, dropout_rates
 from sklmlp.nn.network import Network, build_network, is_stored_transposed
 from sklmlp.nn.piecewise import bin_edges, pad_edges
-from sklmlp.nn.predictor import Predictor, make_predictor
-from sklmlp.nn.spec import Spec, Weights, initial_weights
+from sklmlp.nn.spec import Spec, Weights, check_same_layers, initial_weights
 from sklmlp.nn.tied import TiedNetwork
 
 __all__ = [
@@ -30,7 +28,6 @@ __all__ = [
     "NORMALIZATIONS",
     "ActivationSpec",
     "Network",
-    "Predictor",
     "Spec",
     "TiedNetwork",
     "Weights",
@@ -51,7 +48,6 @@ __all__ = [
     "learned_shapes",
     "make_model",
     "make_plan",
-    "make_predictor",
     "output_rule",
     "pad_edges",
     "part_name",

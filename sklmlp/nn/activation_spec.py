@@ -43,18 +43,18 @@ class ActivationSpec:
         Arguments of its class.
     arrays : dict of str to ndarray
         Learned values to start from, by name in the module's state.
-    own : type, torch.nn.Module, callable or None
+    custom : type, torch.nn.Module, callable or None
         A custom module class, module or callable; None for an entry of the table.
     """
 
     name: str
     arguments: dict = field(default_factory=dict)
     arrays: dict = field(default_factory=dict)
-    own: Any = None
+    custom: Any = None
 
     @property
     def entry(self):
-        return ACTIVATIONS[self.name] if self.own is None else _CUSTOM
+        return ACTIVATIONS[self.name] if self.custom is None else _CUSTOM
 
     def bound(self, fan_in, fan_out):
         return self.entry.bound(self.arguments, fan_in, fan_out)
@@ -65,8 +65,8 @@ class ActivationSpec:
 
     def build(self, width, device=None, dtype=None):
         """Build a new module; an entry of the table draws no random numbers on "meta"."""
-        if self.own is not None:
-            return self._build_own(dtype)
+        if self.custom is not None:
+            return self._build_custom(dtype)
         arguments = {**self.entry.arguments, **self.arguments}
         if self.name == "prelu" and arguments.get("num_parameters") == "per_unit":
             arguments["num_parameters"] = width
@@ -107,19 +107,19 @@ class ActivationSpec:
 
     def _hint(self):
         """Return what to write in place of a callable that failed."""
-        if self.own is None or isinstance(self.own, type | nn.Module):
+        if self.custom is None or isinstance(self.custom, type | nn.Module):
             return ""
         known = suggestions(self.name.removeprefix("_"))
         use = f"activation={known[0]!r}" if known else "a function of torch tensors"
         return f" Use {use}."
 
-    def _build_own(self, dtype):
-        if isinstance(self.own, type):
-            module = self._construct(self.own, self.arguments)
-        elif isinstance(self.own, nn.Module):
-            module = copy.deepcopy(self.own)  # layers must not share it, nor a fit change it
+    def _build_custom(self, dtype):
+        if isinstance(self.custom, type):
+            module = self._construct(self.custom, self.arguments)
+        elif isinstance(self.custom, nn.Module):
+            module = copy.deepcopy(self.custom)  # layers must not share it, nor a fit change it
         else:
-            module = Function(self.own)
+            module = Function(self.custom)
         return module.to(dtype)
 
     def _construct(self, module, arguments):
@@ -202,7 +202,7 @@ def resolve_one(activation):
         entry = _entry_of(activation)
         if entry is not None:
             return ActivationSpec(_check_arguments(entry.name, arguments), arguments, arrays)
-        return ActivationSpec(activation.__name__, arguments, arrays, own=activation)
+        return ActivationSpec(activation.__name__, arguments, arrays, custom=activation)
     if arguments or arrays:
         raise TypeError(
             "arguments of an activation go with a name or a torch.nn.Module class, got "
@@ -211,7 +211,7 @@ def resolve_one(activation):
     if isinstance(activation, nn.Module):
         entry = _entry_of(type(activation))
         if entry is None:
-            return ActivationSpec(type(activation).__name__, own=activation)
+            return ActivationSpec(type(activation).__name__, custom=activation)
         arguments = constructor_arguments(activation)
         if entry.name == "multihead_attention" and activation.dropout:
             raise ValueError(f"activation MultiheadAttention takes no dropout, got {activation!r}.")
@@ -220,7 +220,7 @@ def resolve_one(activation):
         arrays = {k: v.detach().cpu().numpy() for k, v in activation.state_dict().items()}
         return ActivationSpec(entry.name, arguments, arrays)
     if callable(activation):
-        return ActivationSpec(getattr(activation, "__name__", repr(activation)), own=activation)
+        return ActivationSpec(getattr(activation, "__name__", repr(activation)), custom=activation)
     raise TypeError(
         "activation takes a name, a (name, arguments) pair, a torch.nn.Module class or instance, a "
         f"callable on tensors, or a list of these, one a hidden layer; got {activation!r}."
@@ -237,9 +237,8 @@ def output_rule(activation):
     """
     last = activation[-1] if isinstance(activation, list) and activation else activation
     choice = resolve_one("identity" if isinstance(last, list) else last)
-    return (
-        choice if choice.name == "logistic" and choice.own is None else ActivationSpec("identity")
-    )
+    is_logistic = choice.name == "logistic" and choice.custom is None
+    return choice if is_logistic else ActivationSpec("identity")
 
 
 def _entry_of(module):

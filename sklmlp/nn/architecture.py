@@ -1,25 +1,11 @@
 """The layers of an estimator's network as a table in scikit-learn's diagrams, for notebooks."""
 
 import html
-from dataclasses import dataclass
 
 from sklmlp.nn.activation_spec import resolve
 from sklmlp.nn.builder import children_by_layer
 
-
-@dataclass
-class Row:
-    """One layer, in words; what is not known yet is "?".
-
-    Parameters
-    ----------
-    layer, kind, shape, parameters : str
-    """
-
-    layer: str
-    kind: str
-    shape: str
-    parameters: str
+COLUMNS = ("layer", "kind", "shape", "parameters")
 
 
 def rows(estimator, networks):
@@ -33,7 +19,8 @@ def rows(estimator, networks):
 
     Returns
     -------
-    rows : list of Row
+    rows : list of tuple of str
+        The words of `COLUMNS` for each layer; what is not known yet is "?".
     """
     module = networks[0].module if networks else None
     spec = networks[0].spec if networks else None
@@ -49,7 +36,7 @@ def rows(estimator, networks):
     if spec:
         counts = [f"{sum(map(_count, c.values())):,}" for c in children_by_layer(module)]
     shapes = [f"{i} → {o}" for i, o in zip(ins, outs, strict=True)]
-    return [Row(*parts) for parts in zip(names, kinds, shapes, counts, strict=True)]
+    return list(zip(names, kinds, shapes, counts, strict=True))
 
 
 def _hidden(estimator, spec):
@@ -94,10 +81,10 @@ def _count(module):
 
 def _rows_of_own_module(module_class, module):
     if module is None:
-        return [Row("module", module_class.__name__, "?", "?")]
+        return [("module", module_class.__name__, "?", "?")]
     return [
-        Row(name, repr(child), "", f"{_count(child):,}") for name, child in module.named_children()
-    ] or [Row("module", repr(module), "", f"{_count(module):,}")]
+        (name, repr(child), "", f"{_count(child):,}") for name, child in module.named_children()
+    ] or [("module", repr(module), "", f"{_count(module):,}")]
 
 
 def layers_as_html(estimator, networks):
@@ -119,18 +106,16 @@ def layers_as_html(estimator, networks):
     """
     cell = "padding: 0.2em 0.8em; border: 0; text-align: {}; color: inherit; background: none;"
     left, right = cell.format("left"), cell.format("right")
-    lines = [
-        f'<tr style="background: none;"><th scope="row" style="{left}">{html.escape(row.layer)}'
-        f'</th><td style="{left}">{html.escape(row.kind)}</td>'
-        f'<td style="{right}">{html.escape(row.shape)}</td>'
-        f'<td style="{right}">{html.escape(row.parameters)}</td></tr>'
-        for row in rows(estimator, networks)
-    ]
+    styles = left, left, right, right
+    lines = []
+    for layer, *facts in rows(estimator, networks):
+        cells = [f'<th scope="row" style="{left}">{html.escape(layer)}</th>']
+        for style, fact in zip(styles[1:], facts, strict=True):
+            cells.append(f'<td style="{style}">{html.escape(fact)}</td>')
+        lines.append(f'<tr style="background: none;">{"".join(cells)}</tr>')
     head = "".join(
         f'<th scope="col" style="{style} border-bottom: 1px solid currentColor;">{name}</th>'
-        for name, style in zip(
-            ("layer", "kind", "shape", "parameters"), (left, left, right, right), strict=True
-        )
+        for name, style in zip(COLUMNS, styles, strict=True)
     )
     caption = html.escape(_caption(estimator, networks))
     return (

@@ -2,15 +2,14 @@
 
 from collections import OrderedDict
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import nn
 
-from sklmlp.nn.custom_module import check_same_shapes, load_custom_module
+from sklmlp.nn.custom_module import check_same_shapes, load_custom_module, seeded
 from sklmlp.nn.layers import Dropout, Residual, normalization
-from sklmlp.nn.rng import seeded
 
 
 @dataclass
@@ -134,13 +133,7 @@ def build_module(spec, weights, dtype=None, device=None):
 
 
 def build_layers(spec, weights):
-    """Build the modules of a stack over given tensors, which they share; see `build_module`."""
-    linears = [_linear(*pair) for pair in zip(weights.coefs, weights.intercepts, strict=True)]
-    return replace(load_layers(spec, weights), linears=linears)
-
-
-def load_layers(spec, weights):
-    """Build the modules of a stack but its affine maps, over what was learned; see `build_layers`.
+    """Build the modules of a stack over given tensors, which they share; see `build_module`.
 
     Raises
     ------
@@ -149,6 +142,8 @@ def load_layers(spec, weights):
     """
     dtype, device = weights.coefs[0].dtype, weights.coefs[0].device
     layers = _layers(spec, activation_modules(spec, dtype), dtype)
+    pairs = zip(weights.coefs, weights.intercepts, strict=True)
+    layers.linears = [_linear(*pair) for pair in pairs]
     if weights.state is not None:
         names = [choice.name for choice in spec.activations]
         check_same_shapes(f"a network with the activations {names}", layers.state(), weights.state)
@@ -176,21 +171,18 @@ def _layers(spec, activations, dtype):
     )
 
 
-class _Undrawn(nn.Linear):
-    def reset_parameters(self):
-        """Draw nothing: weights follow, and even without memory a draw takes its time."""
-
-
 def _linear(coef, intercept):
-    linear = _Undrawn(*coef.shape, device="meta", dtype=coef.dtype)
+    """Return a `torch.nn.Linear` over given tensors; its constructor would draw others first."""
+    linear = nn.Linear.__new__(nn.Linear)
+    nn.Module.__init__(linear)
+    linear.in_features, linear.out_features = coef.shape
     linear.weight, linear.bias = nn.Parameter(coef.T), nn.Parameter(intercept)
-    linear.__class__ = nn.Linear
     return linear
 
 
 def activation_modules(spec, dtype, seed=None):
     """Make a module for each hidden activation, without torch's global generators."""
-    draws = any(c.own is not None or c.entry.kernel is None for c in spec.activations)
+    draws = any(c.custom is not None or c.entry.kernel is None for c in spec.activations)
     with seeded(seed) if draws else nullcontext():
         return [
             choice.build(width, dtype=dtype)
@@ -223,7 +215,7 @@ def learned_shapes(spec):
     Activations take no memory for it. Arguments that one does not take are a ValueError.
     """
     activations = [
-        nn.Identity() if choice.own is not None else choice.build(width, "meta")
+        nn.Identity() if choice.custom is not None else choice.build(width, "meta")
         for choice, width in zip(spec.activations, spec.hidden, strict=True)
     ]
     state = _layers(spec, activations, torch.float32).state()

@@ -29,7 +29,7 @@ def can_compile(spec):
 
 def _activation(choice):
     """Return the name of the engine's operator of an activation, and its arguments; or None."""
-    if choice.own is not None or choice.entry.compiled is None:
+    if choice.custom is not None or choice.entry.compiled is None:
         return None
     arguments, name = choice.entry.filled(choice.arguments), choice.entry.compiled
     if arguments.get("approximate") == "tanh":
@@ -110,7 +110,8 @@ def make_plan(spec, is_double, transposed):
     buffers = {name: sum(list(statistics.values())[:k]) for k, name in enumerate(statistics)}
     layers = []
     for i, (fan_in, units) in enumerate(spec.shapes):
-        layer = {"fan_in": fan_in, "units": units, "width": units, "is_turned": transposed[i]}
+        layer = {"fan_in": fan_in, "units": units, "width": units}
+        layer |= {"is_stored_transposed": transposed[i]}
         layer |= {"coefs": at[f"coefs_{i}"], "intercepts": at[f"intercepts_{i}"]}
         if i < len(spec.hidden):
             layer |= _hidden_layer(spec, i, at, sizes, buffers)

@@ -7,9 +7,8 @@ from sklmlp import native
 from sklmlp.nn.activation_spec import output_rule
 from sklmlp.nn.builder import build_layers
 from sklmlp.nn.compiled import make_plan
-from sklmlp.nn.custom_module import load_custom_module, named_tensors
+from sklmlp.nn.custom_module import ModuleRNG, load_custom_module, named_tensors
 from sklmlp.nn.layers import is_batch_norm
-from sklmlp.nn.rng import ModuleRNG
 from sklmlp.nn.spec import Weights, initial_weights
 from sklmlp.nn.tied import TiedNetwork
 

@@ -1,17 +1,20 @@
 """The plain description of a network, its weights, and the weights that it starts from."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
+from torch.nn import init
 
-from sklmlp.losses import LOSSES, Loss, compiled_loss, make_loss
+from sklmlp.losses import LOSSES, Loss, TargetScaling, compiled_loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
 from sklmlp.nn.builder import initial_state
-from sklmlp.nn.weight_init import WeightInit
-from sklmlp.scaling import TargetScaling
+from sklmlp.nn.custom_module import seeded
+from sklmlp.spelling import closest
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Spec:
     @property
     def is_plain_in_training(self):
         """Whether nothing in it can be random or depend on the batch."""
-        known = all(c.own is None and not c.entry.is_random for c in self.activations)
+        known = all(c.custom is None and not c.entry.is_random for c in self.activations)
         return known and self.is_plain
 
     @property
@@ -140,6 +143,24 @@ class Weights:
     module_seed: int | None = None
 
 
+def check_same_layers(earlier, asked):
+    """Raise unless training can go on from one spec to another.
+
+    Parameters
+    ----------
+    earlier, asked : Spec
+    """
+    for name in ("module", "normalization", "residual"):
+        was, now = getattr(earlier, name), getattr(asked, name)
+        if name == "module":  # a class may have been defined again: its state is looked at
+            was, now = (None if own is None else own.__qualname__ for own in (was, now))
+        if was != now:
+            raise ValueError(
+                f"Training cannot go on: it began with {name}={was!r}, got {name}={now!r}. Use "
+                "warm_start=False to fit from scratch."
+            )
+
+
 def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     """Return the weights that a fit starts from, drawn in scikit-learn's order.
 
@@ -164,7 +185,7 @@ def initial_weights(spec, rng, dtype, output_activation, weight_init="auto"):
     if weight_init == "auto":
         coefs, intercepts = _by_rule(spec, rng, dtype, output_activation)
     else:
-        drawn = WeightInit(weight_init).draw(spec.shapes, _seed(rng))
+        drawn = draw_coefs(weight_init, spec.shapes, _seed(rng))
         coefs = [coef.astype(dtype, copy=False) for coef in drawn]
         intercepts = [np.zeros(fan_out, dtype) for _, fan_out in spec.shapes]
     # only activations with parameters of their own need a seed; scikit-learn's four draw none
@@ -191,3 +212,74 @@ def _seed(rng):
 
 def _torch_dtype(dtype):
     return torch.from_numpy(np.empty(0, dtype)).dtype
+
+
+INITIALIZERS = {
+    name.removesuffix("_"): function
+    for name, function in vars(init).items()
+    if name.endswith("_") and name[0] != "_" and name != "dirac_"  # for convolutions alone
+}
+
+
+def draw_coefs(weight_init, shapes, seed):
+    """Draw matrices of given shapes, (fan in, fan out), one after the other.
+
+    Parameters
+    ----------
+    weight_init : str or (str, dict)
+        As the parameter of the estimators: a function of `torch.nn.init`, with its arguments.
+    shapes : list of (int, int)
+    seed : int
+
+    Returns
+    -------
+    coefs : list of ndarray
+        In float64, so that all dtypes start alike.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, arguments that do not fit, or another kind of value.
+    """
+    name, arguments = _checked(weight_init)
+    with seeded(seed):  # not all of torch's functions take a generator
+        return [_drawn(name, arguments, fan_in, fan_out) for fan_in, fan_out in shapes]
+
+
+def _checked(weight_init):
+    """Return the name and the arguments that are meant."""
+    pair = weight_init if isinstance(weight_init, tuple) else (weight_init, {})
+    is_pair = len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], Mapping)
+    if not is_pair:
+        raise TypeError(
+            "weight_init takes 'auto', the name of a function of torch.nn.init, or a pair of "
+            f"its name and a dict of arguments, such as ('normal', {{'std': 0.01}}); got "
+            f"{weight_init!r}."
+        )
+    name, arguments = pair[0].removesuffix("_"), dict(pair[1])
+    if name not in INITIALIZERS:
+        (meant,) = closest(name.lower(), INITIALIZERS, cutoff=0)
+        raise ValueError(
+            f"weight_init {pair[0]!r} is unknown; did you mean {meant!r}? Known are 'auto', "
+            f"{', '.join(map(repr, sorted(INITIALIZERS)))}."
+        )
+    known = set(inspect.signature(INITIALIZERS[name]).parameters) - {"tensor", "generator"}
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise ValueError(
+            f"weight_init {name!r} has no argument {', '.join(map(repr, unknown))}; it "
+            f"takes {', '.join(map(repr, sorted(known))) or 'none'}."
+        )
+    return name, arguments
+
+
+def _drawn(name, arguments, fan_in, fan_out):
+    weight = torch.empty(fan_out, fan_in, dtype=torch.float64)
+    try:
+        INITIALIZERS[name](weight, **arguments)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"weight_init {name!r} with the arguments {arguments} fails on a matrix "
+            f"of shape {tuple(weight.shape)}: {error}"
+        ) from error
+    return weight.numpy().T.copy()

@@ -1,7 +1,6 @@
 """Optimizers: a gradient to an update."""
 
 from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, stack_padded
-from sklmlp.optim.clipping import ClippedUpdate
 from sklmlp.optim.muon import Muon
 from sklmlp.optim.registry import (
     SOLVERS,
@@ -11,7 +10,7 @@ from sklmlp.optim.registry import (
     make_optimizer,
     register_solver,
 )
-from sklmlp.optim.schedules import SCHEDULES, Schedule, ScheduledUpdate
+from sklmlp.optim.schedules import SCHEDULES, Schedule
 from sklmlp.optim.state import OptimizerState
 from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
 
@@ -20,11 +19,9 @@ __all__ = [
     "SGD",
     "SOLVERS",
     "Adam",
-    "ClippedUpdate",
     "Muon",
     "OptimizerState",
     "Schedule",
-    "ScheduledUpdate",
     "Solver",
     "StackedUpdate",
     "TorchOptimizerAdapter",

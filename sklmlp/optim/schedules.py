@@ -104,30 +104,3 @@ class Schedule:
             self.n_epochs * n_batches,
         )
         return [self.rate * factor(self.name, s, n_steps, self.warmup_fraction) for s in steps]
-
-
-class ScheduledUpdate:
-    """An update of networks that sets their rates before each step.
-
-    Parameters
-    ----------
-    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
-    runs : list of TrainingRun
-        Those with a schedule.
-    """
-
-    def __init__(self, update, runs):
-        self.update, self.runs = update, runs
-
-    def begin_epoch(self):
-        """Lay out the rates of an epoch."""
-        self.update.begin_epoch()
-        keys = [(f.state.optimizer.schedule, f.epoch, f.batch_plan.n_batches) for f in self.runs]
-        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
-        self.rates = zip(*(rates[key] for key in keys), strict=True)
-
-    def step(self):
-        """One step of every network at its rate."""
-        for run, rate in zip(self.runs, next(self.rates), strict=True):
-            run.state.optimizer.set_rate(rate)
-        self.update.step()

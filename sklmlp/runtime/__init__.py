@@ -1,7 +1,13 @@
 """Where and how torch computes: devices, dtypes, memory and settings."""
 
-from sklmlp.runtime.device import computing_dtype, is_available, resolve_device, resolve_dtype
-from sklmlp.runtime.memory import explain_oom, in_chunks
+from sklmlp.runtime.device import (
+    computing_dtype,
+    explain_oom,
+    in_chunks,
+    is_available,
+    resolve_device,
+    resolve_dtype,
+)
 from sklmlp.runtime.settings import SMALL_STEP, compute, neutral, others_wait, will_compute
 
 __all__ = [

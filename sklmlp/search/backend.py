@@ -99,15 +99,16 @@ class StackBackend(ParallelBackendBase):
         began, before = time.monotonic(), pool.seconds
         if counts:
             pool.coordinator.mark_waiting()
-        try:
-            if not self.parallel.return_generator and self.parallel.timeout is None:
-                pool.wait()  # joblib would look every 10 ms
-            yield
-        finally:
-            if counts:
-                pool.coordinator.mark_running()
-            # a task that waits for tasks has taken what these took
-            count_as_waiting(time.monotonic() - began - (pool.seconds - before))
+        with pool.coordinator.turns.left():
+            try:
+                if not self.parallel.return_generator and self.parallel.timeout is None:
+                    pool.wait()  # joblib would look every 10 ms
+                yield
+            finally:
+                if counts:
+                    pool.coordinator.mark_running()
+                # a task that waits for tasks has taken what these took
+                count_as_waiting(time.monotonic() - began - (pool.seconds - before))
 
     def submit(self, func, callback=None):
         """Run a task of joblib's when there is a place."""

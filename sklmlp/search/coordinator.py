@@ -15,7 +15,7 @@ import os
 import threading
 import time
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 import torch
 
@@ -31,10 +31,50 @@ HELD_BYTES = 2**28
 SECONDS_TO_WAIT = 5
 """How long a fit waits while tasks run and none of them arrives or ends."""
 
+SECONDS_TO_TAKE_TURNS = 0.02
+"""How long a task waits for its turn at Python; see `_Turns`."""
+
 SECONDS_TO_LEAVE = 5
 """How long closing a pool waits for its threads, which may run a user's code."""
 
 _task = threading.local()  # `waited`: the seconds that the task of this thread has waited
+
+
+class _Turns:
+    """Turns at Python for tasks, one at a time while each is short.
+
+    Each operation of torch lets go of Python's lock. Two threads that both prepare fits would hand
+    it to and fro at every operation, which takes longer than the operations. A task that waits, or
+    trains in compiled code, leaves its turn to others. One that has waited for too long goes on
+    without: the other may be in long computations, or waiting for this one.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._here = threading.local()  # `has_turn`, in threads that take turns
+
+    def take(self):
+        """Wait for a turn, but not for long."""
+        began = time.monotonic()
+        self._here.has_turn = self._lock.acquire(timeout=SECONDS_TO_TAKE_TURNS)
+        count_as_waiting(time.monotonic() - began)
+
+    def leave(self):
+        """Leave the turn, if this thread has it."""
+        if getattr(self._here, "has_turn", False):
+            self._here.has_turn = False
+            self._lock.release()
+
+    @contextmanager
+    def left(self):
+        """Leave it for as long as a task waits, or trains without Python's lock."""
+        takes_turns = hasattr(self._here, "has_turn")
+        self.leave()
+        try:
+            yield
+        finally:
+            if takes_turns:
+                self.take()
 
 
 class TaskPool:
@@ -73,7 +113,7 @@ class TaskPool:
             self._ends.acquire(timeout=0.1)
 
     def train(self, job):
-        """Train a job of one of these tasks; see `sklmlp.training.jobs.use_coordinator`."""
+        """Train a job of one of these tasks; see `sklmlp.training.use_coordinator`."""
         self.coordinator.train(job, self)
 
     def is_within(self, other):
@@ -97,6 +137,7 @@ class FitCoordinator:
         self.most_running = max(RUNNING_AT_ONCE, n_running)
         self.filters, self.place = None, place()  # the filters of warnings of the call
         self.n_fits, self.warnings = 0, {}  # the first message of each kind, and their number
+        self.turns = _Turns()
         self._lock = threading.Lock()  # guards all that follows; Ctrl-C cannot leave it locked
         self.pools, self.jobs = [], set()
         self.n_running = self.n_begun = self.held = 0
@@ -161,13 +202,14 @@ class FitCoordinator:
             self.jobs.add(job)
             self.waiting.append(job)
             self._advance()
-        while not job.go.wait(SECONDS_TO_WAIT):
-            with self._lock:
-                if time.monotonic() - self.moved >= SECONDS_TO_WAIT:
-                    self._advance(is_patient=False)
-        if job.leads:
-            self._train_group(job)
-        count_as_waiting(time.monotonic() - job.came - job.seconds)
+        with self.turns.left():
+            while not job.go.wait(SECONDS_TO_WAIT):
+                with self._lock:
+                    if time.monotonic() - self.moved >= SECONDS_TO_WAIT:
+                        self._advance(is_patient=False)
+            if job.leads:
+                self._train_group(job)
+            count_as_waiting(time.monotonic() - job.came - job.seconds)
         with self._lock:
             self.jobs.discard(job)
         if job.is_cancelled:
@@ -184,7 +226,8 @@ class FitCoordinator:
             self.n_fits += 1
             self.jobs.add(job)
         try:
-            job.train([job], job.interrupted)
+            with self.turns.left():
+                job.train([job], job.interrupted)
         finally:
             with self._lock:
                 self.jobs.discard(job)
@@ -195,6 +238,8 @@ class FitCoordinator:
         """Train a group of jobs in the thread of one of them."""
         jobs = [leader, *(job for job in leader.leads if job is not leader)]
         others, began = jobs[1:], time.monotonic()
+        few = torch.get_num_threads()
+        torch.set_num_threads(self.torch_threads)  # the others wait
         leader.leads = None  # a circle would keep the tables until the garbage is collected
         for run in leader.runs:
             run.state.started_at += began - leader.came  # `max_time` is not for waiting
@@ -205,6 +250,7 @@ class FitCoordinator:
             for job in jobs:
                 job.runs[0].outcome.error = error
         finally:
+            torch.set_num_threads(few)
             _share(time.monotonic() - began, jobs)
             with self._lock:
                 self.training = None
@@ -258,13 +304,16 @@ class FitCoordinator:
 
     def _run(self, pool, task, callback):
         """Run a task in its thread; its callback may submit the next one before it ends."""
-        torch.set_num_threads(self.torch_threads)  # not those of works that run as it begins
+        # as joblib does for processes: together the tasks have as many threads as their caller
+        torch.set_num_threads(max(1, self.torch_threads // self.most_running))
+        self.turns.take()
         _task.waited, began = 0.0, time.monotonic()
         try:
             with use_coordinator(pool), gathering(self.gather):
                 outcome = task(), None
         except BaseException as error:
             outcome = None, error
+        self.turns.leave()
         with self._lock:
             pool.seconds += time.monotonic() - began - _task.waited
         _correct_fit_time(outcome[0])

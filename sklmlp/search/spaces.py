@@ -4,6 +4,8 @@ Random search ought to draw rates and penalties on a logarithmic scale: Bergstra
 "Random search for hyper-parameter optimization", JMLR 13.
 """
 
+from types import SimpleNamespace
+
 ACTIVATIONS = ["relu", "gelu", "silu", "tanh"]
 DEPTHS, WIDTHS = [1, 2, 3], [32, 64, 128, 256]
 RATES, PENALTIES = (1e-4, 1e-2), (1e-6, 1e-1)
@@ -118,29 +120,22 @@ def params_of(trial, estimator):
     >>> MLPClassifier().set_params(**params_of(best_params, MLPClassifier()))
     MLPClassifier(activation='gelu', alpha=0.01, dropout=0.1, hidden_layer_sizes=(64, 64))
     """
-    recorded = _Recorded(getattr(trial, "params", trial))
-    params = suggest(recorded, estimator)
-    if recorded.missing:
+    others, missing = dict(getattr(trial, "params", trial)), []
+
+    def take(name, *args, **kwargs):
+        if name not in others:
+            missing.append(name)
+            return 0  # the error is raised when all that is missing is known
+        return others.pop(name)
+
+    over = SimpleNamespace(suggest_int=take, suggest_float=take, suggest_categorical=take)
+    params = suggest(over, estimator)
+    if missing:
         raise ValueError(
-            f"trial has no {', '.join(recorded.missing)}; params_of takes study.best_params or a "
+            f"trial has no {', '.join(missing)}; params_of takes study.best_params or a "
             f"trial whose parameters `suggest` drew, got {trial!r}."
         )
-    return params | recorded.others
-
-
-class _Recorded:
-    """Gives `suggest` the values of a trial that is over."""
-
-    def __init__(self, params):
-        self.others, self.missing = dict(params), []
-
-    def _take(self, name, *args, **kwargs):
-        if name not in self.others:
-            self.missing.append(name)
-            return 0  # the error is raised when all that is missing is known
-        return self.others.pop(name)
-
-    suggest_int = suggest_float = suggest_categorical = _take
+    return params | others
 
 
 def _prefix(estimator):

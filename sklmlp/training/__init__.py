@@ -1,21 +1,25 @@
 """Training: a network and a dataset to weights and a history."""
 
-from sklmlp.training.early_stopping import Scoring, Subset, check_validation_data, split_rows
-from sklmlp.training.jobs import Interrupt, current_coordinator, use_coordinator
+from sklmlp.training.early_stopping import (
+    Subset,
+    check_validation_data,
+    make_judges,
+    split_rows,
+)
 from sklmlp.training.lbfgs import train_lbfgs
 from sklmlp.training.run import TrainingRun, TrainingState
-from sklmlp.training.stacking import train_networks
+from sklmlp.training.stacking import Interrupt, current_coordinator, train_networks, use_coordinator
 from sklmlp.training.stopping import StoppingState
 
 __all__ = [
     "Interrupt",
-    "Scoring",
     "StoppingState",
     "Subset",
     "TrainingRun",
     "TrainingState",
     "check_validation_data",
     "current_coordinator",
+    "make_judges",
     "split_rows",
     "train_lbfgs",
     "train_networks",

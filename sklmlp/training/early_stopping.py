@@ -2,8 +2,8 @@
 
 import inspect
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -171,12 +171,18 @@ class Validation:
             return mean, float(self.score(logits, mean, network))
 
 
-@dataclass
-class Scoring:
-    """How rows are scored: by the loss, by the estimator's own score, or by a scorer.
+def make_judges(
+    training, held_out, rng, *, scoring, stops_by_loss, encode, score_logits, current_model, targets
+):
+    """Make what scores the held-out rows after each epoch, and some of those that are trained on.
+
+    Rows are scored by the loss, by the estimator's own score, or by a scorer.
 
     Parameters
     ----------
+    training, held_out : Subset
+    rng : numpy.random.RandomState
+        Left as it is.
     scoring : str, callable or None
         The parameter.
     stops_by_loss : bool
@@ -189,76 +195,65 @@ class Scoring:
         A network to a fitted estimator with the weights that it has now, for scorers.
     targets : ClassTargets or None
         What a classifier knows of its classes; None for regression.
+
+    Returns
+    -------
+    judges : dict
+        The `Validation` of each, by their names in a `TrainingRun`.
     """
+    is_loss = scoring == "loss" or (scoring is None and stops_by_loss)
+    if is_loss:
+        score_of = _minus_loss
+    elif scoring is None:
+        score_of = partial(_own_score, encode, score_logits)
+    else:
+        _check_name(scoring, targets)
+        scorer = _scorer_with_labels(check_scoring(scoring=scoring), targets)
+        score_of = partial(_score_by_scorer, scoring, scorer, current_model)
+    weight, n = training.dataset.weights(), len(training.dataset)
+    rows = np.arange(n) if weight is None else np.flatnonzero(weight)
+    if len(rows) > MOST_TRAINING_ROWS:
+        rows = np.sort(_copied(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
+    if n > MOST_TRAINING_ROWS:
+        training = training.take(rows)
+    score = score_of(held_out)
+    if scoring not in (None, "loss"):
+        score = _never_nan(score, scoring)
+    return {
+        "training_sample": Validation(training.dataset, score_of(training), is_loss),
+        "validation": Validation(held_out.dataset, score, is_loss),
+    }
 
-    scoring: str | Callable | None
-    stops_by_loss: bool
-    encode: Callable
-    score_logits: Callable
-    current_model: Callable
-    targets: object = None
 
-    def __post_init__(self):
-        self.is_loss = self.scoring == "loss" or (self.scoring is None and self.stops_by_loss)
-        self._scorer = None
-        if self.scoring not in (None, "loss"):
-            _check_name(self.scoring, self.targets)
-            self._scorer = _scorer_with_labels(check_scoring(scoring=self.scoring), self.targets)
+def _minus_loss(part):
+    """Score some rows by their loss."""
+    return lambda logits, loss, network: -loss
 
-    def judges(self, training, held_out, rng):
-        """Score the held-out rows after each epoch, and some of those that are trained on.
 
-        Parameters
-        ----------
-        training, held_out : Subset
-        rng : numpy.random.RandomState
-            Left as it is.
+def _own_score(encode, score_logits, part):
+    """Return the function of logits, loss and network that scores some rows as `score` does."""
+    y, weight = encode(part.rows()[1]), part.dataset.weights()
+    return lambda logits, loss, network: score_logits(y, weight, logits, network.spec.loss_function)
 
-        Returns
-        -------
-        judges : dict
-            The `Validation` of each, by their names in a `TrainingRun`.
-        """
-        weight, n = training.dataset.weights(), len(training.dataset)
-        rows = np.arange(n) if weight is None else np.flatnonzero(weight)
-        if len(rows) > MOST_TRAINING_ROWS:
-            rows = np.sort(_copied(rng).choice(rows, MOST_TRAINING_ROWS, replace=False))
-        if n > MOST_TRAINING_ROWS:
-            training = training.take(rows)
-        training_sample, validation = (
-            Validation(part.dataset, self._score_of(part), self.is_loss)
-            for part in (training, held_out)
-        )
-        if self._scorer is not None:
-            validation.score = _never_nan(validation.score, self.scoring)
-        return {"training_sample": training_sample, "validation": validation}
 
-    def _score_of(self, part):
-        """Return the function of logits, loss and network that scores some rows."""
-        weight = part.dataset.weights()
-        if self.is_loss:
-            return lambda logits, loss, network: -loss
-        X, y = part.rows()
-        if self._scorer is None:
-            y = self.encode(y)
-            return lambda logits, loss, network: self.score_logits(
-                y, weight, logits, network.spec.loss_function
-            )
-        takes_weights = weight is not None and _takes_weights(self._scorer)
-        known = {"sample_weight": weight} if takes_weights else {}
+def _score_by_scorer(scoring, scorer, current_model, part):
+    """Return the same for a scorer of scikit-learn's, or a callable."""
+    (X, y), weight = part.rows(), part.dataset.weights()
+    takes_weights = weight is not None and _takes_weights(scorer)
+    known = {"sample_weight": weight} if takes_weights else {}
 
-        def score(logits, loss, network):
-            try:
-                value = self._scorer(self.current_model(network), X, y, **known)
-            except ValueError as error:
-                raise ValueError(
-                    f"scoring={self.scoring!r} fails on the validation rows: {error}"
-                ) from error
-            if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "buif":
-                raise ValueError(f"scoring={self.scoring!r} must give a number, got {value!r}.")
-            return value
+    def score(logits, loss, network):
+        try:
+            value = scorer(current_model(network), X, y, **known)
+        except ValueError as error:
+            raise ValueError(
+                f"scoring={scoring!r} fails on the validation rows: {error}"
+            ) from error
+        if np.ndim(value) != 0 or np.asarray(value).dtype.kind not in "buif":
+            raise ValueError(f"scoring={scoring!r} must give a number, got {value!r}.")
+        return value
 
-        return score
+    return score
 
 
 def _copied(rng):

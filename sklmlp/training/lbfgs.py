@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklmlp import native, runtime
 from sklmlp.data import ROWS_AT_A_TIME
 from sklmlp.failures import hint_of_targets
-from sklmlp.training.jobs import TrainingJob, available_threads, run_or_enqueue
+from sklmlp.training.stacking import TrainingJob, available_threads, run_or_enqueue
 from sklmlp.training.steps.autograd import add_gradient, add_penalty
 from sklmlp.training.steps.compiled import is_compilable, rows_of_dataset
 
@@ -55,31 +55,32 @@ def _why_not_converged(result, n_iter, max_iter):
     )
 
 
-class _TorchObjective:
-    """The penalised mean loss of all rows as a function of the weights in float64, by autograd.
+def _torch_objective(run, interrupted):
+    """Return the penalised mean loss of all rows as a function of the weights, by autograd.
 
     Parameters
     ----------
     run : TrainingRun
+    interrupted : Interrupt
+        Once it is set a call raises KeyboardInterrupt.
+
+    Returns
+    -------
+    objective : callable
+        Weights, an ndarray of float64, to (loss, gradient).
     """
+    network, weight = run.network, run.dataset.weight
+    total = float(len(run.dataset) if weight is None else weight.sum())
+    products = network.n_coefs * min(len(run.dataset), ROWS_AT_A_TIME)
+    is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
 
-    def __init__(self, run):
-        self.run, weight = run, run.dataset.weight
-        self.total = float(len(run.dataset) if weight is None else weight.sum())
-        products = run.network.n_coefs * min(len(run.dataset), ROWS_AT_A_TIME)
-        self.is_small = products < runtime.SMALL_STEP  # too small to be worth a second thread
-
-    def __call__(self, flat):
-        """(loss, gradient) at these weights."""
-        precision = self.run.config.matmul_precision
-        return runtime.compute(lambda: self._evaluate(flat), precision, self.is_small)
-
-    def _evaluate(self, flat):
-        run, network, total = self.run, self.run.network, self.total
+    def evaluate(flat):
         network.flat.detach().copy_(torch.from_numpy(flat))
         network.gradient.zero_()
         loss, squared_coefs = 0.0, network.flat.detach().new_empty(())
         for x, y, weight in run.dataset.slices():
+            if interrupted.is_set():
+                raise KeyboardInterrupt
             scale = 1 / total if weight is None else weight.unsqueeze(-1) / total
             z = network.flat.detach().new_empty((len(x), network.spec.n_outputs))
             add_gradient(run, x, y, scale, z)
@@ -89,24 +90,29 @@ class _TorchObjective:
         loss += 0.5 * run.config.alpha / total * float(squared_coefs)
         return loss, network.gradient.cpu().double().numpy()
 
+    return lambda flat: runtime.compute(
+        lambda: evaluate(flat), run.config.matmul_precision, is_small
+    )
 
-class _CompiledObjective:
-    """The same by the compiled engine; see `_TorchObjective`."""
 
-    def __init__(self, run):
-        self.alpha, self.n_coefs = run.config.alpha, run.network.n_coefs
-        self.plan, self.rows = run.network.compile(), rows_of_dataset(run.dataset)
-        self.total = float(self.rows.n_rows if self.rows.weight is None else self.rows.weight.sum())
-        self.n_threads = native.shards(self.plan, self.rows.n_rows, available_threads())
+def _compiled_objective(run, interrupted):
+    """Return the same by the compiled engine; see `_torch_objective`."""
+    alpha, n_coefs = run.config.alpha, run.network.n_coefs
+    plan, rows = run.network.compile(), rows_of_dataset(run.dataset)
+    total = float(rows.n_rows if rows.weight is None else rows.weight.sum())
+    n_threads = native.shards(plan, rows.n_rows, available_threads())
 
-    def __call__(self, flat):
-        """(loss, gradient) at these weights."""
-        gradient, coefs = np.empty_like(flat), flat[: self.n_coefs]
-        loss = self.plan.loss_and_gradient(flat, self.rows, gradient, self.n_threads)
+    def evaluate(flat):
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        gradient, coefs = np.empty_like(flat), flat[:n_coefs]
+        loss = plan.loss_and_gradient(flat, rows, gradient, n_threads)
         with np.errstate(all="ignore"):  # SciPy's line search steps back from infinity
-            gradient[: self.n_coefs] += self.alpha * coefs
-            loss += 0.5 * self.alpha * float(np.dot(coefs, coefs))
-            return loss / self.total, gradient / self.total
+            gradient[:n_coefs] += alpha * coefs
+            loss += 0.5 * alpha * float(np.dot(coefs, coefs))
+            return loss / total, gradient / total
+
+    return evaluate
 
 
 def _minimise(run, interrupted):
@@ -115,7 +121,8 @@ def _minimise(run, interrupted):
     network.module.eval()  # a line search needs the same function twice
     best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
 
-    objective = (_CompiledObjective if is_compilable(run) else _TorchObjective)(run)
+    make_objective = _compiled_objective if is_compilable(run) else _torch_objective
+    objective = make_objective(run, interrupted)
 
     def loss_and_gradient(values):
         point = best.copy()

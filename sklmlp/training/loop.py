@@ -23,7 +23,7 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
         Set by Ctrl-C, here or elsewhere.
     one_thread : bool
         Whether each step is to stay on the thread of the caller.
-    checkpoints : StackCheckpoints, default=None
+    checkpoints : Checkpoints, default=None
         Told of every epoch.
     """
     for run in runs:
@@ -53,10 +53,10 @@ def _train_epochs(runs, step, interrupted, checkpoints):
     while True:
         for run in runs:
             _isolated(run, run.callback.begin_epoch)
-        for epoch in step.train_epochs(_limits(runs, checkpoints), interrupted):
-            for run, loss, rate in zip(runs, epoch.losses, epoch.rates, strict=True):
-                _isolated(run, run.end_epoch, loss, rate, epoch.seconds)
-            going = [k for k in everybody if _goes_on(runs[k])]
+        block = step.train_epochs(_limits(runs, checkpoints), interrupted)
+        for run, losses, rates in zip(runs, block.losses, block.rates, strict=True):
+            _isolated(run, run.end_epochs, losses, rates, block.seconds)
+        going = [k for k in everybody if _goes_on(runs[k])]
         if checkpoints is not None:
             checkpoints.after_epoch(runs, step.orders, going)
         if going != everybody or runtime.others_wait() or interrupted.is_set():

@@ -195,28 +195,36 @@ class TrainingRun:
         if not self.outcome.was_resumed:
             stopping.start(self.validation is not None, self.network)
 
-    def end_epoch(self, loss, lr, seconds):
-        """Record an epoch and its learning rate, and score the validation rows after it."""
-        stopping, config = self.state.stopping, self.config
+    def end_epochs(self, losses, rates, seconds):
+        """Record epochs: one with its scores if the run is watched, or the block of a step."""
+        first = len(self.state.stopping.loss_curve) + 1
+        self.state.stopping.add_epochs(losses, len(self.dataset))
+        self.outcome.final_loss = losses[-1]
+        records = [
+            {"epoch": epoch, "train_loss": loss, "lr": rate, "seconds": each}
+            for epoch, (loss, rate, each) in enumerate(
+                zip(losses, rates, seconds, strict=True), first
+            )
+        ]
+        self.state.stopping.history += records
+        if self.validation is None:
+            self.state.stopping.update_from_losses(losses, self.config.tol)
+        else:
+            self._score(records[-1])
+        if self.config.verbose:
+            print(_lines(self.state.stopping.n_iter, records[-1], self.pace))
+        self.callback.end_epoch(records[-1])
+
+    def _score(self, record):
+        """Score the held-out rows after an epoch, and add the scores to its record."""
         started = time.perf_counter()
-        stopping.add_epoch(loss, len(self.dataset))
-        self.outcome.final_loss = loss
-        record = {"epoch": len(stopping.loss_curve), "train_loss": loss}
+        times = {name: record.pop(name) for name in ("lr", "seconds")}
         if self.training_sample is not None:
             record["train_score"] = self.training_sample.evaluate(self.network, self.loss)[1]
-        if self.validation is None:
-            stopping.update_from_loss(config.tol)
-        else:
-            valid_loss, score = self.validation.evaluate(self.network, self.loss)
-            stopping.update_from_score(score, config.tol, self.network)
-            record |= {"valid_loss": valid_loss, "valid_score": score}
-        seconds += time.perf_counter() - started
-        stopping.history.append(record | {"lr": lr, "seconds": seconds})
-        if config.verbose:
-            print(_line(stopping.n_iter, loss, lr, record.get("train_score")) + self.pace)
-            if self.validation is not None:
-                print(f"Validation score: {score:f}")
-        self.callback.end_epoch(stopping.history[-1])
+        valid_loss, score = self.validation.evaluate(self.network, self.loss)
+        self.state.stopping.update_from_score(score, self.config.tol, self.network)
+        record |= {"valid_loss": valid_loss, "valid_score": score, **times}
+        record["seconds"] += time.perf_counter() - started
 
     def has_ended(self):
         """Tell whether the run has ended; move the learning rate where it has not."""
@@ -261,7 +269,12 @@ class TrainingRun:
         self.callback.end_training()
 
 
-def _line(n_iter, loss, lr, train_score):
-    """Write scikit-learn's line of an epoch, with the learning rate and the training score."""
-    line = f"Iteration {n_iter}, loss = {loss:.8f}, learning rate = {lr:g}"
-    return line if train_score is None else f"{line}, training score = {train_score:f}"
+def _lines(n_iter, record, pace):
+    """Write scikit-learn's lines of an epoch, with the learning rate and the training score."""
+    line = (
+        f"Iteration {n_iter}, loss = {record['train_loss']:.8f}, learning rate = {record['lr']:g}"
+    )
+    if "train_score" in record:
+        line += f", training score = {record['train_score']:f}"
+    scored = f"\nValidation score: {record['valid_score']:f}" if "valid_score" in record else ""
+    return line + pace + scored

@@ -1,20 +1,153 @@
-"""Grouping of networks: which train together, and on which threads."""
+"""Jobs of training: which networks train together, when, and on which threads.
 
+A thread that uses a coordinator gives its networks to it instead of training them by itself; see
+`sklmlp.search` for that.
+"""
+
+import math
+import os
+import threading
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 
 from sklmlp import runtime
-from sklmlp.caller import warn
+from sklmlp.caller import is_one_of_many, kind_of, warn
 from sklmlp.data import rows_of_a_batch, share_memory
-from sklmlp.training.jobs import TrainingJob, available_threads, run_or_enqueue
 from sklmlp.training.loop import train_stack
 from sklmlp.training.steps import choose_step
 
-STACK_BYTES = 2**25
-"""Weights and activations of the networks of a stack take about this much of a CPU's cache."""
+_here = threading.local()  # not a context variable: threads may inherit those of their parents
+
+
+def _begin_forked():
+    """Start a forked child: the threads of the coordinator stayed with the parent."""
+    global _here
+    _here = threading.local()
+
+
+if hasattr(os, "register_at_fork"):  # not where there is no fork
+    os.register_at_fork(after_in_child=_begin_forked)
+
+
+class Interrupt:
+    """What ends training from outside, such as Ctrl-C; compiled code reads the same byte.
+
+    Attributes
+    ----------
+    flag : bytearray of length 1
+        Not 0 once it is set.
+    """
+
+    def __init__(self):
+        self.flag = bytearray(1)
+
+    def set(self):
+        """Ask for the end; it takes no lock, so that Ctrl-C cannot leave one held."""
+        self.flag[0] = 1
+
+    def is_set(self):
+        """Tell whether the end was asked for."""
+        return self.flag[0] != 0
+
+
+@dataclass(eq=False)
+class TrainingJob:
+    """The networks of one estimator, ready to be trained.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+    train : callable
+        `train(jobs, interrupted)` trains the networks of jobs of one key; `interrupted` is an
+        `Interrupt` that ends all of them.
+    key : hashable or None
+        Jobs of equal keys can be trained together; None is trained alone.
+    is_compiled : bool
+        Whether it holds no lock of Python's, so that it need not wait for others.
+    """
+
+    runs: list
+    train: Callable
+    key: Hashable = None
+    is_compiled: bool = False
+
+    @property
+    def nbytes(self):
+        """Memory of the rows that wait with it."""
+        rows = {id(run.dataset.rows): run.dataset.rows for run in self.runs}
+        return sum(each.nbytes for each in rows.values())
+
+    def conclude(self):
+        """Give warnings, each kind once, and raise what went wrong: in the estimator's thread."""
+        kinds = {}
+        for run in self.runs:
+            for warning in run.outcome.warnings:
+                kinds.setdefault(kind_of(*warning), warning)
+            run.outcome.warnings.clear()
+        for message, category in kinds.values():
+            warn(message, category)
+        for run in self.runs:
+            if run.outcome.error is not None:
+                raise run.outcome.error
+
+
+def run_or_enqueue(job):
+    """Train a job: by the coordinator that this thread uses, or else at once.
+
+    Returns
+    -------
+    ended : bool
+        Whether its networks ended by themselves.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        By Ctrl-C in a search or another meta-estimator, which would go on with its next fit.
+    """
+    interrupted = Interrupt()
+    coordinator = getattr(_here, "coordinator", None)
+    if coordinator is not None:
+        coordinator.train(job)
+    else:
+        job.train([job], interrupted)
+        if interrupted.is_set():
+            if is_one_of_many():
+                raise KeyboardInterrupt
+            job.runs[0].outcome.warnings.append(("Training interrupted by user.", UserWarning))
+    job.conclude()
+    return not interrupted.is_set()
+
+
+def available_threads():
+    """Return how many threads a fit may use: one where other fits run at the same time."""
+    return torch.get_num_threads() if current_coordinator() is None else 1
+
+
+@contextmanager
+def use_coordinator(coordinator):
+    """Let a coordinator train the fits of this thread.
+
+    Parameters
+    ----------
+    coordinator : object
+        Has a method `train(job)`, which returns when the job is trained.
+    """
+    before = getattr(_here, "coordinator", None)
+    _here.coordinator = coordinator
+    try:
+        yield
+    finally:
+        _here.coordinator = before
+
+
+def current_coordinator():
+    """Return the coordinator that this thread uses, or None."""
+    return getattr(_here, "coordinator", None)
 
 
 def train_networks(runs, checkpoints=None):
@@ -76,11 +209,10 @@ def _train_jobs(jobs, interrupted, checkpoints):
         # tensors of inference mode cost a third less of a small operation; callbacks and torch's
         # optimizers get others
         with torch.inference_mode(in_inference_mode):
-            mine = None if checkpoints is None else checkpoints.of_stack()
             step = make_step(stack)
             if make_step.is_compiled:
                 step.n_threads = available_threads() // n_threads
-            train_stack(stack, step, interrupted, one_thread, mine)
+            train_stack(stack, step, interrupted, one_thread, checkpoints)
 
     def work_alone(stack):
         """Train a stack; an error ends the jobs with a network in it, and no others."""
@@ -106,7 +238,8 @@ def _compatibility_key(runs):
     if not (choose_step(runs).can_stack and _can_stack(runs) and _can_meet(first)):
         return None
     layers = [
-        (c.name, _hashable(c.arguments), id(c.own) if c.own else None) for c in spec.activations
+        (c.name, _hashable(c.arguments), id(c.custom) if c.custom else None)
+        for c in spec.activations
     ]
     return (
         # of the scaling of targets only bounds of the Huber loss take part in a step
@@ -151,42 +284,31 @@ def _batch_size(run):
 def _is_small(runs):
     """Tell whether the step of a stack is too short for a second thread to be of use.
 
-    It is counted in multiplications; one in float64 counts as two, and in a stack a value that goes
-    through a layer as twelve: there are no calls of Python next to which it would not matter.
+    It is counted in multiplications; one in float64 counts as two.
     """
-    network, n = runs[0].network, _batch_size(runs[0])
-    cost = n * network.n_coefs
-    if len(runs) > 1:
-        cost += 12 * n * _values_a_row(network)
-    return len(runs) * cost * network.flat.element_size() / 4 < runtime.SMALL_STEP
-
-
-def _values_a_row(network):
-    return sum(i + o for i, o in network.spec.shapes)
+    network = runs[0].network
+    cost = len(runs) * _batch_size(runs[0]) * network.n_coefs
+    return cost * network.flat.element_size() / 4 < runtime.SMALL_STEP
 
 
 def _partition(runs):
     """Cut networks into stacks, and return these with the number of threads to use.
 
-    A thread that computes whole steps is quicker than a share of every operation, if these are
-    long enough for Python to hand over in between; and OpenMP, which would share them out, slows
-    down as soon as several threads of a process have called it.
+    On a GPU a stack has as many networks as its memory has room for. On a CPU a stack of small
+    networks saves calls of Python; larger ones train one by one, on a thread each.
     """
     network = runs[0].network
-    device, room = network.flat.device, STACK_BYTES
-    n_threads = min(torch.get_num_threads(), len(runs))
-    size = -(-len(runs) // n_threads)
-    if _is_small(runs[:size]) or device.type != "cpu":
-        n_threads, size = 1, len(runs)
-    if device.type != "cpu":
-        room = torch.cuda.mem_get_info(device)[0] // 2 if device.type == "cuda" else float("inf")
+    device, room = network.flat.device, math.inf
+    if device.type == "cpu":
+        if _is_small(runs):
+            return [runs], 1
+        return [[run] for run in runs], min(torch.get_num_threads(), len(runs))
+    if device.type == "cuda":
+        room = torch.cuda.mem_get_info(device)[0] // 2
     values = 4 * network.flat.numel()  # gradient and moments are as large as the weights
-    values += 3 * _batch_size(runs[0]) * _values_a_row(network)
-    size = max(1, int(min(size, room // (values * network.flat.element_size()))))
-    n_stacks = -(-len(runs) // size)
-    n_stacks += -n_stacks % n_threads  # no thread is to wait for another's last stack
-    size = -(-len(runs) // n_stacks)  # equally large ones
-    return [runs[start : start + size] for start in range(0, len(runs), size)], n_threads
+    values += 3 * _batch_size(runs[0]) * sum(i + o for i, o in network.spec.shapes)
+    size = max(1, int(min(len(runs), room // (values * network.flat.element_size()))))
+    return [runs[start : start + size] for start in range(0, len(runs), size)], 1
 
 
 def _run_threaded(work, stacks, n_threads, interrupted):

@@ -49,17 +49,19 @@ class StoppingState:
         elif self.best_loss is None:  # the earlier fits stopped early
             self.best_loss = np.inf
 
-    def add_epoch(self, loss, n_rows):
-        """Count an epoch and its training loss."""
-        self.n_iter += 1
-        self.n_rows_seen += n_rows
-        self.loss_curve.append(loss)
+    def add_epochs(self, losses, n_rows):
+        """Count epochs over some rows, and their training losses."""
+        self.n_iter += len(losses)
+        self.n_rows_seen += n_rows * len(losses)
+        self.loss_curve += losses
 
-    def update_from_loss(self, tol):
-        """Count an epoch, and tell whether it improved the training loss."""
-        loss = self.loss_curve[-1]
-        self.no_improvement = self.no_improvement + 1 if loss > self.best_loss - tol else 0
-        self.best_loss = min(self.best_loss, loss)
+    def update_from_losses(self, losses, tol):
+        """Tell which of the latest epochs improved the training loss."""
+        best, failures = self.best_loss, self.no_improvement
+        for loss in losses:
+            failures = failures + 1 if loss > best - tol else 0
+            best = min(best, loss)
+        self.best_loss, self.no_improvement = best, failures
 
     def update_from_score(self, score, tol, network):
         """Count an epoch; tell whether it improved the score, and keep the best weights then."""

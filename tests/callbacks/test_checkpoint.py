@@ -1,5 +1,6 @@
 """Checkpoints: a fit that was stopped anywhere ends as if it had never stopped."""
 
+import copy
 import io
 import json
 import os
@@ -21,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import PassthroughScoring
 
 import sklmlp
+from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
 from sklmlp.io.checksum import fingerprint
@@ -93,19 +95,20 @@ FITS = {
 }
 
 
-@pytest.mark.parametrize("every, stop", [(1, 1), (1, 7), (4, 2)])
 @pytest.mark.parametrize("params", FITS.values(), ids=FITS)
-def test_a_stopped_fit_goes_on(params, every, stop, path, stop_at, short_fits):
+def test_a_stopped_fit_goes_on(params, tmp_path, stop_at, short_fits):
     """Stopped after any checkpoint, the same fit started again ends with the same bits."""
     X, y = make_table("multiclass")
     params = {"max_iter": 13, "batch_size": 16, **params}
     straight = make("multiclass", **params).fit(X, y)
-    kept = make("multiclass", checkpoint=path, checkpoint_every=every, **params)
-    stop_at(stop)
-    with pytest.raises(Stopped):
-        kept.fit(X, y)
-    stop_at(0)
-    assert_same_fit(kept.fit(X, y), straight)
+    for every, stop in ((1, 1), (1, 7), (4, 2)):
+        path = tmp_path / f"{stop} of {every}.npz"
+        kept = make("multiclass", checkpoint=path, checkpoint_every=every, **params)
+        stop_at(stop)
+        with pytest.raises(Stopped):
+            kept.fit(X, y)
+        stop_at(0)
+        assert_same_fit(kept.fit(X, y), straight)
 
 
 @pytest.mark.parametrize("n_estimators", [1, 2])
@@ -157,10 +160,32 @@ def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
     assert_same_fit(kept.fit(X, y), straight)
 
 
+def test_a_fit_that_goes_on_leaves_its_snapshot_alone(path, stop_at, monkeypatch, short_fits):
+    """Until a network's next checkpoint the others write the file with its last one, unchanged."""
+    resume, taken = snapshots.resume, []
+
+    def watched(run, snapshot):
+        taken.append((snapshot["progress"], copy.deepcopy(snapshot["progress"])))
+        resume(run, snapshot)
+
+    monkeypatch.setattr(snapshots, "resume", watched)
+    X, y = make_table("regression")
+    model = make("regression", checkpoint=path, checkpoint_every=3, max_iter=10)
+    stop_at(1)
+    with pytest.raises(Stopped):
+        model.fit(X, y)
+    stop_at(0)
+    assert model.fit(X, y).n_iter_ > 3
+    ((progress, before),) = taken
+    assert progress == before
+    assert len(before["loss_curve"]) == before["n_iter"] == 3
+
+
 KILLED = """
 import io, os, random, signal, sys, warnings
 import numpy as np
 from sklmlp import MLPClassifier
+from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.training.stopping import StoppingState
 
@@ -178,14 +203,14 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 
 def die_after_an_epoch():
-    add_epoch, left = StoppingState.add_epoch, draw.randrange(1, 6)
+    add_epochs, left = StoppingState.add_epochs, draw.randrange(1, 6)
     def counted(self, *args):
         nonlocal left
-        add_epoch(self, *args)
+        add_epochs(self, *args)
         left -= 1
         if not left:
             die()
-    StoppingState.add_epoch = counted
+    StoppingState.add_epochs = counted
 
 def die_while_writing(whole):
     write, left = checkpoint.write_members, draw.randrange(1, 6)

@@ -2,6 +2,7 @@
 
 import datetime
 import decimal
+import functools
 import itertools
 
 import numpy as np
@@ -138,6 +139,12 @@ def model():
     return MLPClassifier((3,), max_iter=2, random_state=0)
 
 
+@functools.cache
+def fitted_on_numbers(values, dtype):
+    """The model of two columns of numbers, given as bytes in C's order."""
+    return model().fit(np.frombuffer(values, dtype).reshape(N, 2), Y)
+
+
 def has_no_matrix(columns):
     """Whether check_array of scikit-learn fails, too, on pandas columns next to each other."""
     sparse = {"sparse floats", "sparse integers", "sparse booleans"} & set(columns)
@@ -150,48 +157,40 @@ def has_no_matrix(columns):
     )
 
 
-PAIRS = [
-    (library, *pair)
-    for library, columns in NUMBERS.items()
-    for pair in itertools.combinations_with_replacement(columns, 2)
-    if not has_no_matrix(pair)
-]
-
-
-@pytest.mark.parametrize("library, one, other", PAIRS)
-def test_predict_takes_what_fit_takes(library, one, other):
-    """Two columns of any numbers are learned and predicted as the numbers that they are."""
+@pytest.mark.parametrize("library, one", [(k, one) for k in NUMBERS for one in NUMBERS[k]])
+def test_predict_takes_what_fit_takes(library, one):
+    """A column of any numbers is learned and predicted as these, whichever column is beside it."""
     columns = NUMBERS[library]
-    rows = FRAMES[library]({"a": columns[one][0](), "b": columns[other][0]()})
-    numbers = np.column_stack([columns[one][1], columns[other][1]]).astype(float)
-    fitted = model().fit(rows, Y)
-    expected = model().fit(numbers.astype(fitted.coefs_[0].dtype), Y)
-    assert_array_equal(fitted.coefs_[0], expected.coefs_[0])
-    assert_allclose(fitted.predict_proba(rows), expected.predict_proba(numbers), 1e-5)
+    others = list(columns)[list(columns).index(one) :]
+    for other in others:
+        if has_no_matrix((one, other)):
+            continue
+        rows = FRAMES[library]({"a": columns[one][0](), "b": columns[other][0]()})
+        fitted = model().fit(rows, Y)
+        dtype = fitted.coefs_[0].dtype
+        numbers = np.column_stack([columns[one][1], columns[other][1]]).astype(float)
+        expected = fitted_on_numbers(numbers.astype(dtype).tobytes(), dtype)
+        assert_array_equal(fitted.coefs_[0], expected.coefs_[0], err_msg=other)
+        probabilities = expected.predict_proba(numbers)
+        assert_allclose(fitted.predict_proba(rows), probabilities, 1e-5, err_msg=other)
 
 
-@pytest.mark.parametrize(
-    "library, other, number",
-    [
-        (library, other, number)
-        for library in OTHERS
-        for other, number in itertools.product(OTHERS[library], NUMBERS[library])
-        if not has_no_matrix((number, number))  # which is fitted before
-    ],
-)
-def test_a_column_that_is_none_is_named_beside_any_other(library, other, number):
+@pytest.mark.parametrize("library, number", [(k, one) for k in NUMBERS for one in NUMBERS[k]])
+def test_a_column_that_is_none_is_named_beside_any_other(library, number):
     """Whatever stands next to it, the column without numbers is the one that is named."""
     numbers = NUMBERS[library][number][0]
-    make_column, words = OTHERS[library][other]
-    rows = FRAMES[library]({"good": numbers(), "bad": make_column()})
+    if has_no_matrix((number, number)):
+        pytest.skip("scikit-learn fails on two such columns of this version of pandas")
     learned = model().fit(FRAMES[library]({"good": numbers(), "bad": numbers()}), Y)
-    for call in (lambda: model().fit(rows, Y), lambda: learned.predict(rows)):
-        with pytest.raises((ValueError, TypeError)) as caught:
-            call()
-        first = str(caught.value).splitlines()[0]
-        assert words in first
-        assert "'bad'" in first
-        assert "'good'" not in first
+    for make_column, words in OTHERS[library].values():
+        rows = FRAMES[library]({"good": numbers(), "bad": make_column()})
+        for call in (model().fit, lambda rows, _: learned.predict(rows)):
+            with pytest.raises((ValueError, TypeError)) as caught:
+                call(rows, Y)
+            first = str(caught.value).splitlines()[0]
+            assert words in first
+            assert "'bad'" in first
+            assert "'good'" not in first
 
 
 @pytest.mark.parametrize("library", FRAMES)

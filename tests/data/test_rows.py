@@ -1,5 +1,6 @@
 """Rows: every kind of table is taken, none is copied or densified as a whole."""
 
+import functools
 import os
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from scipy import sparse
 from sklearn.base import clone, is_classifier
 
 from sklmlp.data import ConvertedRows, rows_of
+from tests.pairwise import pairwise
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -28,39 +30,45 @@ def whole_numbers(kind):
     return np.round(3 * X).clip(0, 9), y
 
 
-@pytest.mark.parametrize(
-    "container",
-    [
-        np.ndarray.tolist,
-        np.asfortranarray,
-        lambda X: np.repeat(X, 2, axis=1)[:, ::2],
-        lambda X: X[::-1].copy()[::-1],
-        lambda X: X.astype(">f8"),
-        lambda X: X.astype(object),
-        lambda X: X.astype(np.int64),
-        lambda X: X.astype(np.uint8),
-        lambda X: X.astype(np.int16),
-        pd.DataFrame,
-        lambda X: pd.DataFrame(X).astype("Int64"),
-        lambda X: pl.DataFrame(X, schema=list("abcde")),
-        np.ma.masked_array,
-        torch.tensor,
-        lambda X: torch.tensor(X, requires_grad=True),
-        lambda X: torch.nn.Parameter(torch.tensor(X)),
-        lambda X: [torch.tensor(row, requires_grad=True) for row in X],
-        lambda X: torch.tensor(X).to(torch.int16),
-        lambda X: X.astype(np.longdouble),
-        *SPARSE,
-        *(sparse.coo_matrix, sparse.coo_array, sparse.lil_matrix, sparse.lil_array),
-        *(sparse.dok_matrix, sparse.dok_array, sparse.dia_matrix, sparse.dia_array),
-        *(sparse.bsr_matrix, sparse.bsr_array),
-    ],
-)
-@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+CONTAINERS = [
+    np.ndarray.tolist,
+    np.asfortranarray,
+    lambda X: np.repeat(X, 2, axis=1)[:, ::2],
+    lambda X: X[::-1].copy()[::-1],
+    lambda X: X.astype(">f8"),
+    lambda X: X.astype(object),
+    lambda X: X.astype(np.int64),
+    lambda X: X.astype(np.uint8),
+    lambda X: X.astype(np.int16),
+    pd.DataFrame,
+    lambda X: pd.DataFrame(X).astype("Int64"),
+    lambda X: pl.DataFrame(X, schema=list("abcde")),
+    np.ma.masked_array,
+    torch.tensor,
+    lambda X: torch.tensor(X, requires_grad=True),
+    lambda X: torch.nn.Parameter(torch.tensor(X)),
+    lambda X: [torch.tensor(row, requires_grad=True) for row in X],
+    lambda X: torch.tensor(X).to(torch.int16),
+    lambda X: X.astype(np.longdouble),
+    *SPARSE,
+    *(sparse.coo_matrix, sparse.coo_array, sparse.lil_matrix, sparse.lil_array),
+    *(sparse.dok_matrix, sparse.dok_array, sparse.dia_matrix, sparse.dia_array),
+    *(sparse.bsr_matrix, sparse.bsr_array),
+]
+KINDS = ["binary", "multiclass", "multilabel", "regression", "regressions"]
+
+
+@functools.cache
+def fitted_on_an_array(kind, solver):
+    """The fit that each container is to give."""
+    return make(kind, solver=solver).fit(*whole_numbers(kind))
+
+
+@pytest.mark.parametrize("container, solver, kind", pairwise(CONTAINERS, ["adam", "lbfgs"], KINDS))
 def test_every_container_gives_the_same_fit(container, solver, kind):
     """Lists, strided and swapped arrays, integers, frames and sparse tables all train alike."""
     X, y = whole_numbers(kind)
-    expected = make(kind, solver=solver).fit(X, y)
+    expected = fitted_on_an_array(kind, solver)
     got = make(kind, solver=solver).fit(container(X), y)
     for a, b in zip(got.coefs_, expected.coefs_, strict=True):
         assert a.dtype == np.float64
@@ -268,9 +276,10 @@ def test_sparse_tables_with_early_stopping_and_partial_fit(container, early_stop
     assert_allclose(got.predict_proba(container(X)), expected.predict_proba(X), rtol=1e-9)
 
 
-@pytest.mark.parametrize("hidden", [(), (5,), (40,), (40, 40)])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("container", SPARSE)
+@pytest.mark.parametrize(
+    "container, dtype, hidden, kind",
+    pairwise(SPARSE, [np.float32, np.float64], [(), (5,), (40,), (40, 40)], KINDS),
+)
 def test_few_values_are_multiplied_sparse(container, dtype, hidden, kind):
     """Rows of few values are never made dense in training and predicting, with the same result."""
     rng = np.random.RandomState(0)

@@ -1,5 +1,6 @@
 """A fit that fails to learn says why, and no other fit says anything."""
 
+import itertools
 import warnings
 
 import numpy as np
@@ -262,12 +263,14 @@ def test_most_units_of_a_layer_are_dead():
         model.fit(X, y)
 
 
-@pytest.mark.parametrize("seed", [0, 1, 3, 4])
-def test_early_stopping_by_a_score_that_stands_still(seed):
+@pytest.mark.parametrize(
+    "table, seed", [*itertools.product([load_iris], [0, 1, 3, 4]), (load_digits, 0)]
+)
+def test_early_stopping_by_a_score_that_stands_still(table, seed):
     """A fit that stops while its validation loss falls names the way to stop by the loss."""
     model = MLPClassifier(early_stopping=True, random_state=seed)
     with pytest.warns(StoppedTooEarlyWarning) as caught:
-        model.fit(*load_iris(return_X_y=True))
+        model.fit(*table(return_X_y=True))
     losses = [epoch["valid_loss"] for epoch in model.history_]
     kept = losses[int(np.argmax(model.validation_scores_))]
     (told,) = (w for w in caught if issubclass(w.category, TrainingWarning))

@@ -235,11 +235,15 @@ def wide(name):
     }[name]()
 
 
-@pytest.mark.parametrize("name", [None, "twenty units, adam"])
 @pytest.mark.parametrize(
-    "place",
-    ["a figure of its own", "given axes", "given axes with a layout", "one of three axes",
-     "a small figure", "four fits"],
+    "place, name",
+    [
+        ("a figure of its own", None),
+        *((place, "twenty units, adam") for place in (
+            "a figure of its own", "given axes", "given axes with a layout", "one of three axes",
+            "a small figure", "four fits",
+        )),
+    ],
 )  # fmt: skip
 def test_the_legend_is_in_the_picture(place, name, fitted):
     """No part of the legend is cut off, and it hides no labels of the axes."""

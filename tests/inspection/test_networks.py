@@ -76,7 +76,7 @@ def test_the_table_counts_every_parameter(network):
     """Slopes, normalizations, projections and attention are counted with their layer."""
     total = sum(p.numel() for p in network.module_.parameters())
     shown = rows(network, fitted_networks(network))
-    assert sum(int(row.parameters.replace(",", "")) for row in shown) == total
+    assert sum(int(count.replace(",", "")) for *_, count in shown) == total
 
 
 @pytest.mark.parametrize("params", [{"normalization": "layer"}, {"residual": True}])
@@ -100,10 +100,10 @@ def test_a_module_of_ones_own(digits):
     """Its layers are not known: loss curve and table are there, the rest says where to look."""
     X, y = digits
     mlp = MLPClassifier(module=Own, max_iter=3, random_state=0)
-    assert [row.kind for row in rows(mlp, [])] == ["Own"]
+    assert [kind for _, kind, *_ in rows(mlp, [])] == ["Own"]
     mlp.fit(X, y)
     shown = rows(mlp, fitted_networks(mlp))
-    assert [(row.layer, row.parameters) for row in shown] == [("first", "520"), ("second", "90")]
+    assert [(name, count) for name, *_, count in shown] == [("first", "520"), ("second", "90")]
     assert mlp._repr_html_().count("sklmlp-architecture") == 1
     assert len(LossCurveDisplay.from_estimator(mlp).train_loss) == 3
     for look in (

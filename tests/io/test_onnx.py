@@ -51,6 +51,7 @@ from sklmlp.losses import LINKS as NAMED_LINKS
 from sklmlp.losses import LOSSES
 from sklmlp.nn import Spec
 from tests.io.test_state import Power, cube
+from tests.pairwise import pairwise
 from tests.tables import KINDS, make, make_table
 
 DTYPES = ["float32", "float64"]
@@ -186,14 +187,13 @@ def test_an_own_module_is_refused():
         to_onnx(estimator)
 
 
-@pytest.mark.parametrize("activation", FORMS.values(), ids=FORMS)
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_activation_and_output(kind, activation):
-    """An estimator's graph agrees for every activation and kind of target, in both dtypes."""
+@pytest.mark.parametrize("form, kind, dtype", pairwise(FORMS, KINDS, DTYPES))
+def test_every_activation_and_output(form, kind, dtype):
+    """An estimator's graph agrees for every activation, kind of target and dtype."""
+    activation = FORMS[form]
     widths = (8, 4) if isinstance(activation, list) else (8,)
     model, X, _ = fitted(kind, activation=activation, hidden_layer_sizes=widths)
-    for dtype in DTYPES:
-        assert_agrees(model, X.astype(dtype))
+    assert_agrees(model, X.astype(dtype))
 
 
 def test_the_table_has_every_activation_and_loss():
@@ -396,25 +396,30 @@ def fed(session, X):
     return rows
 
 
-@pytest.mark.parametrize("kind", ["multiclass", "regression"])
-@pytest.mark.parametrize("dtype", DTYPES)
+TABLES = [
+    (step, form)
+    for step in STEPS
+    for form in FORMS_OF_TABLES
+    if (form != "array" or step not in ARRAYS_HAVE_NO_NAMES)
+    and (form != "polars" or step not in PASS_NO_POLARS)
+]
+
+
 @pytest.mark.parametrize(
-    "step, form",
-    [
-        (step, form)
-        for step in STEPS
-        for form in FORMS_OF_TABLES
-        if (form != "array" or step not in ARRAYS_HAVE_NO_NAMES)
-        and (form != "polars" or step not in PASS_NO_POLARS)
-    ],
+    "step, form, kind, turn",
+    [(*table, ("multiclass", "regression")[i % 2], i // 2 % 2) for i, table in enumerate(TABLES)],
 )
-def test_columns_of_any_kind(step, form, dtype, kind, short_fits):
-    """onnxruntime loads the pipeline and predicts alike, whether X is given or the fit is asked."""
+def test_columns_of_any_kind(step, form, kind, turn, short_fits):
+    """onnxruntime loads the pipeline and predicts alike, whether X is given or the fit is asked.
+
+    Steps and forms of tables take turns at the kinds of estimators, and at which dtype is that of
+    the model for which X is given.
+    """
     names, make_step = STEPS[step]
     rng = np.random.default_rng(0)
     X = FORMS_OF_TABLES[form]({name: COLUMNS[name](rng) for name in names})
     model = make_pipeline(make_step(), make(kind)).fit(X, make_table(kind)[1])
-    for given in (None, X):
+    for given, dtype in zip((None, X), DTYPES[:: -1 if turn else 1], strict=True):
         session = load(to_onnx(model, given, dtype=dtype))
         *label, numbers = session.run(None, fed(session, X))
         assert numbers.dtype == dtype

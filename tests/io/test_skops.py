@@ -453,7 +453,8 @@ def test_every_transformer_before_a_network(name, through_columns, iris):
     """A pipeline of any transformer of scikit-learn loads, or names what could end the process."""
     X, y = iris
     transformer = TRANSFORMERS[name]()
-    for parameter, value in {"n_components": 2, "n_bins": 3, "k": 2}.items():
+    few = {"n_components": 2, "n_bins": 3, "k": 2, "max_iter": 20, "n_estimators": 3}
+    for parameter, value in few.items():
         if parameter in transformer.get_params():
             transformer.set_params(**{parameter: value})
     if through_columns:

@@ -10,6 +10,7 @@ import pickle
 import pickletools
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import joblib
@@ -179,54 +180,6 @@ def test_storing_changes_nothing(short_fits):
 
 # Across processes and machines -----------------------------------------------------------------
 
-PREDICT = """
-import json, sys
-import joblib, numpy as np
-folder = sys.argv[1]
-X = np.load(f"{folder}/X.npy")
-for name in json.load(open(f"{folder}/names.json")):
-    np.save(f"{folder}/{name} prediction.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
-"""
-
-
-@pytest.fixture(scope="module")
-def answers_elsewhere(tmp_path_factory):
-    """Models of every form, and what another process without a GPU predicts with them."""
-    folder = tmp_path_factory.mktemp("models")
-    X, y = make_table("regression")
-    activations = {name: name for name in TABLE} | OWN
-    models = {}
-    for name, activation in activations.items():
-        with pytest.warns(ConvergenceWarning):
-            models[name] = make("regression", activation=activation).fit(X, y)
-    models["cuda"] = copy.deepcopy(models["gelu"])
-    models["cuda"]._device = "cuda:0"  # as a fit on a GPU leaves it
-    np.save(folder / "X.npy", X)
-    (folder / "names.json").write_text(json.dumps(list(models)))
-    for name, model in models.items():
-        joblib.dump(model, folder / f"{name}.joblib")
-    subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREDICT, folder],
-        check=True,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
-    )
-    elsewhere = {name: np.load(folder / f"{name} prediction.npy") for name in models}
-    return {name: (model.predict(X), elsewhere[name]) for name, model in models.items()}
-
-
-@pytest.mark.parametrize("name", [*TABLE, *OWN])
-def test_across_processes(name, answers_elsewhere):
-    """Another process loads a model and predicts the same."""
-    here, there = answers_elsewhere[name]
-    assert_allclose(there, here, rtol=1e-12)
-
-
-def test_a_model_from_a_card_predicts_without_one(answers_elsewhere):
-    """What was fitted on "cuda:0" is loaded and asked where there is no CUDA."""
-    here, there = answers_elsewhere["cuda"]
-    assert_allclose(there, here, rtol=1e-12)
-
 
 def test_device_of_a_model_from_a_card(short_fits):
     """Without a GPU `device_` is the CPU; the model remembers where it came from."""
@@ -280,26 +233,65 @@ STABLE = {
 }
 
 
-def test_what_has_an_address_loads_elsewhere(short_fits, tmp_path):
-    """Objects, partials and sets are described alike where hashes and addresses are others."""
+PREDICT = """
+import json, sys
+import joblib, numpy as np
+folder = sys.argv[1]
+X = np.load(f"{folder}/X.npy")
+for name in json.load(open(f"{folder}/names.json")):
+    np.save(f"{folder}/{name} prediction.npy", joblib.load(f"{folder}/{name}.joblib").predict(X))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers_elsewhere(tmp_path_factory):
+    """Models of every form, and what a process of other hashes without a GPU predicts with them."""
+    folder = tmp_path_factory.mktemp("models")
     X, y = make_table("regression")
     models = {}
-    for name, params in STABLE.items():
-        params = params if "activation" in params else {**params, "hidden_layer_sizes": (100,)}
-        models[name] = make("regression", **params).fit(X, y)
-        models[f"two by {name}"] = make("regression", n_estimators=2, **params).fit(X, y)
-    np.save(tmp_path / "X.npy", X)
-    (tmp_path / "names.json").write_text(json.dumps(list(models)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        for name, activation in ({name: name for name in TABLE} | OWN).items():
+            models[name] = make("regression", activation=activation).fit(X, y)
+        for name, params in STABLE.items():
+            params = params if "activation" in params else {**params, "hidden_layer_sizes": (100,)}
+            models[name] = make("regression", **params).fit(X, y)
+            models[f"two by {name}"] = make("regression", n_estimators=2, **params).fit(X, y)
+    models["cuda"] = copy.deepcopy(models["gelu"])
+    models["cuda"]._device = "cuda:0"  # as a fit on a GPU leaves it
+    np.save(folder / "X.npy", X)
+    (folder / "names.json").write_text(json.dumps(list(models)))
     for name, model in models.items():
-        joblib.dump(model, tmp_path / f"{name}.joblib")
+        joblib.dump(model, folder / f"{name}.joblib")
+    elsewhere = {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", "PYTHONHASHSEED": "1"}
     subprocess.run(
-        [sys.executable, "-W", "error", "-c", PREDICT, tmp_path],
+        [sys.executable, "-W", "error", "-c", PREDICT, folder],
         check=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "1"},
+        env={**os.environ, **elsewhere},
     )
-    for name, model in models.items():
-        assert_allclose(np.load(tmp_path / f"{name} prediction.npy"), model.predict(X), rtol=1e-12)
+    elsewhere = {name: np.load(folder / f"{name} prediction.npy") for name in models}
+    return {name: (model.predict(X), elsewhere[name]) for name, model in models.items()}
+
+
+@pytest.mark.parametrize("name", [*TABLE, *OWN])
+def test_across_processes(name, answers_elsewhere):
+    """Another process loads a model and predicts the same."""
+    here, there = answers_elsewhere[name]
+    assert_allclose(there, here, rtol=1e-12)
+
+
+def test_a_model_from_a_card_predicts_without_one(answers_elsewhere):
+    """What was fitted on "cuda:0" is loaded and asked where there is no CUDA."""
+    here, there = answers_elsewhere["cuda"]
+    assert_allclose(there, here, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", [*STABLE, *(f"two by {name}" for name in STABLE)])
+def test_what_has_an_address_loads_elsewhere(name, answers_elsewhere):
+    """Objects, partials and sets are described alike where hashes and addresses are others."""
+    here, there = answers_elsewhere[name]
+    assert_allclose(there, here, rtol=1e-12)
 
 
 class Restless:

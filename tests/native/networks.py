@@ -53,7 +53,7 @@ class Network:
     normalization : str or None
     dropout : float
     residual : bool
-    turned : tuple of bool
+    transposed : tuple of bool
         Which matrices lie as (fan out, fan in).
     dtype : str
     """
@@ -68,7 +68,7 @@ class Network:
     normalization: str | None = None
     dropout: float = 0.0
     residual: bool = False
-    turned: tuple = (False, False, True)
+    transposed: tuple = (False, False, True)
     dtype: str = "float64"
     n_slopes: int = 1
 
@@ -82,11 +82,12 @@ class Network:
             is_hidden = len(layers) < len(self.hidden)
             units = 2 * width if self.activation == "glu" and is_hidden else width
             linear = nn.Linear(fan_in, units, **to)
-            turned = self.turned[len(layers) % len(self.turned)]
+            transposed = self.transposed[len(layers) % len(self.transposed)]
             self.linears.append(linear)
-            matrices.append((linear.weight, not turned))
+            matrices.append((linear.weight, not transposed))
             rest.append(linear.bias)
-            layers.append({"fan_in": fan_in, "units": units, "width": width, "is_turned": turned})
+            layer = {"fan_in": fan_in, "units": units, "width": width}
+            layers.append(layer | {"is_stored_transposed": transposed})
             fan_in = width
         for layer in layers[:-1] if self.residual else ():
             skip = nn.Identity()

@@ -12,7 +12,7 @@ PLAN = Plan(
     *(True, D, K, 0, N_COEFS + H + K, N_COEFS),
     layers=[
         Layer(D, H, H, 0, N_COEFS, activation="tanh"),
-        Layer(H, K, K, D * H, N_COEFS + H, is_turned=True),
+        Layer(H, K, K, D * H, N_COEFS + H, is_stored_transposed=True),
     ],
     loss="log_loss",
 )

@@ -17,7 +17,7 @@ KINDS = [
     *({"normalization": name, "residual": True} for name in ("batch", "layer", "rms")),
     {"dropout": 0.5, "residual": True, "activation": "glu"},
     {"hidden": ()},
-    {"turned": (True, False, False), "hidden": (70, 33)},
+    {"transposed": (True, False, False), "hidden": (70, 33)},
 ]
 
 
@@ -42,25 +42,30 @@ def test_logits_are_those_of_torch(kind, n, n_threads):
     np.testing.assert_allclose(z, expected, rtol=1e-11, atol=1e-12)
 
 
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("name", ["baseline", "avx2", "avx512"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_products_of_any_shape_are_numpys(name, turned, dtype):
+def test_products_of_any_shape_are_numpys(name, transposed, dtype):
     """An affine map and its gradient are NumPy's, for sizes around those of vectors and tiles."""
     best, rtol = instruction_set(), 1e-4 if dtype == "float32" else 1e-12
     rng = np.random.default_rng(0)
     try:
         engine().use_instruction_set(name)
         for n, d, k in product((1, 2, 3, 13, 40), (1, 7, 64, 300), (1, 3, 8, 9, 16, 33, 70)):
-            kind = {"loss": "squared_error", "hidden": (), "turned": (turned,), "dtype": dtype}
+            kind = {
+                "loss": "squared_error",
+                "hidden": (),
+                "transposed": (transposed,),
+                "dtype": dtype,
+            }
             network = Network(n_features=d, n_outputs=k, **kind)
             x, y = (rng.normal(size=(n, size)).astype(dtype) for size in (d, k))
             flat, gradient = network.flat(), np.empty(d * k + k, dtype)
-            coefs = flat[:-k].reshape((k, d) if turned else (d, k))
-            z = x @ (coefs.T if turned else coefs) + flat[-k:]
+            coefs = flat[:-k].reshape((k, d) if transposed else (d, k))
+            z = x @ (coefs.T if transposed else coefs) + flat[-k:]
             np.testing.assert_allclose(network.plan.forward(flat, x), z, rtol, 100 * rtol)
             network.plan.loss_and_gradient(flat, Rows(n, x, y), gradient, n_threads=2)
-            slope = (z - y).T @ x if turned else x.T @ (z - y)
+            slope = (z - y).T @ x if transposed else x.T @ (z - y)
             np.testing.assert_allclose(gradient[:-k], slope.ravel(), rtol, 100 * rtol)
             np.testing.assert_allclose(gradient[-k:], (z - y).sum(0), rtol, 100 * rtol)
     finally:

@@ -157,11 +157,11 @@ def test_optimizers_train_as_torchs(name, option, n_shards):
         assert state.learning_rate == pytest.approx(expected, rel=1e-14)
 
 
-@pytest.mark.parametrize("turned", [(False, False, False), (True, True, True)])
+@pytest.mark.parametrize("transposed", [(False, False, False), (True, True, True)])
 @pytest.mark.parametrize("hidden", [(), (40,), (3, 70, 2)])
-def test_matrices_may_lie_either_way(turned, hidden):
+def test_matrices_may_lie_either_way(transposed, hidden):
     """Matrices are (fan in, fan out) or (fan out, fan in) in memory, of any width."""
-    network = Network(hidden=hidden, turned=turned, n_features=37, n_outputs=19)
+    network = Network(hidden=hidden, transposed=transposed, n_features=37, n_outputs=19)
     assert_equals_autograd(network, n_shards=2)
 
 
@@ -187,7 +187,7 @@ def test_what_stands_in_a_layer_trains_as_by_autograd(
         residual=residual,
         normalization=normalization,
         n_slopes=2,
-        turned=(False, True, False, True),
+        transposed=(False, True, False, True),
     )
     assert_equals_autograd(network, OPTIMIZERS["nesterov"], n_shards=n_shards)
 
@@ -223,11 +223,11 @@ def test_dropout_is_philox(activation, residual, n_shards):
 
 
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("transposed", [False, True])
 @pytest.mark.parametrize("n_shards", [1, 2])
-def test_sparse_rows_train_as_dense_ones(index, turned, n_shards):
+def test_sparse_rows_train_as_dense_ones(index, transposed, n_shards):
     """CSR rows and the same rows dense lead to the same network."""
-    network = Network(n_features=30, turned=(turned, False, True))
+    network = Network(n_features=30, transposed=(transposed, False, True))
     dense = rows(network)
     dense.x[np.random.default_rng(2).uniform(size=dense.x.shape) < 0.8] = 0
     csr = sparse.csr_array(dense.x)
@@ -372,7 +372,7 @@ def test_float32_follows_float64():
 )
 def test_scikit_learn_has_the_same_numbers(params, options):
     """Loss curve, weights and the number of epochs are those of scikit-learn's own fit."""
-    network = Network(n_features=64, n_outputs=10, hidden=(20,), turned=(False, False))
+    network = Network(n_features=64, n_outputs=10, hidden=(20,), transposed=(False, False))
     x, y = load_digits(return_X_y=True)
     x, y = x[:500] / 16, y[:500]
     theirs = MLPClassifier((20,), max_iter=40, tol=1e-2, random_state=0, **params).fit(x, y)

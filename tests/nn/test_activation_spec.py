@@ -48,7 +48,7 @@ def test_instances_are_read_back(instance, name, arguments):
     choice = resolve_one(instance)
     assert choice.name == name
     assert choice.arguments == arguments
-    assert choice.own is None
+    assert choice.custom is None
 
 
 def test_prelu_instance_brings_its_slopes():

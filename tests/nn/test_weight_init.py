@@ -5,7 +5,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklmlp.nn.weight_init import INITIALIZERS, WeightInit
+from sklmlp.nn.spec import INITIALIZERS, draw_coefs
 from tests.tables import make, make_table
 
 NEEDED = {"constant": {"val": 0.5}, "sparse": {"sparsity": 0.25}}
@@ -15,7 +15,7 @@ SHAPES = [(5, 8), (8, 4), (4, 3)]
 @pytest.mark.parametrize("name", INITIALIZERS)
 def test_coefs_are_torchs(name):
     """The matrices are those that torch makes, (fan out, fan in), one after the other."""
-    coefs = WeightInit((name, NEEDED.get(name, {}))).draw(SHAPES, seed=3)
+    coefs = draw_coefs((name, NEEDED.get(name, {})), SHAPES, seed=3)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(3)
         for coef, (fan_in, fan_out) in zip(coefs, SHAPES, strict=True):
@@ -28,7 +28,7 @@ def test_coefs_are_torchs(name):
 def test_torchs_generator_stands(name):
     """Nothing is drawn from torch's global generator, whether a function takes one or not."""
     state = torch.get_rng_state()
-    WeightInit((name, NEEDED.get(name, {}))).draw(SHAPES, seed=3)
+    draw_coefs((name, NEEDED.get(name, {})), SHAPES, seed=3)
     assert_array_equal(torch.get_rng_state().numpy(), state.numpy())
 
 

@@ -47,6 +47,16 @@ def groups(module, weight_decay=0.0):
     return [{"params": matrices, "weight_decay": weight_decay}, {"params": rest, "weight_decay": 0}]
 
 
+def sgd(module):
+    """torch's SGD of a module with scikit-learn's defaults."""
+    return [torch.optim.SGD(module.parameters(), RATE, momentum=0.9, nesterov=True)]
+
+
+def adamw(module):
+    """torch's AdamW of a module with its defaults, but for a decay."""
+    return [torch.optim.AdamW(groups(module), RATE)]
+
+
 def train_plainly(module, optimizers, schedulers=(), max_norm=None):
     """Ten steps down the penalised squared error of Y."""
     x, y = torch.from_numpy(X), torch.from_numpy(Y)
@@ -60,6 +70,20 @@ def train_plainly(module, optimizers, schedulers=(), max_norm=None):
             nn.utils.clip_grad_norm_(module.parameters(), max_norm)
         for each in (*optimizers, *schedulers):
             each.step()
+
+
+def assert_trains_as_torch(optimizers_of, schedulers_of=None, max_norm=None, **params):
+    """Check that a fit by PARAMS, and by what is given, ends where plain torch ends.
+
+    `optimizers_of(module)` lists torch's optimizers, `schedulers_of(optimizer)` makes a scheduler.
+    """
+    params = {**PARAMS, **params}
+    model = make("regressions", **params).fit(X, Y)
+    module = initial_module(params["activation"])
+    optimizers = optimizers_of(module)
+    schedulers = [schedulers_of(each) for each in optimizers] if schedulers_of else []
+    train_plainly(module, optimizers, schedulers, max_norm)
+    assert_same_weights(model, module)
 
 
 def assert_same_weights(model, module, rtol=1e-10):

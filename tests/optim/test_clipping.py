@@ -1,21 +1,14 @@
 """Gradients of bounded length, against `torch.nn.utils.clip_grad_norm_`."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklmlp.optim.clipping import ClippedUpdate
-from tests.optim.plain_torch import (
-    PARAMS,
-    RATE,
-    X,
-    Y,
-    assert_same_weights,
-    groups,
-    initial_module,
-    train_plainly,
-)
+from sklmlp.training.steps.base import Update
+from tests.optim.plain_torch import PARAMS, X, Y, adamw, assert_trains_as_torch, sgd
 from tests.tables import make
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -26,15 +19,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 @pytest.mark.parametrize("bound", [0.2, 1.0])
 def test_fits_clip_as_torch_does(bound, solver, activation):
     """Ten steps are those of plain torch with its clipping, the penalty's gradient included."""
-    params = {**PARAMS, "activation": activation, "solver": solver, "max_grad_norm": bound}
-    model = make("regressions", **params).fit(X, Y)
-    module = initial_module(activation)
-    if solver == "sgd":
-        optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9, nesterov=True)
-    else:
-        optimizer = torch.optim.AdamW(groups(module), RATE)
-    train_plainly(module, [optimizer], max_norm=bound)
-    assert_same_weights(model, module)
+    optimizers = {"sgd": sgd, "adamw": adamw}
+    params = {"activation": activation, "solver": solver, "max_grad_norm": bound}
+    assert_trains_as_torch(optimizers[solver], max_norm=bound, **params)
 
 
 def test_short_gradients_stay_as_they_are():
@@ -56,6 +43,12 @@ class NoUpdate:
         """Nothing."""
 
 
+def run_with(**config):
+    """A run as far as an update looks at it, without a schedule."""
+    state = SimpleNamespace(optimizer=SimpleNamespace(schedule=None))
+    return SimpleNamespace(config=SimpleNamespace(**config), state=state)
+
+
 def test_each_network_of_a_stack_by_its_own_norm():
     """Each row is clipped by its own bound, or by none."""
     bounds = [0.5, None, 100.0, 2.0, 1.0]
@@ -66,5 +59,6 @@ def test_each_network_of_a_stack_by_its_own_norm():
         parameter = torch.zeros(30, dtype=torch.float64, requires_grad=True)
         parameter.grad = row
         torch.nn.utils.clip_grad_norm_([parameter], np.inf if bound is None else bound)
-    ClippedUpdate(NoUpdate(), gradient, bounds).step()
+    runs = [run_with(max_grad_norm=bound) for bound in bounds]
+    Update(NoUpdate(), gradient, runs).step()
     assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-12)

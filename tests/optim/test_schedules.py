@@ -16,10 +16,10 @@ from tests.optim.plain_torch import (
     RATE,
     X,
     Y,
-    assert_same_weights,
+    adamw,
+    assert_trains_as_torch,
     groups,
-    initial_module,
-    train_plainly,
+    sgd,
 )
 from tests.tables import make, make_table
 
@@ -103,18 +103,14 @@ def test_short_schedules(name, n_steps, warmup_fraction):
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_fits_follow_torchs_scheduler(name, solver, activation):
     """Ten steps are those of plain torch with its scheduler; sgd's buffer is not rescaled."""
-    params = {**PARAMS, "activation": activation, "solver": solver, "learning_rate": name}
-    model = make("regressions", **params).fit(X, Y)
-    module = initial_module(activation)
-    matrices, rest = groups(module)
-    optimizers = {
-        "sgd": lambda: [torch.optim.SGD(module.parameters(), RATE, momentum=0.9, nesterov=True)],
-        "adamw": lambda: [torch.optim.AdamW([matrices, rest], RATE)],
-        "muon": lambda: [torch.optim.Muon([matrices], RATE), torch.optim.AdamW([rest], RATE)],
-    }[solver]()
-    schedulers = [torchs(name, optimizer, 2 * N_EPOCHS) for optimizer in optimizers]
-    train_plainly(module, optimizers, schedulers)
-    assert_same_weights(model, module)
+
+    def muon(module):
+        matrices, rest = groups(module)
+        return [torch.optim.Muon([matrices], RATE), torch.optim.AdamW([rest], RATE)]
+
+    optimizers_of = {"sgd": sgd, "adamw": adamw, "muon": muon}[solver]
+    params = {"activation": activation, "solver": solver, "learning_rate": name}
+    assert_trains_as_torch(optimizers_of, lambda each: torchs(name, each, 2 * N_EPOCHS), **params)
 
 
 @pytest.mark.parametrize("callbacks", [None, []])

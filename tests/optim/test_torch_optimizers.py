@@ -12,16 +12,7 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback, LRScheduler
 
 from sklmlp.optim.torch_optimizers import OPTIMIZERS
-from tests.optim.plain_torch import (
-    PARAMS,
-    RATE,
-    X,
-    Y,
-    assert_same_weights,
-    groups,
-    initial_module,
-    train_plainly,
-)
+from tests.optim.plain_torch import RATE, X, Y, assert_trains_as_torch, groups
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -70,11 +61,8 @@ def test_the_table_is_torchs():
 def test_ten_steps_are_those_of_plain_torch(solver, with_arguments, activation):
     """A fit ends where torch's own optimizer takes the same module; biases are not decayed."""
     arguments = ARGUMENTS[solver] if with_arguments else {}
-    model = make("regressions", **{**PARAMS, "activation": activation}, solver=solver)
-    model.set_params(solver_params=arguments or None).fit(X, Y)
-    module = initial_module(activation)
-    train_plainly(module, plain_optimizers(solver, module, arguments))
-    assert_same_weights(model, module)
+    params = {"activation": activation, "solver": solver, "solver_params": arguments or None}
+    assert_trains_as_torch(lambda module: plain_optimizers(solver, module, arguments), **params)
 
 
 def test_decay_beside_the_penalty():

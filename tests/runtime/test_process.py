@@ -1,5 +1,6 @@
 """A fit leaves the process as it found it, and does not mind how it finds it."""
 
+import functools
 import threading
 import warnings
 from contextlib import contextmanager
@@ -12,8 +13,9 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklmlp.inspection import HiddenFeatures
-from sklmlp.inspection.gradients import gradient_norms
+from sklmlp.inspection.gradient_flow import gradient_norms
 from sklmlp.optim.torch_optimizers import OPTIMIZERS
+from tests.pairwise import pairwise
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -21,6 +23,15 @@ pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceW
 SOLVERS = ["adam", "sgd", "lbfgs"]
 ACTIVATIONS = ["relu", "prelu", "rrelu", "multihead_attention", torch.sin]
 PAIRS = [(s, a) for s in SOLVERS for a in ACTIVATIONS if (s, a) != ("lbfgs", "rrelu")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def torch_is_loaded():
+    """Have torch import what it imports at first use, which adds a filter of warnings."""
+    X, y = make_table("regression")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make("regression", activation="rrelu").fit(X, y)
 
 
 def settings():
@@ -155,26 +166,30 @@ CALLERS = {
 """What a caller may have set in torch, as functions that give a context manager."""
 
 
-@pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("solver", [*SOLVERS, *sorted(OPTIMIZERS)])
-def test_what_the_caller_has_set_does_not_matter(solver, dtype, caller):
-    """Every solver learns and predicts the same numbers, in the dtype of X, in any context."""
+def numbers(solver, dtype):
+    """What a model learns and answers, by arrays."""
     X, y = make_table("multiclass")
     X = X.astype(dtype)
-
-    def numbers(model):
-        model = clone(model).fit(X, y)
-        features = HiddenFeatures(FrozenEstimator(model)).fit(X).transform(X)
-        if solver != "lbfgs":
-            model.set_params(early_stopping=False).partial_fit(X, y)
-        norms = gradient_norms(model, X, y)
-        return [*model.coefs_, model.predict_proba(X), model.predict(X), features, norms]
-
     model = make("multiclass", solver=solver, max_iter=2, early_stopping=solver != "lbfgs")
-    expected = numbers(model)
+    features = HiddenFeatures(FrozenEstimator(model.fit(X, y))).fit(X).transform(X)
+    if solver != "lbfgs":
+        model.set_params(early_stopping=False).partial_fit(X, y)
+    norms = gradient_norms(model, X, y)
+    return [*model.coefs_, model.predict_proba(X), model.predict(X), features, norms]
+
+
+undisturbed_numbers = functools.cache(numbers)
+
+
+@pytest.mark.parametrize(
+    "solver, dtype, caller",
+    pairwise([*SOLVERS, *sorted(OPTIMIZERS)], [np.float32, np.float64], CALLERS),
+)
+def test_what_the_caller_has_set_does_not_matter(solver, dtype, caller):
+    """Every solver learns and predicts the same numbers, in the dtype of X, in any context."""
+    expected = undisturbed_numbers(solver, dtype)
     with CALLERS[caller]():
-        got = numbers(model)
+        got = numbers(solver, dtype)
     for array, once in zip(got, expected, strict=True):
         assert array.dtype == once.dtype
         if solver in ("asgd", "nadam") and caller == "another default dtype":
@@ -183,9 +198,10 @@ def test_what_the_caller_has_set_does_not_matter(solver, dtype, caller):
             assert_array_equal(array, once)
 
 
-@pytest.mark.parametrize("caller", CALLERS)
-@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
-@pytest.mark.parametrize("activation", ["gelu", "softmax", "rrelu", "glu", torch.sin])
+@pytest.mark.parametrize(
+    "activation, normalization, caller",
+    pairwise(["gelu", "softmax", "rrelu", "glu", torch.sin], [None, "batch", "layer"], CALLERS),
+)
 def test_what_the_caller_has_set_does_not_matter_to_layers(activation, normalization, caller):
     """Any layers learn and predict the same numbers in any context, in float32."""
     X, y = make_table("multiclass")

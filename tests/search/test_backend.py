@@ -49,7 +49,7 @@ import sklmlp.training.steps.choice
 from sklmlp import MLPClassifier, MLPRegressor, runtime, search
 from sklmlp.data import rows_of
 from sklmlp.data.batches import Dataset
-from sklmlp.data.merged import MergedDatasets, share_memory
+from sklmlp.data.rows import MergedDatasets, share_memory
 from sklmlp.exceptions import TrainingWarning
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.search.coordinator import RUNNING_AT_ONCE, FitCoordinator
@@ -169,7 +169,7 @@ def test_grid_search(name, groups):
         for each in grids
     ]
     search = GridSearchCV(
-        pipeline, grid, cv=3, return_train_score=True, scoring="neg_log_loss", error_score="raise"
+        pipeline, grid, cv=2, return_train_score=True, scoring="neg_log_loss", error_score="raise"
     )
     expected = sklearn.clone(search).fit(X, Y)
     with together():
@@ -180,7 +180,7 @@ def test_grid_search(name, groups):
         )
     else:
         assert_same_search(got, expected)
-    assert sum(groups) == 3 * len(expected.cv_results_["params"])
+    assert sum(groups) == 2 * len(expected.cv_results_["params"])
     assert max(groups) > 1
 
 
@@ -312,7 +312,7 @@ def test_bagging_by_weights(groups):
 
 def test_large_tables_are_not_copied_together(monkeypatch, groups):
     """Different tables that are too large to be joined are gathered from one by one."""
-    monkeypatch.setattr("sklmlp.data.merged.JOIN_BYTES", 0)
+    monkeypatch.setattr("sklmlp.data.rows.JOIN_BYTES", 0)
     search = GridSearchCV(
         MLPClassifier(**{**SMALL, "early_stopping": True, "n_iter_no_change": 1}), ALPHAS, cv=3
     )
@@ -355,7 +355,8 @@ def test_an_error_in_a_stack_is_that_stack_s(monkeypatch, groups):
         train_stack(runs, *args)
 
     monkeypatch.setattr("sklmlp.training.stacking.train_stack", failing)
-    monkeypatch.setattr("sklmlp.training.stacking.STACK_BYTES", 1)  # one network a stack
+    one_a_stack = lambda runs: ([[run] for run in runs], 1)  # noqa: E731
+    monkeypatch.setattr("sklmlp.training.stacking._partition", one_a_stack)
     search = GridSearchCV(MLPClassifier(**SMALL), {"alpha": [0, 0.5, 1]}, cv=3, refit=False)
     with together(), pytest.warns(FitFailedWarning, match="(?s)3 fits failed.*no room"):
         search.fit(X, Y)
@@ -628,14 +629,14 @@ def test_other_estimators_run_in_their_threads():
 
 
 def test_threads_of_torch():
-    """A task has as many of them as its caller, whatever others compute with as it begins."""
+    """Tasks share those of their caller, whatever others compute with as they begin."""
     n_threads, goes_on = torch.get_num_threads(), threading.Event()
 
     def compute():
         runtime.compute(lambda: (begun.set(), goes_on.wait()), "highest", one_thread=True)
 
     begun, other = threading.Event(), threading.Thread(target=compute)
-    torch.set_num_threads(2)
+    torch.set_num_threads(2 * RUNNING_AT_ONCE)
     try:
         other.start()
         begun.wait()
@@ -836,13 +837,13 @@ def test_no_jobs():
 
 
 def test_many_searches_end():
-    """Two hundred tiny searches, three in threads of their own at a time, all come to an end."""
+    """Sixty tiny searches, three in threads of their own at a time, all come to an end."""
     grid = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(2,), (3,)]}
     mlp, small = MLPClassifier(max_iter=1, random_state=0), slice(None, None, 3)
     expected = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
 
     def search():
-        for _ in range(67):
+        for _ in range(20):
             with joblib.parallel_config(backend="sklmlp"):
                 got = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
             found.append(got.cv_results_["mean_test_score"])
@@ -856,8 +857,8 @@ def test_many_searches_end():
             thread.start()
         for thread in threads:
             thread.join(end - time.monotonic())
-    assert len(found) == 201
-    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 201)
+    assert len(found) == 60
+    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 60)
 
 
 def test_the_backend_is_there_after_import():

@@ -34,14 +34,14 @@ LONG = {"hidden_layer_sizes": (6,), "max_iter": 10**9, "tol": 0, "n_iter_no_chan
 @pytest.fixture
 def ctrl_c(monkeypatch):
     """Ctrl-C, half a second after the first networks began to train; gives the epochs' losses."""
-    losses, end_epoch = [], TrainingRun.end_epoch
+    losses, end_epochs = [], TrainingRun.end_epochs
 
     def press():
         os.kill(os.getpid(), signal.SIGINT)
 
-    def ended(self, loss, *args):
-        losses.append(loss)
-        end_epoch(self, loss, *args)
+    def ended(self, block, *args):
+        losses.extend(block)
+        end_epochs(self, block, *args)
 
     def watch(name):
         train = getattr(FitCoordinator, name)
@@ -59,7 +59,7 @@ def ctrl_c(monkeypatch):
     timers, lock = [], threading.Lock()
     watch("_train_group")
     watch("_train_at_once")  # compiled networks wait for nobody
-    monkeypatch.setattr(TrainingRun, "end_epoch", ended)
+    monkeypatch.setattr(TrainingRun, "end_epochs", ended)
     yield losses
     for timer in timers:
         timer.cancel()
@@ -125,7 +125,8 @@ def ctrl_c_in_training(monkeypatch):
     return epochs
 
 
-SHORT = {"hidden_layer_sizes": (6,), "max_iter": 5, "random_state": 0}
+# with `max_time` Python is called after every epoch
+SHORT = {"hidden_layer_sizes": (6,), "max_iter": 5, "max_time": 3600, "random_state": 0}
 ALPHAS = {"alpha": [1e-4, 1.0]}
 MANY = {
     "GridSearchCV": lambda mlp: GridSearchCV(mlp, ALPHAS, cv=2).fit(X, Y),

@@ -9,8 +9,8 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.native import is_available
-from sklmlp.training import lbfgs
+from sklmlp.native import Plan, is_available
+from sklmlp.training import Interrupt, lbfgs
 from tests.training.test_same_steps import TARGETS, X
 
 pytestmark = [
@@ -66,7 +66,9 @@ def test_the_compiled_objective_is_that_of_autograd(target, layers, rows, weight
     weight = np.random.RandomState(1).randint(0, 3, len(X)) * 1.5 if weighted else None
     model = kind(hidden_layer_sizes=(8, 4), alpha=0.7, random_state=0, solver="lbfgs")
     run = caught(model.set_params(**options, **LAYERS[layers]), table, y, weight)
-    compiled, plain = lbfgs._CompiledObjective(run), lbfgs._TorchObjective(run)
+    interrupted = Interrupt()
+    compiled = lbfgs._compiled_objective(run, interrupted)
+    plain = lbfgs._torch_objective(run, interrupted)
     for seed in range(3):
         point = np.random.RandomState(seed).normal(scale=0.5, size=run.network.flat.numel())
         (loss, gradient), (expected, expected_gradient) = compiled(point), plain(point)
@@ -93,41 +95,48 @@ def test_a_compiled_fit_has_the_course_of_autograd(dtype, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("params", "kind"),
+    ("params", "name"),
     [
-        ({}, lbfgs._CompiledObjective),
-        ({"dtype": "float32"}, lbfgs._CompiledObjective),
-        ({"n_estimators": 2}, lbfgs._CompiledObjective),
-        ({"callbacks": [Callback]}, lbfgs._TorchObjective),
-        ({"activation": torch.cos}, lbfgs._TorchObjective),
-        ({"matmul_precision": "high"}, lbfgs._TorchObjective),
+        ({}, "_compiled_objective"),
+        ({"dtype": "float32"}, "_compiled_objective"),
+        ({"n_estimators": 2}, "_compiled_objective"),
+        ({"callbacks": [Callback]}, "_torch_objective"),
+        ({"activation": torch.cos}, "_torch_objective"),
+        ({"matmul_precision": "high"}, "_torch_objective"),
     ],
-    ids=lambda each: each.__name__ if isinstance(each, type) else " ".join(each) or "defaults",
+    ids=lambda each: each if isinstance(each, str) else " ".join(each) or "defaults",
 )
-def test_who_computes_the_objective(params, kind, monkeypatch):
+def test_who_computes_the_objective(params, name, monkeypatch):
     """The engine computes what it knows and nobody follows; torch computes the rest."""
     made = []
-    for each in (lbfgs._CompiledObjective, lbfgs._TorchObjective):
+    for each in (lbfgs._compiled_objective, lbfgs._torch_objective):
 
-        def make(run, each=each):
-            made.append(each)
-            return each(run)
+        def make(*args, each=each):
+            made.append(each.__name__)
+            return each(*args)
 
         monkeypatch.setattr(lbfgs, each.__name__, make)
     model = MLPClassifier((8,), solver="lbfgs", max_iter=2, random_state=0, **params)
     model.fit(X, TARGETS["binary"][2])
-    assert made == [kind] * model.n_estimators
+    assert made == [name] * model.n_estimators
 
 
 def test_one_objective_is_one_sum_on_every_number_of_threads(caught, monkeypatch):
     """Threads share the rows out, and change loss and gradient by no more than rounding."""
-    monkeypatch.setattr(lbfgs, "available_threads", lambda: 3)
     rows = np.tile(X, (100, 1))
     model = MLPRegressor(hidden_layer_sizes=(40, 4), solver="lbfgs", random_state=0)
     run = caught(model, rows, rows[:, 0])
-    shared, alone = lbfgs._CompiledObjective(run), lbfgs._CompiledObjective(run)
-    assert shared.n_threads == 3
-    alone.n_threads = 1
-    point = run.network.flat.detach().numpy().copy()
-    for got, expected in zip(shared(point), alone(point), strict=True):
-        assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+    point, sums, counts = run.network.flat.detach().numpy().copy(), [], []
+    compute = Plan.loss_and_gradient
+
+    def counted(self, flat, rows, gradient, n_threads):
+        counts.append(n_threads)
+        return compute(self, flat, rows, gradient, n_threads)
+
+    monkeypatch.setattr(Plan, "loss_and_gradient", counted)
+    for n_threads in (1, 3):
+        monkeypatch.setattr(lbfgs, "available_threads", lambda n=n_threads: n)
+        sums.append(lbfgs._compiled_objective(run, Interrupt())(point))
+    assert counts == [1, 3]
+    for one, other in zip(*sums, strict=True):
+        assert_allclose(one, other, rtol=1e-9, atol=1e-12)

@@ -14,6 +14,7 @@ from sklmlp.activations import ACTIVATIONS
 from sklmlp.native import is_available
 from sklmlp.training import stacking
 from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
+from tests.pairwise import pairwise
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -65,39 +66,36 @@ def assert_same_networks(one, other, rtol):
     assert_allclose(one.loss_curve_, other.loss_curve_, rtol=rtol)
 
 
-@pytest.fixture(params=[CompiledStep, DenseStep], ids=["compiled", "by hand"])
-def plain(request, monkeypatch):
-    """Make the chooser pick one of the fast steps; return what makes it pick autograd."""
-
-    def choose_among(*steps):
-        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", steps)
-
-    choose_among(request.param, AutogradStep)
-    return lambda: choose_among(AutogradStep)
+STEPS = {"compiled": CompiledStep, "by hand": DenseStep, "autograd": AutogradStep}
+FAST = ["compiled", "by hand"]
 
 
 @pytest.fixture
-def by_hand(monkeypatch):
-    """Make the chooser pick the step by hand, or else autograd."""
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
+def choose(monkeypatch):
+    """Make the chooser pick the step of this name; autograd where it cannot run."""
+
+    def choose(step):
+        steps = [STEPS[step], AutogradStep]
+        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", steps)
+
+    return choose
 
 
 @pytest.mark.parametrize(
     ("activation", "target", "solver"),
-    [
-        *itertools.product(BY_HAND, PLAIN, SOLVERS),
-        *itertools.product(["tanh", "relu"], OTHERS, ["adam", "sgd"]),
-    ],
+    [*pairwise(BY_HAND, PLAIN, SOLVERS), *pairwise(["tanh", "relu"], OTHERS, ["adam", "sgd"])],
 )
-def test_fast_steps_end_where_autograd_ends(activation, target, solver, plain):
+def test_fast_steps_end_where_autograd_ends(activation, target, solver, choose):
     """Ten steps, compiled or by hand, and ten by autograd give the same weights and losses."""
     kind, options, y = TARGETS[target]
-    model = kind(
-        hidden_layer_sizes=(8, 4), activation=activation, alpha=0.1, **options, **SOLVERS[solver]
-    )
-    reference = ten_steps(clone(model), y)
-    plain()
-    assert_same_networks(ten_steps(model, y), reference, 1e-10)
+    model = kind(hidden_layer_sizes=(8, 4), activation=activation, alpha=0.1)
+    model.set_params(**options, **SOLVERS[solver])
+    networks = {}
+    for step in STEPS:
+        choose(step)
+        networks[step] = ten_steps(clone(model), y)
+    for step in FAST:
+        assert_same_networks(networks[step], networks["autograd"], 1e-10)
 
 
 needs_the_engine = pytest.mark.skipif(not is_available(), reason="the compiled engine is not built")
@@ -178,13 +176,16 @@ def sine(z):
 @pytest.mark.parametrize(
     "activation", [sine, ("leaky_relu", {"negative_slope": 0.3})], ids=["own", "leaky_relu"]
 )
-def test_sample_weights_reach_every_step(activation, plain):
+def test_sample_weights_reach_every_step(activation, choose):
     """With weights, some of them zero, all steps end with the same weights."""
     weight = rng.randint(0, 3, len(X)).astype(float)
-    model = MLPClassifier((8,), activation=activation)
-    reference = ten_steps(clone(model), TARGETS["multiclass"][2], weight)
-    plain()
-    assert_same_networks(ten_steps(model, TARGETS["multiclass"][2], weight), reference, 1e-10)
+    networks = {}
+    for step in STEPS:
+        choose(step)
+        model = MLPClassifier((8,), activation=activation)
+        networks[step] = ten_steps(model, TARGETS["multiclass"][2], weight)
+    for step in FAST:
+        assert_same_networks(networks[step], networks["autograd"], 1e-10)
 
 
 @pytest.mark.parametrize("activation", ["prelu", "rrelu", "multihead_attention"])
@@ -210,21 +211,25 @@ ENSEMBLES = {
 }
 
 
-@pytest.mark.parametrize("weighted", [False, True])
+HOW = [*itertools.product(FAST, [False, True])]
+
+
 @pytest.mark.parametrize(
-    ("target", "options"),
+    ("target", "options", "how"),
     [
-        *itertools.product(["binary", "multiclass", "squared_error"], ENSEMBLES),
-        *itertools.product(OTHERS, ["adam", "early stopping", "in place"]),
+        *pairwise(["binary", "multiclass", "squared_error"], ENSEMBLES, HOW),
+        *pairwise(OTHERS, ["adam", "early stopping", "in place"], HOW),
     ],
 )
-def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted, plain):
+def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, how, choose):
     """A network of a stack has the weights, curves and epochs of one fitted by itself."""
+    step, weighted = how
+    choose(step)
     kind, more, y = TARGETS[target]
     weight = rng.rand(len(X)) + 0.1 if weighted else None
     model = kind(hidden_layer_sizes=(8,), max_iter=15, batch_size=40, random_state=0)
     model.set_params(**more, **ENSEMBLES[options])
-    ensemble = clone(model).set_params(n_estimators=4).fit(X, y, weight)
+    ensemble = clone(model).set_params(n_estimators=3).fit(X, y, weight)
     for member in ensemble.estimators_:
         alone = clone(model).set_params(random_state=member.random_state).fit(X, y, weight)
         assert member.n_iter_ == alone.n_iter_
@@ -232,8 +237,9 @@ def test_each_network_of_an_ensemble_ends_as_if_alone(target, options, weighted,
             assert_allclose(a, b, rtol=1e-6, atol=1e-9)
 
 
-def test_networks_that_stop_leave_the_stack(by_hand):
+def test_networks_that_stop_leave_the_stack(choose):
     """Networks of one ensemble may train for different numbers of epochs."""
+    choose("by hand")
     y = TARGETS["multiclass"][2]
     model = MLPClassifier((8,), n_estimators=5, early_stopping=True, n_iter_no_change=2, tol=0.02)
     model.set_params(random_state=0, learning_rate_init=0.01).fit(X, y)
@@ -247,8 +253,10 @@ def threads(monkeypatch):
     monkeypatch.setattr(stacking, "_partition", cut)
 
 
-def test_threads_change_nothing(threads, plain):
+@pytest.mark.parametrize("step", FAST)
+def test_threads_change_nothing(threads, step, choose):
     """Networks that are dealt to threads end as if trained alone."""
+    choose(step)
     model = MLPClassifier((8,), n_estimators=5, max_iter=5, random_state=0)
     for member in model.fit(X, TARGETS["multiclass"][2]).estimators_:
         alone = clone(model).set_params(n_estimators=1, random_state=member.random_state)
@@ -287,8 +295,9 @@ def test_an_error_ends_all_networks_of_an_ensemble(threads):
     assert not hasattr(model, "estimators_")
 
 
-def test_the_cut_follows_the_work_and_the_cache(monkeypatch, by_hand):
+def test_the_cut_follows_the_work_and_the_cache(monkeypatch, choose):
     """Small stacks stay whole on one thread; large ones are dealt, no larger than the cache."""
+    choose("by hand")
     monkeypatch.setattr(stacking.torch, "get_num_threads", lambda: 2)
     cuts = []
     monkeypatch.setattr(
@@ -304,9 +313,11 @@ def test_the_cut_follows_the_work_and_the_cache(monkeypatch, by_hand):
     assert sizes == [([4], 1), ([1, 1, 1, 1], 2)]
 
 
+@pytest.mark.parametrize("step", FAST)
 @pytest.mark.parametrize("how", ["partial_fit", "warm_start"])
-def test_an_ensemble_goes_on_training(how, plain):
+def test_an_ensemble_goes_on_training(how, step, choose):
     """partial_fit and warm_start continue each network as they continue a single one."""
+    choose(step)
     y = TARGETS["binary"][2]
     model = MLPClassifier((8,), max_iter=3, random_state=0, warm_start=how == "warm_start")
     ensemble = clone(model).set_params(n_estimators=3)

@@ -9,7 +9,13 @@ from skorch.callbacks import Callback
 
 import sklmlp.training.steps.choice
 from sklmlp.native import is_available
-from sklmlp.training.steps import CompiledStep, DenseStep, EpochLimits
+from sklmlp.training.steps import (
+    AutogradStep,
+    CompiledStep,
+    DenseStep,
+    EpochBlock,
+    EpochLimits,
+)
 from tests.tables import make, make_table
 
 X, Y = make_table("regression")
@@ -22,18 +28,22 @@ class BlockStep(DenseStep):
 
     def train_epochs(self, limits, interrupted):
         type(self).calls += 1
-        (run,), epochs = self.runs, []
+        (run,), blocks = self.runs, []
         stopping, config = run.state.stopping, run.config
         best, failures = stopping.best_loss, stopping.no_improvement
-        while len(epochs) < limits.n_epochs:
-            epochs += super().train_epochs(EpochLimits(1, limits.seconds), interrupted)
-            (loss,) = epochs[-1].losses
+        while len(blocks) < limits.n_epochs:
+            blocks.append(super().train_epochs(EpochLimits(1, limits.seconds), interrupted))
+            ((loss,),) = blocks[-1].losses
             if best is not None:  # with early stopping the loop has the rule
                 failures = failures + 1 if loss > best - config.tol else 0
                 best = min(best, loss)
             if failures > config.n_iter_no_change:
                 break
-        return epochs
+        return EpochBlock(
+            [[block.losses[0][0] for block in blocks]],
+            [[block.rates[0][0] for block in blocks]],
+            [block.seconds[0] for block in blocks],
+        )
 
 
 @pytest.fixture
@@ -113,3 +123,26 @@ def test_checkpoints_are_told_of_every_epoch(tmp_path, in_blocks):
     """With a checkpoint, a step is called for each epoch."""
     model = fitted(checkpoint=str(tmp_path / "fit"))
     assert model.n_iter_ == BlockStep.calls > 1
+
+
+@pytest.mark.parametrize("kind", [DenseStep, AutogradStep])
+def test_an_interrupt_ends_an_epoch_between_two_batches(kind, monkeypatch):
+    """Once it is interrupted, a step begins no further batch of the epoch."""
+
+    class Interrupted(kind):
+        n_batches = 0
+
+        def train_epochs(self, limits, interrupted):
+            self.interrupted = interrupted
+            return super().train_epochs(limits, interrupted)
+
+        def __call__(self, batch):
+            super().__call__(batch)
+            type(self).n_batches += 1
+            if self.n_batches == 3:
+                self.interrupted.set()
+
+    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [Interrupted])
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        make("regression", batch_size=1).fit(X, Y)
+    assert Interrupted.n_batches == 3

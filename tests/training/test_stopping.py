@@ -13,6 +13,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import Callback
 
+from sklmlp.data import batches
+from sklmlp.native import is_available
+from sklmlp.training import lbfgs
 from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stopping import StoppingState
 from tests.tables import make, make_pair, make_table
@@ -470,3 +473,54 @@ def test_a_batch_larger_than_the_table_is_clipped():
         with pytest.warns(UserWarning, match="Got `batch_size` less than 1 or larger than sample"):
             clipped = make("regression", batch_size=100).fit(X, y)
         assert_array_equal(clipped.coefs_[0], make("regression", batch_size=60).fit(X, y).coefs_[0])
+
+
+@pytest.mark.parametrize("is_compiled", [False, True])
+def test_an_interrupt_ends_lbfgs_at_the_next_evaluation(is_compiled, monkeypatch):
+    """Once it is interrupted, L-BFGS evaluates no loss any more, also in a line search."""
+    if is_compiled and not is_available():
+        pytest.skip("the compiled engine is not built")
+    monkeypatch.setattr(lbfgs, "is_compilable", lambda run: is_compiled)
+    name = "_compiled_objective" if is_compiled else "_torch_objective"
+    make_objective, losses = getattr(lbfgs, name), []
+
+    def interrupted_after_five(run, interrupted):
+        objective = make_objective(run, interrupted)
+
+        def evaluate(flat):
+            result = objective(flat)
+            losses.append(result[0])
+            if len(losses) == 5:
+                interrupted.set()
+            return result
+
+        return evaluate
+
+    monkeypatch.setattr(lbfgs, name, interrupted_after_five)
+    X, y = make_table("regression")
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = make("regression", solver="lbfgs", max_iter=50).fit(X, y)
+    assert len(losses) == 5
+    assert np.isfinite(model.predict(X)).all()
+
+
+def test_an_interrupt_ends_lbfgs_within_the_rows_of_an_evaluation(monkeypatch):
+    """An evaluation by autograd over many rows ends after those that were at hand."""
+    make_objective, add_gradient, taken = lbfgs._torch_objective, lbfgs.add_gradient, []
+
+    def interrupted_after_a_slice(run, interrupted):
+        def add(*args):
+            add_gradient(*args)
+            taken.append(args)
+            interrupted.set()
+
+        monkeypatch.setattr(lbfgs, "add_gradient", add)
+        return make_objective(run, interrupted)
+
+    monkeypatch.setattr(batches, "ROWS_AT_A_TIME", 10)
+    monkeypatch.setattr(lbfgs, "is_compilable", lambda run: False)
+    monkeypatch.setattr(lbfgs, "_torch_objective", interrupted_after_a_slice)
+    X, y = make_table("regression", n_samples=60)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        make("regression", solver="lbfgs").fit(X, y)
+    assert len(taken) == 1

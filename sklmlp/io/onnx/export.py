@@ -5,7 +5,7 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.fitted_network import class_targets
-from sklmlp.io.onnx.graph import Graph, as_model
+from sklmlp.io.onnx.layers import Graph, as_model
 from sklmlp.io.onnx.pipeline import convert_pipeline, is_ours, unwrapped
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
 

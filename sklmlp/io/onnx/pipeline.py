@@ -9,7 +9,7 @@ from sklearn.pipeline import Pipeline
 
 from sklmlp.fitted_network import class_targets
 from sklmlp.io.onnx.columns import columns_of
-from sklmlp.io.onnx.graph import OPSET, Graph, NotInOnnx
+from sklmlp.io.onnx.layers import OPSET, Graph, NotInOnnx
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
 
 

@@ -4,8 +4,7 @@ import numpy as np
 
 from sklmlp import losses
 from sklmlp.fitted_network import class_targets, fitted_networks
-from sklmlp.io.onnx.graph import NotInOnnx
-from sklmlp.io.onnx.layers import logits, softplus
+from sklmlp.io.onnx.layers import NotInOnnx, logits, softplus
 
 
 def _identity(g, z, spec):

@@ -56,7 +56,7 @@ struct Normalizer {
     T top[kLanes], total[kLanes];
 };
 
-// exp(z - top) of rows of few classes: they are turned, so that a vector goes across the rows.
+// exp(z - top) of rows of few classes: they are transposed, so that a vector goes across the rows.
 // The results stay in the buffer, one class after the other.
 template <class T>
 SKLMLP_INLINE void exponentials(const T* z, size_t rows, size_t k, T* buffer, Normalizer<T>& norm) {

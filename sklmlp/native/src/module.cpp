@@ -180,7 +180,7 @@ Layer layer_of(const Reader& from, bool is_hidden) {
     layer.is_hidden = is_hidden;
     layer.width = from.count("width");
     layer.coefs = {from.offset("coefs"), from.count("fan_in"), from.count("units"),
-                   from.truth("is_turned")};
+                   from.truth("is_stored_transposed")};
     layer.intercepts = from.offset("intercepts");
     if (!is_hidden) return layer;
     layer.activation = int(from.integer("activation_number"));

@@ -94,8 +94,8 @@ class Network {
 
     const T* at(size_t offset) const { return segments ? segments->at<T>(offset) : flat + offset; }
     Matrix<T> weights(const Weights& w) const {  // (fan_in, fan_out)
-        return w.is_turned ? Matrix<T>{at(w.offset), 1, w.fan_in}
-                           : Matrix<T>{at(w.offset), w.fan_out, 1};
+        return w.is_stored_transposed ? Matrix<T>{at(w.offset), 1, w.fan_in}
+                                      : Matrix<T>{at(w.offset), w.fan_out, 1};
     }
 
     bool normalizes_by_batch(size_t l) const {
@@ -232,9 +232,9 @@ class Network {
         T* to_rows = gradient + w.offset + from * columns;
         if (l == 0 && sparse) return sparse_gradient(w, delta, from, to, gradient, adds);
         const Matrix<T> in{input(l), w.fan_in, 1}, out{delta, w.fan_out, 1};
-        const Matrix<T> left = (w.is_turned ? out : in).transposed().below(from);
-        product(to - from, columns, n_rows, left, w.is_turned ? in : out, to_rows, columns, adds,
-                panel(s));
+        const Matrix<T> left = (w.is_stored_transposed ? out : in).transposed().below(from);
+        const Matrix<T> right = w.is_stored_transposed ? in : out;
+        product(to - from, columns, n_rows, left, right, to_rows, columns, adds, panel(s));
     }
 
   private:
@@ -440,7 +440,8 @@ class Network {
         for (size_t i = begin; i < end; ++i, z += units) {
             std::copy(bias, bias + units, z);
             each_value(row_of(i), [&](size_t column, T value) {
-                if (!w.is_turned) return add_scaled(units, value, base + column * units, z);
+                if (!w.is_stored_transposed)
+                    return add_scaled(units, value, base + column * units, z);
                 for (size_t j = 0; j < units; ++j) z[j] += value * base[j * w.fan_in + column];
             });
         }
@@ -453,7 +454,7 @@ class Network {
         if (!adds) std::fill(base + from * w.columns(), base + to * w.columns(), T(0));
         for (size_t i = 0; i < n_rows; ++i, delta += units)
             each_value(row_of(i), [&](size_t column, T value) {
-                if (w.is_turned)
+                if (w.is_stored_transposed)
                     for (size_t j = from; j < to; ++j)
                         base[j * w.fan_in + column] += value * delta[j];
                 else if (column >= from && column < to)

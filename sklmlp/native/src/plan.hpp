@@ -25,12 +25,13 @@ enum class Skip : int { none = 0, identity = 1, projection = 2 };
 // activations.hpp, counted from 0.
 constexpr int kPReLU = -1, kGLU = -2;
 
-// A matrix in the flat array, (fan_in, fan_out) or, where `is_turned`, (fan_out, fan_in).
+// A matrix in the flat array: (fan_in, fan_out), or (fan_out, fan_in) if `is_stored_transposed`.
 struct Weights {
     size_t offset = kNone, fan_in = 0, fan_out = 0;
-    bool is_turned = false;
-    size_t rows() const { return is_turned ? fan_out : fan_in; }  // as they lie in memory
-    size_t columns() const { return is_turned ? fan_in : fan_out; }
+    bool is_stored_transposed = false;
+    // as they lie in memory
+    size_t rows() const { return is_stored_transposed ? fan_out : fan_in; }
+    size_t columns() const { return is_stored_transposed ? fan_in : fan_out; }
     size_t size() const { return fan_in * fan_out; }
 };
 

@@ -81,7 +81,7 @@ class Team {
 
     using Clock = std::chrono::steady_clock;
     static constexpr unsigned kPatience = 2000;  // turns of a spin, some 20 to 50 microseconds
-    static constexpr int kRest = 32;             // times as long alone as was waited in vain
+    static constexpr int kRest = 256;             // times as long alone as was waited in vain
 
     void publish() {
         turn_.fetch_add(1, std::memory_order_seq_cst);
@@ -109,7 +109,8 @@ class Team {
         while (n_open_.load(std::memory_order_acquire) != 0)
             std::this_thread::yield();  // the helper may be waiting for this very core
         const Clock::time_point ended = Clock::now();
-        if (ended - waiting > (waiting - began) + std::chrono::microseconds(200))
+        // a helper that shares its core takes twice as long as the caller, and is no help
+        if (ended - waiting > (waiting - began) / 2 + std::chrono::microseconds(200))
             alone_until.store((ended + kRest * (ended - waiting)).time_since_epoch().count(),
                               std::memory_order_relaxed);
     }

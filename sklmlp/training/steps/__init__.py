@@ -1,7 +1,7 @@
 """Training steps: epochs of batches in, weights moved."""
 
 from sklmlp.training.steps.autograd import AutogradStep
-from sklmlp.training.steps.base import BatchStep, EpochLimits, EpochResult, Step
+from sklmlp.training.steps.base import BatchStep, EpochBlock, EpochLimits, Step
 from sklmlp.training.steps.choice import STEPS, choose_step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
@@ -13,8 +13,8 @@ __all__ = [
     "BatchStep",
     "CompiledStep",
     "DenseStep",
+    "EpochBlock",
     "EpochLimits",
-    "EpochResult",
     "Step",
     "TiedStep",
     "choose_step",

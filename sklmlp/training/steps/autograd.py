@@ -2,8 +2,8 @@
 
 import torch
 
-from sklmlp.optim import ClippedUpdate, ScheduledUpdate, StackedUpdate
-from sklmlp.training.steps.base import BatchStep
+from sklmlp.optim import StackedUpdate
+from sklmlp.training.steps.base import BatchStep, Update
 
 
 class AutogradStep(BatchStep):
@@ -75,10 +75,4 @@ def make_update(runs, flat, gradient):
         update = optimizers[0]
     else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
         update = runs[0].callback.optimizer or StackedUpdate(optimizers, flat, gradient)
-    scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
-    if scheduled:
-        update = ScheduledUpdate(update, scheduled)
-    bounds = [run.config.max_grad_norm for run in runs]
-    if any(bound is not None for bound in bounds):
-        update = ClippedUpdate(update, gradient, bounds)
-    return update
+    return Update(update, gradient, runs)

@@ -1,11 +1,13 @@
 """The protocol of training steps, and what those share that go batch by batch."""
 
+import math
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
+import torch
+
 from sklmlp.data import Batches
-from sklmlp.training.loss_meter import LossMeter
 
 
 @dataclass(frozen=True)
@@ -25,16 +27,17 @@ class EpochLimits:
 
 
 @dataclass(frozen=True)
-class EpochResult:
-    """The outcome of an epoch.
+class EpochBlock:
+    """The outcome of the epochs of one call.
 
     Parameters
     ----------
-    losses : list of float
-        The penalized training loss of each network, as scikit-learn averages it.
-    rates : list of float
-        The learning rate of each network in its last step.
-    seconds : float
+    losses : list of list of float
+        For each network the penalized training loss of each epoch, as scikit-learn averages it.
+    rates : list of list of float
+        For each network the learning rate of each epoch's last step.
+    seconds : list of float
+        What each epoch took.
     """
 
     losses: list
@@ -49,7 +52,7 @@ class Step(ABC):
 
     1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
     2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
-       and the random states, and returns what came of each epoch. Then the loop writes losses
+       and the random states, and returns what came of the epochs. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
     3. `select(indices)` when a network has ended. The others go on; each network that leaves owns
@@ -91,7 +94,7 @@ class Step(ABC):
 
         Returns
         -------
-        epochs : list of EpochResult
+        block : EpochBlock
         """
 
     @abstractmethod
@@ -134,7 +137,6 @@ class BatchStep(Step):
         n_outputs = runs[0].network.spec.n_outputs
         sparse = self.takes_sparse and datasets[0].rows.is_multiplied_sparse
         self.batches = Batches(datasets, config.batch_size, rngs, n_outputs, sparse)
-        self.meter = LossMeter(runs)
 
     @abstractmethod
     def begin_epoch(self):
@@ -154,10 +156,14 @@ class BatchStep(Step):
         started = time.perf_counter()
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
         self.begin_epoch()
+        flat = self.runs[0].network.flat.detach()
+        stack = (len(self.runs),) if len(self.runs) > 1 else ()
+        total = flat.new_zeros(stack)  # the device is looked at once an epoch, at the end
+        half_alpha = flat.new_tensor([run.config.alpha / 2 for run in self.runs]).view(stack)
         for group in self.batches.epoch():
-            if interrupted.is_set():
-                raise KeyboardInterrupt
-            for batch in group.batches:
+            for batch in group.batches:  # thousands, if they are of a row each
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
                 for callback in listening:
                     callback.begin_batch(batch)
                 if batch.weight_sum is None:  # all its rows have weight zero
@@ -166,9 +172,11 @@ class BatchStep(Step):
                 self(batch)
                 for callback in listening:
                     callback.end_batch(batch)
-            self.meter.add(group)
-        rates = [run.state.optimizer.lr for run in self.runs]
-        return [EpochResult(self.meter.losses(), rates, time.perf_counter() - started)]
+            _add_losses(total, group, self.runs[0].loss, half_alpha)
+        rates = [[run.state.optimizer.lr] for run in self.runs]
+        totals = zip(total.view(-1).tolist(), self.runs, strict=True)
+        losses = [[each / len(run.dataset)] for each, run in totals]
+        return EpochBlock(losses, rates, [time.perf_counter() - started])
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
@@ -178,7 +186,6 @@ class BatchStep(Step):
         if indices:
             before, self.runs = self.runs, [self.runs[k] for k in indices]
             self._rearrange(before, indices)
-            self.meter = LossMeter(self.runs)
 
     def _rearrange(self, before, indices):
         """Go on with the networks at these positions of the runs before."""
@@ -187,3 +194,55 @@ class BatchStep(Step):
     def orders(self):
         """See `Step`."""
         return self.batches.order
+
+
+def _add_losses(total, group, loss, half_alpha):
+    """Add the penalized losses of batches that were trained on, from the logits that steps left."""
+    rows, squared_coefs = loss.value(group.logits, group.y), group.squared_coefs
+    if group.share is not None:
+        rows, squared_coefs = rows * group.share, squared_coefs * group.penalty_share
+    total.add_(rows.sum(-1)).addcmul_(half_alpha, squared_coefs.sum(0))
+
+
+class Update:
+    """The update of networks, with what comes before it: rates of schedules and clipped gradients.
+
+    Gradients are of bounded length, each network's by its own bound c:
+    g <- g min(1, c / (|g| + 1e-6)), as `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov &
+    Bengio 2013, algorithm 1).
+
+    Parameters
+    ----------
+    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
+    gradient : tensor of shape (K, P), or (P,) for one network
+    runs : list of TrainingRun
+        K of them; `max_grad_norm` is the bound of each, and None is no bound.
+    """
+
+    def __init__(self, update, gradient, runs):
+        self.update, self.gradient, self.bounds = update, gradient, None
+        self.scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
+        bounds = [run.config.max_grad_norm for run in runs]
+        if any(bound is not None for bound in bounds):
+            bounds = [math.inf if bound is None else bound for bound in bounds]
+            self.bounds = gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
+
+    def begin_epoch(self):
+        """Take note of learning rates, and lay out those of schedules."""
+        self.update.begin_epoch()
+        keys = [
+            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
+            for run in self.scheduled
+        ]
+        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
+        self.rates = zip(*(rates[key] for key in keys), strict=True)
+
+    def step(self):
+        """One step of every network."""
+        if self.bounds is not None:
+            norms = torch.linalg.vector_norm(self.gradient, dim=-1, keepdim=True)  # (K, 1)
+            self.gradient.mul_((self.bounds / norms.add_(1e-6)).clamp_(max=1.0))
+        if self.scheduled:
+            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
+                run.state.optimizer.set_rate(rate)
+        self.update.step()

@@ -5,7 +5,7 @@ import numpy as np
 from sklmlp import native, runtime
 from sklmlp.data import rows_of_a_batch
 from sklmlp.nn import can_compile
-from sklmlp.training.steps.base import EpochResult, Step
+from sklmlp.training.steps.base import EpochBlock, Step
 
 MOST_EPOCHS = 2**62
 """The engine counts epochs in 64 bits."""
@@ -122,8 +122,8 @@ class CompiledStep(Step):
             network.count_batches(state.n_batch_normalizations)
         if block.reason == "stopped":
             raise KeyboardInterrupt
-        columns = (block.losses.tolist(), block.learning_rates.tolist(), block.seconds.tolist())
-        return [EpochResult([loss], [rate], s) for loss, rate, s in zip(*columns, strict=True)]
+        losses, rates = block.losses.tolist(), block.learning_rates.tolist()
+        return EpochBlock([losses], [rates], block.seconds.tolist())
 
     def select(self, indices):
         """Do nothing: there is one network."""

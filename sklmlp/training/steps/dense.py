@@ -23,9 +23,10 @@ def _kernel(choice, width):
     """The value and derivative of an activation, or None if it takes a step of its own."""
     if choice.entry.kernel is not None:
         return choice.entry.kernel(choice.entry.filled(choice.arguments))
-    if choice.own is not None and not isinstance(choice.own, type) and not _is_module(choice.own):
-        return by_autograd(choice.own)
-    if choice.own is not None or choice.entry.is_random:
+    if choice.custom is not None:
+        is_module = isinstance(choice.custom, type | torch.nn.Module)
+        return None if is_module else by_autograd(choice.custom)
+    if choice.entry.is_random:
         return None
     module = choice.build(width, device="meta")
     return None if list(module.parameters()) else by_autograd(module)
@@ -82,14 +83,9 @@ class DenseStep(BatchStep):
         if len(flats) > 1:
             self.biases = [intercept.unsqueeze(-2) for intercept in self.intercepts]
         self.affine, self.matmul = torch.addmm, torch.mm
-        self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
-        self.products = self.coef_gradients
         if len(flats) > 1:
-            self.affine, self.matmul = _affine_of_stack, _product_of_stack
-            self.products = [
-                gradient if gradient.shape[-1] == 1 else _apart(gradient)
-                for gradient in self.coef_gradients
-            ]
+            self.affine, self.matmul = torch.baddbmm, torch.bmm
+        self.coef_gradients, self.intercept_gradients = self._views(self.gradient)
 
     def _views(self, flat):
         """Return coefs (..., fan in, fan out) and intercepts (..., fan out) of a flat tensor."""
@@ -165,9 +161,7 @@ class DenseStep(BatchStep):
         self.update.step()
 
     def _weight_gradient(self, i, transposed, delta):
-        self.matmul(transposed, delta, out=self.products[i])  # dL/dW = a^T delta
-        if self.products[i] is not self.coef_gradients[i]:
-            self.coef_gradients[i].copy_(self.products[i])
+        self.matmul(transposed, delta, out=self.coef_gradients[i])  # dL/dW = a^T delta
         torch.sum(delta, -2, out=self.intercept_gradients[i])
 
     def _penalise(self, weight_sum, penalty):
@@ -180,33 +174,3 @@ class DenseStep(BatchStep):
         penalty.copy_(torch.linalg.vecdot(coefs, coefs))
         if self.penalised:
             gradients.addcmul_(coefs, self.alpha / weight_sum)
-
-
-def _apart(view):
-    """Memory laid out as a view of each network's, with the networks' parts side by side."""
-    if view.stride(-1) == 1:
-        return view.new_empty(view.shape)
-    return view.new_empty(view.mT.shape).mT
-
-
-def _affine_of_stack(bias, a, coef, out):
-    if out.is_contiguous():
-        torch.baddbmm(bias, a, coef, out=out)
-    else:
-        torch.baddbmm(bias.mT, coef.mT, a.mT, out=out.mT)
-    return out
-
-
-def _product_of_stack(a, b, out):
-    """The products of all networks in one call, where the results lie side by side.
-
-    Otherwise torch takes one after the other, which is quicker for a single column only.
-    """
-    if out.mT.is_contiguous() and not out.is_contiguous():
-        torch.bmm(b.mT, a.mT, out=out.mT)
-    else:
-        torch.bmm(a, b, out=out)
-
-
-def _is_module(own):
-    return isinstance(own, torch.nn.Module)
