@@ -38,7 +38,7 @@ def course(scores, ends):
     network, stopping = Numbers(), StoppingAtEnds(ends=ends)
     stopping.start(True, network)
     for network.n, score in enumerate(scores, 1):
-        stopping.add_epoch(1.0, 10)
+        stopping.add_epochs([1.0], 10)
         stopping.update_from_score(score, 0.0, network)
     return stopping
 
