@@ -4,7 +4,6 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from sklmlp import kernels
+from sklmlp.compat import cached_property
 from sklmlp.spelling import ask_for, closest
 
 GLOROT = "Glorot & Bengio 2010, eq. 16"

@@ -9,9 +9,13 @@ such as `sklearn.get_config()["enable_metadata_routing"]`. Three kinds of names 
   `_parameter_constraints`, `_validate_params`, `_get_param_names`, `_get_params_html` and
   `_n_features_out`.
 - `sklmlp.io.skops` lists the names of types as they stand in files.
+
+What older versions of Python lack is here, too.
 """
 
 import copy
+import functools
+import sys
 
 from sklearn.base import _fit_context as fit_context
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -37,6 +41,31 @@ except ImportError:  # scikit-learn before 1.9
         """Stands in for scikit-learn's where it has no callbacks."""
 
 
+if sys.version_info >= (3, 12):
+    cached_property = functools.cached_property
+else:
+
+    class cached_property:
+        """`functools.cached_property` of Python 3.12, which has no lock.
+
+        Before, all instances of a class share one. A child that was forked while another thread
+        held it would wait for ever, and so would a signal handler that fits a model.
+        """
+
+        def __init__(self, function):
+            self.function = function
+            functools.update_wrapper(self, function)
+
+        def __set_name__(self, owner, name):
+            self.name = name
+
+        def __get__(self, instance, owner=None):
+            """Return the value, computed once."""
+            if instance is None:
+                return self
+            return vars(instance).setdefault(self.name, self.function(instance))
+
+
 __all__ = [
     "CALLBACKS",
     "CALLBACK_BOOKKEEPING",
@@ -49,6 +78,7 @@ __all__ = [
     "InvalidParameterError",
     "Options",
     "StrOptions",
+    "cached_property",
     "check_feature_names_in",
     "check_partial_fit_first_call",
     "constraints_of",

@@ -3,12 +3,11 @@
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from numbers import Real
 
 import numpy as np
 
-from sklmlp.compat import Interval
+from sklmlp.compat import Interval, cached_property
 from sklmlp.losses import classification, regression
 from sklmlp.losses.loss import Loss, complete, differentiated
 

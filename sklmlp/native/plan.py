@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
+from sklmlp.compat import cached_property
 from sklmlp.native.extension import engine
 from sklmlp.native.training import Rows
 

@@ -3,12 +3,12 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 
 import numpy as np
 import torch
 from torch.nn import init
 
+from sklmlp.compat import cached_property
 from sklmlp.losses import LOSSES, Loss, TargetScaling, compiled_loss, make_loss
 from sklmlp.nn import custom_module
 from sklmlp.nn.activation_spec import ActivationSpec
