@@ -44,7 +44,7 @@ class LearnedMixin:
         self._set_network(weights, network)
         self.loss_, self.history_ = run.outcome.final_loss, stopping.history
         self.n_iter_, self.t_ = stopping.n_iter, stopping.n_rows_seen
-        if config.solver != "lbfgs":
+        if config.is_stochastic:
             self.loss_curve_, self.best_loss_ = stopping.loss_curve, stopping.best_loss
             self.validation_scores_ = stopping.validation_scores
             self.best_validation_score_ = stopping.best_validation_score

@@ -171,6 +171,7 @@ class PredictionMixin(BaseEstimator):
             state["estimators_"] = [network.__getstate__() for network in state["estimators_"]]
         if "_spec" in state:
             state["_spec"] = io.portable_spec(state["_spec"])
+            state["solver"] = io.portable_solver(state["solver"])
             state["history_"] = io.to_columns(state["history_"])
         optimizer = state.pop("_optimizer", None)
         if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on

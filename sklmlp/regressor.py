@@ -78,11 +78,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`. In a grid `module__name` sets one of them.
-    solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam'}, str, type or Solver, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
         its name: 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon' (for the matrices, with
-        AdamW for the rest) and so on.
+        AdamW for the rest) and so on. Or a subclass of `torch.optim.Optimizer`, torch's or a
+        user's, or a `sklmlp.optim.Solver`.
     solver_params : dict, default=None
         Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
         In a grid `solver__name` sets one of them.

@@ -3,6 +3,7 @@
 import inspect
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -452,10 +453,11 @@ def test_words_of_other_libraries_are_told_ours(cls, name, meant, spelling):
         (MLPRegressor, {"normalization": nn.LayerNorm}, " Use normalization='layer'."),
         (MLPRegressor, {"dtype": torch.float32}, "Got torch.float32 instead. Use dtype='float32'."),
         (MLPRegressor, {"dtype": np.float64}, " Use dtype='float64'."),
-        (MLPRegressor, {"solver": torch.optim.AdamW}, " Use solver='adamw', with its arguments in "
-         "solver_params: a fit makes an optimizer of the weights that it trains."),
-        (MLPRegressor, {"solver": torch.optim.SGD([torch.zeros(1)])}, " Use solver='sgd', with its "
-         "arguments in solver_params: a fit makes an optimizer of the weights that it trains."),
+        (MLPRegressor, {"solver": partial(torch.optim.SGD, momentum=0.9)}, " Use a subclass of "
+         "torch.optim.Optimizer, its arguments in solver_params."),
+        (MLPRegressor, {"solver": torch.optim.SGD([torch.zeros(1)])}, " Use solver=SGD, the class, "
+         "with its arguments in solver_params: a fit makes an optimizer of the weights that it "
+         "trains."),
         (MLPRegressor, {"callbacks": Callback()}, " Use a list, callbacks=[...]."),
     ],
 )  # fmt: skip

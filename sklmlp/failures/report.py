@@ -58,7 +58,7 @@ def _warn_of_each_once(found):
 
 def learning_rate_hint(config):
     """Return what to try after a divergence."""
-    if config.solver == "lbfgs":
+    if not config.is_stochastic:
         return "Scale the features."
     return (
         "Scale the features, or lower the rate: try learning_rate_init="
@@ -257,7 +257,7 @@ def _vanishing(case):
 
 def _rate_too_high(case):
     config, curve = case.run.config, case.curve
-    if config.solver == "lbfgs" or case.is_unscaled or _diverged(case):
+    if not config.is_stochastic or case.is_unscaled or _diverged(case):
         return None
     rose = len(curve) > 1 and np.nanmax(curve[1:]) > 1.5 * abs(curve[0])
     if rose or (len(case.growth) and case.growth.max() > 8):
@@ -275,7 +275,7 @@ def _rate_too_high(case):
 def _rate_too_low(case):
     """Check whether the loss fell evenly from the first epoch to the last."""
     config, curve, n = case.run.config, case.curve, case.run.state.stopping.n_iter
-    if config.solver == "lbfgs" or n < 4 or n >= config.max_iter:
+    if not config.is_stochastic or n < 4 or n >= config.max_iter:
         return None
     half = n // 2
     first, second = curve[0] - curve[half], curve[half] - curve[-1]
@@ -331,11 +331,11 @@ def _too_few_epochs(case):
         end, advice = f"max_time={config.max_time:g}", "max_time"
     elif run.validation is not None:
         end, advice = "Early stopping", f"n_iter_no_change={config.n_iter_no_change}"
-    elif config.solver != "lbfgs":
+    elif config.is_stochastic:
         end, advice = f"tol={config.tol:g}", f"n_iter_no_change={config.n_iter_no_change}"
     else:
         return None
-    if config.solver != "lbfgs":
+    if config.is_stochastic:
         advice += f", or learning_rate_init={config.learning_rate_init:g}"
     return StoppedTooEarlyWarning(
         f"{end} ended the fit after {n_iter} epochs, before it had learned anything. "

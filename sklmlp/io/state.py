@@ -158,6 +158,18 @@ def portable_activation(activation):
     return activation
 
 
+def portable_solver(solver):
+    """Return a `solver` parameter, of which a file keeps a class as the path to import it by.
+
+    Raises
+    ------
+    pickle.PicklingError
+        If it is a class that no other process could import.
+    """
+    _importable(getattr(solver, "optimizer", solver), "solver")
+    return portable_parameter(solver)
+
+
 def portable_spec(spec):
     """Return a spec as plain Python.
 

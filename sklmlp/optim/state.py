@@ -4,8 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sklmlp.optim.registry import make_optimizer
-from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
+from sklmlp.optim.registry import lookup_solver, make_optimizer
 
 
 @dataclass
@@ -50,6 +49,8 @@ class OptimizerState:
     def check_next_step(self, network, params):
         """Raise ValueError where an optimizer of torch's could not go on from here.
 
+        Nothing of a user's is run.
+
         Parameters
         ----------
         network : Network
@@ -58,10 +59,12 @@ class OptimizerState:
             The estimator's parameters.
         """
         try:
+            if not lookup_solver(params.solver).is_of_torch:
+                return
             optimizer = make_optimizer(network, params)
         except Exception:  # parameters have changed since, and the next fit refuses them
             return
-        if not isinstance(optimizer, TorchOptimizerAdapter) or optimizer.solver != self.solver:
+        if optimizer.solver != self.solver:
             return
         try:
             self.restore(optimizer)

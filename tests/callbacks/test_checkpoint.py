@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import PassthroughScoring
@@ -88,6 +89,7 @@ FITS = {
     "best layers": {"dropout": 0.2, "normalization": "batch", "early_stopping": True},
     "adamw": {"solver": "adamw", "solver_params": {"weight_decay": 0.01}},
     "muon": {"solver": "muon"},
+    "class": {"solver": torch.optim.SGD, "solver_params": {"momentum": 0.9}},
     "schedule": {"learning_rate": "one_cycle", "max_grad_norm": 0.5},
     "sgd by schedule": {"solver": "sgd", "learning_rate": "cosine", "warmup_fraction": 0.2},
     "weights of classes": {"class_weight": "balanced", "loss": "focal"},
