@@ -8,6 +8,7 @@ from unittest import SkipTest
 import joblib
 import numpy as np
 import pytest
+import scipy.special
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -21,9 +22,12 @@ from skorch.callbacks import Callback
 from sklmlp import TabularMLPClassifier, TabularMLPRegressor
 from sklmlp.io import load_skops
 from sklmlp.tabular import defaults
-from sklmlp.tabular.network import ends_of_cycles
+from sklmlp.tabular.calibration import learn_temperature, tempered
+from sklmlp.tabular.network import Budget, ends_of_cycles
 
-SMALL = {"hidden_layer_sizes": (16,), "n_estimators": 2, "max_iter": 8, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (16,), "n_estimators": 2, "max_iter": 8, "n_folds": 1, "random_state": 0,
+}  # fmt: skip
 N = 120
 
 
@@ -76,6 +80,7 @@ CHECKED = {
     "n_estimators": 2,
     "max_iter": 20,
     "learning_rate_init": 0.03,
+    "n_folds": 1,
 }
 
 
@@ -240,6 +245,68 @@ def test_the_best_epoch_is_taken_and_all_rows_are_fitted_again():
     assert first.network_.t_ == 12 * int(N * 0.85)
 
 
+class Lengths(TabularMLPClassifier):
+    """Keeps what it trains on."""
+
+    def _train(self, rows, n_epochs, held_out, *args):
+        fit = super()._train(rows, n_epochs, held_out, *args)
+        fit.network.held_out_logits = fit.course.held_out_logits
+        self.__dict__.setdefault("fits", []).append((rows, n_epochs, held_out, fit.network))
+        return fit
+
+
+def test_folds_hold_out_each_row_once_and_choose_together():
+    """The epoch is the best by the mean of the folds' scores, and all rows are fitted again."""
+    _, X, y = make("multiclass")
+    y[0] = 7  # of one row
+    X[:, 3] = np.arange(N)
+    model = Lengths(**SMALL | {"n_folds": 3}).fit(X, y)
+    *folds, last = model.fits
+    assert len(folds) == model.n_folds_ == 3
+    held_out = np.concatenate([each[2].X[:, 3] for each in folds])
+    assert_array_equal(np.sort(held_out), np.arange(1, N))
+    for rows, _, part, _ in folds:
+        assert set(rows.y) == set(y) and len(rows.y) + len(part.y) == N
+        assert np.bincount(part.y)[:3] == pytest.approx(np.bincount(y)[:3] / 3, abs=1)
+    sizes = [len(each[2].y) for each in folds]
+    scores = [each[3].validation_scores_ for each in folds]
+    assert_allclose(model.validation_scores_, np.average(scores, axis=0, weights=sizes))
+    assert model.best_iteration_ == last[1] and len(last[0].y) == N
+    plain = Lengths(**SMALL | {"n_folds": 3}, calibrate=False).fit(X, y)
+    best = max(ends_of_cycles(8), key=lambda end: plain.validation_scores_[end - 1])
+    assert plain.best_iteration_ == best
+
+
+def test_folds_choose_the_length_by_probabilities_that_are_tempered():
+    """The log loss of all held-out rows, as scikit-learn has it, is least after temperatures."""
+    model, X, y = make("multiclass", n_folds=3)
+    model = Lengths(**model.get_params()).fit(X, y)
+    *folds, _ = model.fits
+    truth = np.concatenate([each[2].y for each in folds])
+    losses = {}
+    for end in ends_of_cycles(8):
+        z = np.concatenate([each[3].held_out_logits[end] for each in folds])
+        probability = scipy.special.softmax(z, axis=1)
+        temperature = learn_temperature(probability, truth)
+        losses[end] = log_loss(truth, tempered(probability, temperature))
+    assert model.best_iteration_ == min(losses, key=losses.get)
+
+
+def test_folds_are_for_small_tables():
+    """Of 500 rows on a share is enough; callbacks follow one fit."""
+    assert [defaults.n_folds(n) for n in (40, 499, 500)] == [5, 5, 1]
+    model, X, y = make("regression", n_folds="auto", callbacks=[Callback()], max_iter=1)
+    assert model.fit(X, y).n_folds_ == 1
+    assert model.set_params(callbacks=None).fit(X, y).n_folds_ == 5
+
+
+def test_folds_without_a_refit_are_refused():
+    """None of their networks is the model."""
+    model, X, y = make("regression", n_folds=4, refit=False)
+    with pytest.raises(ValueError, match="n_folds=4 needs refit=True"):
+        model.fit(X, y)
+
+
 def test_validation_rows_of_the_user_choose_and_are_not_trained_on():
     """All rows of X are trained on, once."""
     model, X, y = make("multiclass")
@@ -287,13 +354,25 @@ def test_weights_of_rows_and_of_classes_count():
     assert weighted.predict_proba(X)[:, 0].mean() > plain + 0.1
 
 
-@pytest.mark.parametrize("refit", [False, True])
-def test_max_time_shortens_the_schedule(refit):
-    """The fit anneals within it, and the refit has its time as well: nothing is cut short."""
-    model, X, y = make("regression", max_iter=50_000, max_time=1.0, refit=refit)
+FOLLOWING = [(False, 1, 0), (True, 1, 1 / 0.85), (True, 3, 2 + 3 / 2)]
+"""Refit, folds, and what follows the first fit over what that takes."""
+
+
+@pytest.mark.parametrize("refit, n_folds, following", FOLLOWING)
+def test_max_time_shortens_the_schedule(refit, n_folds, following, monkeypatch):
+    """The fit anneals within it, and what follows has its time: nothing is cut short."""
+    budgets = []
+
+    def n_epochs(budget, seconds, most):
+        budgets.append(budget)
+        return 7
+
+    monkeypatch.setattr(Budget, "n_epochs", n_epochs)
+    model, X, y = make("regression", max_iter=50, max_time=1e4, refit=refit, n_folds=n_folds)
     model.fit(X, y)
-    assert len(model.validation_scores_) == model.max_iter_ < 50_000
-    assert model.best_iteration_ in ends_of_cycles(model.max_iter_)
+    assert [budget.following for budget in budgets] == [pytest.approx(following)]
+    assert len(model.validation_scores_) == model.max_iter_ == 7
+    assert model.best_iteration_ in ends_of_cycles(7)
     rows = N if refit else int(N * 0.85)
     assert model.network_.t_ == model.n_iter_ * rows
 
