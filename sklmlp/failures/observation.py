@@ -1,35 +1,25 @@
-"""A closer look at the features, the hidden layers and the loss of a fit that has ended."""
+"""A closer look at a fit that has ended: features, hidden layers, loss, and the best constant."""
 
 import math
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import scipy.sparse as sp
 import torch
+from scipy.optimize import minimize
+
+MOST_SAMPLES = 2_000
+"""A diagnosis looks at no more samples than this."""
+
+MARGIN = 0.01
+"""A model has learned something if its loss is better than a constant's by more than this share."""
 
 
-@dataclass
-class Observation:
-    """What one pass over some rows shows.
-
-    Parameters
-    ----------
-    loss : float
-    dead : list of float
-        Of each hidden layer, the share of units that are zero for all rows.
-    spread : list of float
-        Of each hidden layer, the scale of differences between rows over that of its outputs.
-    mean, scale, smallest, largest : ndarray of shape (n_features,)
-    """
-
-    loss: float
-    dead: list
-    spread: list
-    mean: np.ndarray
-    scale: np.ndarray
-    smallest: np.ndarray
-    largest: np.ndarray
+def some_samples(dataset):
+    """Return the indices of at most 2,000 evenly spread samples of a dataset."""
+    step = -(-len(dataset) // MOST_SAMPLES)
+    return np.arange(0, len(dataset), step) if dataset.index is None else dataset.index[::step]
 
 
 def mean_loss(run, sample, logits=None):
@@ -43,16 +33,20 @@ def mean_loss(run, sample, logits=None):
 
 
 def observe(run, sample):
-    """Look at some samples and at what the hidden layers make of them."""
+    """Look at some samples and at what the hidden layers make of them.
+
+    Returns
+    -------
+    seen : dict
+        The `loss`; `dead` and `spread` of each hidden layer; `mean`, `scale`, `smallest` and
+        `largest` of the features: see `Case`.
+    """
     run.network.module.eval()
     with _outputs_of(run.network) as layers, torch.no_grad():
         loss = mean_loss(run, sample, run.network.module)
-    return Observation(
-        loss,
-        [_dead(parts) for parts in layers],
-        [_spread(parts) for parts in layers],
-        *_moments(sample),
-    )
+    moments = zip(("mean", "scale", "smallest", "largest"), _moments(sample), strict=True)
+    dead, spread = [_dead(parts) for parts in layers], [_spread(parts) for parts in layers]
+    return {"loss": loss, "dead": dead, "spread": spread, **dict(moments)}
 
 
 def _moments(sample):
@@ -114,3 +108,74 @@ def _spread(parts):
     variance = (squares - (sums / n).square()).clamp(min=0)
     size = float(squares.mean())
     return math.sqrt(float(variance.mean()) / size) if size > 0 else 0.0
+
+
+# The best constant prediction, which a model has to beat to have learned anything.
+
+
+def constant_prediction(run, rows):
+    """Compute how well the best constant prediction of the training targets does on some rows.
+
+    Parameters
+    ----------
+    run : TrainingRun
+    rows : Dataset
+
+    Returns
+    -------
+    constant : (Dataset, float, float) or None
+        The rows that are looked at, the loss of the constant on them, and by how much less is
+        better. None where all targets are the same or weigh nothing.
+    """
+    train, sample = (replace(t, index=some_samples(t)) for t in (run.dataset, rows))
+    y, weight = targets_of(train)
+    if (y == y[:1]).all() or not weight.sum() > 0:
+        return None
+    z = _best_constant(run.loss, y, weight / weight.sum(), run.network.spec.n_outputs)
+    y, weight = targets_of(sample)
+    if not weight.sum() > 0:
+        return None
+    loss = float(weight / weight.sum() @ run.loss.value(z.expand(len(y), len(z)), y))
+    # a log likelihood has no zero to be near to
+    return sample, loss, MARGIN * (1.0 if run.loss.variance is not None else abs(loss))
+
+
+def targets_of(dataset):
+    """Return the targets and weights of some rows, as tensors."""
+    y = dataset.y[torch.from_numpy(dataset.index).to(dataset.y.device)]
+    weight = dataset.weights()
+    weight = np.ones(len(y)) if weight is None else weight
+    return y, torch.as_tensor(weight, dtype=dataset.dtype, device=y.device)
+
+
+def _best_constant(loss, y, weight, k):
+    """Return the logits (k,) whose loss on all rows is least; weights sum to one."""
+    target = _indicators(y, k).to(weight.dtype)
+    if loss.constant is not None:
+        return loss.constant(target, weight)
+    mean = weight @ target
+    has_inverse = loss.inverse_link is not None and mean.shape == (k,)
+    return _descended(
+        loss, y, weight, loss.inverse_link(mean) if has_inverse else mean.new_zeros(k)
+    )
+
+
+def _descended(loss, y, weight, z):
+    """Return the best constant logits, found from good ones; they stay where these are the best."""
+    rows = loss.objective or loss.value
+
+    def value_and_slope(flat):
+        each = torch.as_tensor(flat, dtype=z.dtype, device=z.device).expand(len(y), len(z))
+        slope = weight @ loss.gradient(each, y)
+        return float(weight @ rows(each, y)), slope.cpu().double().numpy()
+
+    start = z.cpu().double().numpy()
+    if np.abs(value_and_slope(start)[1]).max() < 1e-5:  # it is the best already
+        return z
+    best = minimize(value_and_slope, start, jac=True, method="L-BFGS-B", options={"maxiter": 30})
+    return torch.as_tensor(best.x, dtype=z.dtype, device=z.device)
+
+
+def _indicators(y, k):
+    """Return targets as a matrix with a column for each output."""
+    return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
