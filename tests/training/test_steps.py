@@ -9,13 +9,7 @@ from skorch.callbacks import Callback
 
 import sklmlp.training.stacking
 from sklmlp.native import is_available
-from sklmlp.training.steps import (
-    AutogradStep,
-    CompiledStep,
-    DenseStep,
-    EpochBlock,
-    EpochLimits,
-)
+from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 from tests.tables import make, make_table
 
 X, Y = make_table("regression")
@@ -26,23 +20,24 @@ class BlockStep(DenseStep):
 
     calls = 0
 
-    def train_epochs(self, limits, interrupted):
+    def train_epochs(self, n_epochs, interrupted):
         type(self).calls += 1
         (run,), blocks = self.runs, []
         stopping, config = run.state.stopping, run.config
         best, failures = stopping.best_loss, stopping.no_improvement
-        while len(blocks) < limits.n_epochs:
-            blocks.append(super().train_epochs(EpochLimits(1, limits.seconds), interrupted))
-            ((loss,),) = blocks[-1].losses
+        while len(blocks) < n_epochs:
+            blocks.append(super().train_epochs(1, interrupted))
+            ((loss,),) = blocks[-1][0]
             if best is not None:  # with early stopping the loop has the rule
                 failures = failures + 1 if loss > best - config.tol else 0
                 best = min(best, loss)
             if failures > config.n_iter_no_change:
                 break
-        return EpochBlock(
-            [[block.losses[0][0] for block in blocks]],
-            [[block.rates[0][0] for block in blocks]],
-            [block.seconds[0] for block in blocks],
+        losses, rates, seconds = zip(*blocks, strict=True)
+        return (
+            [[loss for ((loss,),) in losses]],
+            [[rate for ((rate,),) in rates]],
+            [each for (each,) in seconds],
         )
 
 

@@ -1,6 +1,6 @@
 """Training steps: epochs of batches in, weights moved."""
 
-from sklmlp.training.steps.base import AutogradStep, BatchStep, EpochBlock, EpochLimits, Step
+from sklmlp.training.steps.base import AutogradStep, BatchStep, Step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
 from sklmlp.training.steps.tied import TiedStep
@@ -10,8 +10,6 @@ __all__ = [
     "BatchStep",
     "CompiledStep",
     "DenseStep",
-    "EpochBlock",
-    "EpochLimits",
     "Step",
     "TiedStep",
 ]

@@ -3,47 +3,14 @@
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 
 from sklmlp.data import Batches
 from sklmlp.optim import StackedUpdate
 
-
-@dataclass(frozen=True)
-class EpochLimits:
-    """Limits of a step's training before the loop applies the rules of stopping.
-
-    Parameters
-    ----------
-    n_epochs : int
-        1 where somebody looks at a run after every epoch.
-    seconds : float
-        To return after about so long, at the end of an epoch: Ctrl-C and other fits wait.
-    """
-
-    n_epochs: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class EpochBlock:
-    """The outcome of the epochs of one call.
-
-    Parameters
-    ----------
-    losses : list of list of float
-        For each network the penalized training loss of each epoch, as scikit-learn averages it.
-    rates : list of list of float
-        For each network the learning rate of each epoch's last step.
-    seconds : list of float
-        What each epoch took.
-    """
-
-    losses: list
-    rates: list
-    seconds: float
+SECONDS_AT_A_TIME = 0.05
+"""The longest that a step keeps Ctrl-C and other fits waiting, if its epochs are not longer."""
 
 
 class Step(ABC):
@@ -52,7 +19,7 @@ class Step(ABC):
     The order of calls, by `sklmlp.training.loop`:
 
     1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
-    2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
+    2. `train_epochs(n_epochs, interrupted)`, again and again. It moves the weights, the optimizers
        and the random states, and returns what came of the epochs. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
@@ -84,18 +51,24 @@ class Step(ABC):
         """
 
     @abstractmethod
-    def train_epochs(self, limits, interrupted):
-        """Train for at least one epoch, and for no more than the limits allow.
+    def train_epochs(self, n_epochs, interrupted):
+        """Train for at least one epoch, and for about `SECONDS_AT_A_TIME` at most.
 
         Parameters
         ----------
-        limits : EpochLimits
+        n_epochs : int
+            No more than these: 1 where somebody looks at a run after every epoch.
         interrupted : Interrupt
             Once it is set the step raises KeyboardInterrupt, in the middle of an epoch too.
 
         Returns
         -------
-        block : EpochBlock
+        losses : list of list of float
+            For each network the penalized training loss of each epoch, as scikit-learn averages it.
+        rates : list of list of float
+            For each network the learning rate of each epoch's last step.
+        seconds : list of float
+            What each epoch took.
         """
 
     @abstractmethod
@@ -152,7 +125,7 @@ class BatchStep(Step):
         batch : Batch
         """
 
-    def train_epochs(self, limits, interrupted):
+    def train_epochs(self, n_epochs, interrupted):
         """Train for one epoch; see `Step`."""
         started = time.perf_counter()
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
@@ -177,7 +150,7 @@ class BatchStep(Step):
         rates = [[run.state.optimizer.lr] for run in self.runs]
         totals = zip(total.view(-1).tolist(), self.runs, strict=True)
         losses = [[each / len(run.dataset)] for each, run in totals]
-        return EpochBlock(losses, rates, [time.perf_counter() - started])
+        return losses, rates, [time.perf_counter() - started]
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
