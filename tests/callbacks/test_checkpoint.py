@@ -69,9 +69,9 @@ def assert_same_fit(one, other):
             assert_array_equal(a, b)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "n_iter_", "t_", "loss_"):
             assert getattr(first, name) == getattr(second, name), name
-        assert first._optimizer.t == second._optimizer.t
-        for name, moment in first._optimizer.moments.items():
-            assert_array_equal(moment, second._optimizer.moments[name])
+        assert first._optimizer["t"] == second._optimizer["t"]
+        for name, moment in first._optimizer["moments"].items():
+            assert_array_equal(moment, second._optimizer["moments"][name])
 
 
 FITS = {
