@@ -8,8 +8,8 @@ import torch
 from sklmlp import runtime
 from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset
+from sklmlp.inspection.displays import COLOURS, axes_for
 from sklmlp.inspection.layers import Layers, one_network
-from sklmlp.inspection.plotting import COLOURS, axes_for
 from sklmlp.prediction import encoded_rows
 from sklmlp.preparation import initial_network
 

@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from sklmlp import runtime
+from sklmlp.inspection.displays import COLOURS, axes_for, legend_below
 from sklmlp.inspection.layers import Layers, one_network, rows_for, slope
-from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
 
 ZERO = 1e-6
 """A unit whose output never exceeds this, of either sign, is dead."""
