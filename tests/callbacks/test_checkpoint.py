@@ -26,7 +26,7 @@ import sklmlp
 from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
-from sklmlp.io.checksum import fingerprint
+from sklmlp.io.integrity import fingerprint
 from tests.tables import make, make_table
 
 ROOT = Path(sklmlp.__file__).parents[1]
