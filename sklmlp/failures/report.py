@@ -16,10 +16,17 @@ from sklmlp.exceptions import (
     NothingLearntWarning,
     StoppedTooEarlyWarning,
     UnscaledFeaturesWarning,
+    UnscaledTargetWarning,
     VanishingSignalWarning,
 )
-from sklmlp.failures.observation import constant_prediction, mean_loss, observe, some_samples
-from sklmlp.failures.target_scale import hint_of_targets, unscaled_targets
+from sklmlp.failures.evidence import (
+    constant_prediction,
+    mean_loss,
+    observe,
+    some_samples,
+    targets_out_of_reach,
+    unscaled_columns,
+)
 
 LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
@@ -65,11 +72,24 @@ def learning_rate_hint(config):
     )
 
 
+def hint_of_targets(run):
+    """Return what to try after a divergence with unscaled targets: a sentence, or nothing."""
+    unscaled = unscaled_columns(run, run.dataset)
+    if not unscaled:
+        return ""
+    return f" The targets are not scaled ({next(iter(unscaled.values()))}): use normalize_y=True."
+
+
 def _reasons(run, feature_names):
     """Return the warnings that apply to a fit."""
     stopping = run.state.stopping
-    unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
-    yield from unscaled
+    sample = replace(run.dataset, index=some_samples(run.dataset))
+    unscaled = targets_out_of_reach(run, sample)
+    if unscaled:
+        yield UnscaledTargetWarning(
+            f"The targets are not scaled: {unscaled}, and the predictions have not reached them. "
+            "Use normalize_y=True, which scales targets for training and predictions back."
+        )
     if stopping.n_iter == 0 or not run.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(run))

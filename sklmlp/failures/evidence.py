@@ -1,4 +1,4 @@
-"""A closer look at a fit that has ended: features, hidden layers, loss, and the best constant."""
+"""What a fit that has ended shows: features, hidden layers, the best constant, scale of targets."""
 
 import math
 from contextlib import contextmanager
@@ -8,6 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from scipy.optimize import minimize
+
+from sklmlp.data import rows_of_a_batch
 
 MOST_SAMPLES = 2_000
 """A diagnosis looks at no more samples than this."""
@@ -179,3 +181,110 @@ def _descended(loss, y, weight, z):
 def _indicators(y, k):
     """Return targets as a matrix with a column for each output."""
     return torch.nn.functional.one_hot(y, k) if y.ndim == 1 else y
+
+
+# Targets of another scale than networks reach, of which a regression may have stayed far.
+
+LARGEST_TARGETS, SMALLEST_TARGETS = 30.0, 0.03
+"""Means and standard deviations of targets beyond these are far from 0 and 1."""
+
+MOST_LEFT = 0.1
+"""The most that a mere shift and stretch of its logits may improve a fit that has come to its end.
+
+Of healthy fits it is below 0.03, and of those that never reached the scale of y above 0.12.
+"""
+
+
+def targets_out_of_reach(run, sample):
+    """Say of a regression's targets how far from unit scale they are, if it has not reached them.
+
+    Where targets are far from unit scale it takes the output layer most of the fit, or more, to
+    get there. As long as it has not, shifting and stretching the logits alone would help; at a
+    minimum of the penalised loss it would not, however little there is to learn.
+
+    Parameters
+    ----------
+    run : TrainingRun
+        When it has ended.
+    sample : Dataset
+        Some of its rows.
+
+    Returns
+    -------
+    facts : str or None
+    """
+    unscaled = unscaled_columns(run, sample)
+    if not unscaled or not run.network.flat.isfinite().all():
+        return None
+    left = _left_to_shift_and_stretch(run, sample)
+    n_targets = sample.y.shape[1]
+    for column, facts in unscaled.items():
+        # of variances too, where they are learned
+        if left[column::n_targets].max() > MOST_LEFT:
+            return facts
+    return None
+
+
+def unscaled_columns(run, table):
+    """Say of columns of y, by number, how far from unit scale they are; of none if y is scaled."""
+    if run.config.normalize_y is not False:  # None for classifiers
+        return {}
+    y, weight = _targets(table), _shares(table)
+    mean = weight @ y
+    spread = np.sqrt(weight @ np.square(y - mean))
+    # where predictions are exponentials it is the logarithm of the mean that has to be reached
+    size = mean if run.loss.out_activation == "exp" else np.maximum(np.abs(mean), spread)
+    small = size if run.loss.out_activation == "exp" else spread
+    far = ((size > LARGEST_TARGETS) | (small < SMALLEST_TARGETS)) & (y != y[:1]).any(axis=0)
+    return {
+        column: f"{'y' if y.shape[1] == 1 else f'column {column} of y'} has mean "
+        f"{mean[column]:.3g} and standard deviation {spread[column]:.3g}"
+        for column in np.flatnonzero(far).tolist()
+    }
+
+
+def _targets(table):
+    y = table.y
+    if table.index is not None:
+        y = y[torch.from_numpy(table.index).to(y.device)]
+    return y.cpu().double().numpy()
+
+
+def _shares(table):
+    """Return the weights of a table's rows, with a sum of one."""
+    weight = table.weights()
+    weight = np.ones(len(table)) if weight is None else np.asarray(weight, dtype=np.float64)
+    return weight / weight.sum() if weight.sum() > 0 else np.full(len(table), 1 / len(table))
+
+
+def _left_to_shift_and_stretch(run, sample):
+    """Compute for each logit z the share of its gradient that a + b z explains, (n_outputs,)."""
+    logits, gradients = [], []
+    for x, y, _ in sample.slices():
+        z = run.network.logits(x)
+        logits.append(z.cpu().double().numpy())
+        gradients.append(run.loss.gradient(z, y).cpu().double().numpy())
+    z, gradient, weight = np.concatenate(logits), np.concatenate(gradients), _shares(sample)
+    shift = weight @ gradient
+    centred = z - weight @ z
+    stretch = weight @ (gradient * centred)
+    # what the penalty holds back is not left over
+    stretch = np.where(stretch < 0, np.minimum(stretch + _penalty(run), 0), stretch)
+    spread = weight @ np.square(centred)
+    explained = np.square(shift) + _divided(np.square(stretch), spread)
+    return _divided(explained, weight @ np.square(gradient))
+
+
+def _penalty(run):
+    """Return what the slope of the penalty is along a stretch of each logit."""
+    if run.network.spec.module is not None:
+        return 0.0
+    n, weight = len(run.dataset), run.dataset.weights()
+    rows = n if run.state.optimizer is None else rows_of_a_batch(run.config.batch_size, n)
+    weight_sum = rows * (1.0 if weight is None else weight.mean())  # of a step, on average
+    squares = run.network.coefs[-1].detach().square().sum(0).cpu().double().numpy()
+    return run.config.alpha / weight_sum * squares
+
+
+def _divided(values, by):
+    return np.divide(values, by, out=np.zeros_like(values), where=by > 0)
