@@ -3,7 +3,7 @@
 import torch
 
 from sklmlp.nn import TiedNetwork
-from sklmlp.training.steps.base import BatchStep, add_penalty, make_update
+from sklmlp.training.steps.base import BatchStep, add_penalty
 
 POOL = 2**20
 """Numbers in the pool that an epoch's dropout masks are cut from, at places that are drawn."""
@@ -35,7 +35,7 @@ class TiedStep(BatchStep):
         super().__init__(runs)
         (self.run,) = runs
         self.network, self.module = self.run.network, self.run.network.module
-        self.update = make_update(runs, self.network.flat.detach(), self.network.gradient)
+        self.prepare_update(self.network.flat.detach(), self.network.gradient)
         self.memory, self.places = {}, None
 
     @classmethod
@@ -45,7 +45,7 @@ class TiedStep(BatchStep):
 
     def begin_epoch(self):
         """Take note of learning rates, and draw the pool of dropout masks."""
-        self.update.begin_epoch()
+        super().begin_epoch()
         if self.module.dropout and self.module.layers:
             self._draw_pool()
 
@@ -89,7 +89,7 @@ class TiedStep(BatchStep):
         self._backward(memory, batch.x, slope)
         add_penalty(self.run, batch.weight_sum, batch.squared_coefs)
         self.run.callback.gradient_computed(batch)
-        self.update.step()
+        self.update_weights()
 
     def _forward(self, memory, x):
         """Return the logits of members, (k, n, n_outputs)."""
