@@ -2,13 +2,13 @@
 
 from sklmlp.callbacks.base import CallbackList, TrainingCallback
 from sklmlp.callbacks.checkpoint import Checkpoints
-from sklmlp.callbacks.sklearn import SklearnCallbackSession
+from sklmlp.callbacks.sklearn import told_to_sklearn
 from sklmlp.callbacks.skorch import SkorchCallback
 
 __all__ = [
     "CallbackList",
     "Checkpoints",
-    "SklearnCallbackSession",
     "SkorchCallback",
     "TrainingCallback",
+    "told_to_sklearn",
 ]
