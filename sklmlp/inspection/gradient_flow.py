@@ -10,7 +10,7 @@ from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset
 from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection.displays import COLOURS, axes_for
-from sklmlp.inspection.layers import layers_of, one_network, outputs
+from sklmlp.inspection.layers import layers_of, matrices_of, names_of, one_network, outputs
 from sklmlp.prediction import encoded_rows
 from sklmlp.preparation import initial_network
 
@@ -40,7 +40,7 @@ def gradient_norms(estimator, X, y, module=None):
     for part in (part for layer in layers for part in layer.modules()):
         if isinstance(part, AnyBatchNorm):
             part.train()  # before training its running statistics are not those of any rows
-    coef = layers[0].matrices[0]
+    coef = matrices_of(layers[0])[0]
     dataset = Dataset.of(X, y, None, coef.dtype, coef.device, spec.scaling)
     loss = spec.loss_function
 
@@ -51,7 +51,7 @@ def gradient_norms(estimator, X, y, module=None):
             z.backward(loss.gradient(z.detach(), target) / len(dataset))
 
     runtime.compute(differentiate, estimator.matmul_precision)
-    return np.array([_norm(layer.matrices) for layer in layers])
+    return np.array([_norm(matrices_of(layer)) for layer in layers])
 
 
 def _norm(matrices):
@@ -158,8 +158,7 @@ class GradientFlowDisplay:
         estimator = one_network(estimator)
         start = gradient_norms(estimator, X, y, initial_module(estimator))
         end = gradient_norms(estimator, X, y)
-        layers = [f"hidden {i}" for i in range(len(end) - 1)] + ["output"]
-        return cls(layers=layers, start=start, end=end, name=name).plot(ax)
+        return cls(layers=names_of(end), start=start, end=end, name=name).plot(ax)
 
     def plot(self, ax=None):
         """Draw the norms.
