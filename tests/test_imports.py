@@ -38,7 +38,7 @@ MAY_IMPORT = {
     },
     # prediction pickles through it
     "io": {
-        *("caller", "compat", "fitted_network", "kernels", "losses", "nn", "versions"),
+        *("caller", "compat", "fitted_network", "kernels", "losses", "nn", "optim", "versions"),
     },
     "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
