@@ -40,8 +40,10 @@ class TiedStep(BatchStep):
 
     @classmethod
     def can_run(cls, run):
-        """Whether it is a `TiedNetwork`; see `Step`."""
-        return isinstance(run.network.module, TiedNetwork) and not run.network.spec.has_own_loss
+        """Whether it is a `TiedNetwork` without periodic embeddings; see `Step`."""
+        network = run.network
+        is_tied = isinstance(network.module, TiedNetwork) and network.module.is_written_out
+        return is_tied and not network.spec.has_own_loss
 
     def begin_epoch(self):
         """Take note of learning rates, and draw the pool of dropout masks."""
