@@ -60,3 +60,13 @@ struct Update {
         }
     }
 };
+
+// What a gradient is multiplied by, that its norm has a bound: Pascanu, Mikolov & Bengio 2013,
+// algorithm 1, as torch has it; NaN stays. `squares` are those of the shards of the gradient.
+template <class T>
+T clipping(double bound, const std::vector<double>& squares) {
+    double total = 0;
+    for (double part : squares) total += part;
+    const T ratio = T(bound) / (T(std::sqrt(total)) + T(1e-6));
+    return ratio > T(1) ? T(1) : ratio;
+}
