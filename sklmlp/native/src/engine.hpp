@@ -13,15 +13,23 @@
 #include "network.hpp"
 #include "epochs.hpp"
 #include "trainer.hpp"
+#include "front.hpp"
+#include "averages.hpp"
+#include "members.hpp"
+#include "muon.hpp"
+#include "members_trainer.hpp"
 
 template <class T>
 void train(Training& run) {
-    Trainer<T>(run).run();
+    if (run.plan->n_members)
+        MembersTrainer<T>(run).run();
+    else
+        Trainer<T>(run).run();
 }
 
 // Rows that a thread takes at a time, so that what they become stays in its cache.
 inline size_t rows_at_a_time(const Plan& plan) {
-    size_t width = plan.n_features;
+    size_t width = plan.width_in();
     for (const Layer& layer : plan.layers) width += layer.units();
     return std::min<size_t>(1024, std::max<size_t>(192, 65536 / width / 24 * 24));
 }
@@ -52,6 +60,14 @@ void forward(const Forward& run) {
     const Plan& plan = *run.plan;
     const T* flat = static_cast<const T*>(run.flat);
     T* buffers = static_cast<T*>(const_cast<void*>(run.buffers));  // only training changes them
+    if (plan.n_members)
+        return in_chunks<T>(
+            run,
+            [&](size_t size) {
+                return std::make_unique<Members<T>>(plan, flat, run.segments, buffers, size, false,
+                                                    1);
+            },
+            [](Members<T>& network, size_t n, T* out) { network.predict(n, out); });
     const bool gathers = !run.rows.is_sparse() && !run.rows.is_contiguous(plan.n_features);
     in_chunks<T>(
         run,

@@ -19,7 +19,7 @@ struct Update {
         // epsilon as scikit-learn has it; torch adds it to the corrected sqrt(v).
         const double correction = std::sqrt(1 - std::pow(o.beta_2, double(t)));
         rate = T(learning_rate * correction / (1 - std::pow(o.beta_1, double(t))));
-        if (solver == Solver::adamw) epsilon = T(o.epsilon * correction);
+        if (solver != Solver::adam) epsilon = T(o.epsilon * correction);
     }
 
     // AdamW decays matrices alone.

@@ -5,7 +5,6 @@ from sklmlp.training.steps.base import BatchStep, EpochBlock, EpochLimits, Step
 from sklmlp.training.steps.choice import STEPS, choose_step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
-from sklmlp.training.steps.tied import TiedStep
 
 __all__ = [
     "STEPS",
@@ -16,6 +15,5 @@ __all__ = [
     "EpochBlock",
     "EpochLimits",
     "Step",
-    "TiedStep",
     "choose_step",
 ]

@@ -3,9 +3,8 @@
 from sklmlp.training.steps.autograd import AutogradStep
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
-from sklmlp.training.steps.tied import TiedStep
 
-STEPS = [CompiledStep, DenseStep, TiedStep, AutogradStep]
+STEPS = [CompiledStep, DenseStep, AutogradStep]
 """The fastest first; the last one can run anything."""
 
 
