@@ -12,11 +12,15 @@ from sklmlp.nn.tied import TiedNetwork
 def is_compilable_tied(spec):
     """Return whether the module of a spec is a `TiedNetwork` that the engine knows.
 
-    Of its bins the edges rise, and those that fill up a column's row come last.
+    Its embeddings are piecewise-linear. The edges of bins rise, and those that fill up a column's
+    row come last.
     """
     if spec.module is not TiedNetwork:
         return False
-    width = np.diff(np.asarray(_arguments(spec)["edges"], dtype=np.float32), axis=1)
+    arguments = _arguments(spec)
+    if arguments.get("numeric_embedding", "piecewise") != "piecewise":
+        return False
+    width = np.diff(np.asarray(arguments["edges"], dtype=np.float32), axis=1)
     is_bin = width > 0
     return bool((width >= 0).all() and (is_bin[:, :-1] >= is_bin[:, 1:]).all())
 

@@ -64,7 +64,8 @@ def test_predictions_are_those_of_the_module(average, edges):
     assert_allclose(made.logits(x), expected, rtol=1e-11, atol=1e-12)
     model = make_model(made.spec, made.weights(np.float64))
     assert_array_equal(model(x.numpy()), made.logits(x))
-    assert_allclose(model(x[:1].numpy()), expected[:1], rtol=1e-11, atol=1e-12)
+    for n in (1, 2):  # few rows have a way of their own
+        assert_allclose(model(x[:n].numpy()), expected[:n], rtol=1e-11, atol=1e-12)
 
 
 def test_sure_members_have_a_finite_average():

@@ -6,12 +6,16 @@ from numpy.testing import assert_allclose
 
 import sklmlp
 import sklmlp.training.steps.choice
+from sklmlp.native import is_available
 from sklmlp.nn import Network, TiedNetwork, bin_edges, pad_edges
 from sklmlp.tabular.network import Plan, TiedClassifier, TiedRegressor
 from sklmlp.training.steps import AutogradStep, CompiledStep
 from tests.native.philox import kept
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.skipif(not is_available(), reason="the compiled engine is not built"),
+]
 
 N, N_NUMBERS, N_COLUMNS = 90, 3, 5
 BLOCKS = [0, 1, 2, 3, 3]
@@ -56,7 +60,8 @@ def fit_by(step, monkeypatch, *args, plan=None, **params):
     monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
     mlp, X, y = make_tied(*args, tied=plan is not None, **params)
     weight = np.arange(N) % 3
-    return mlp.fit(X, y, weight) if plan is None else mlp.fit_by(plan, X, y, weight)
+    mlp.fit(X, y, weight) if plan is None else mlp.fit_by(plan, X, y, weight)
+    return mlp
 
 
 def assert_is_autograd(monkeypatch, *args, **params):

@@ -61,7 +61,10 @@ class Members : public Batch<T> {
         n_rows = n;
         if (plan.front.n_numbers) front_.sum_bins(at(plan.front.bins), sums_);
         embed(0);
-        for (size_t i = 0; i < plan.n_members; ++i) forward(0, i, false);
+        if (is_stacked())
+            forward_stacked();
+        else
+            for (size_t i = 0; i < plan.n_members; ++i) forward(0, i, false);
         average_members(plan.average, logits_, capacity_ * plan.n_outputs, plan.n_members, n,
                         plan.n_outputs, buffers_, out);
     }
@@ -140,6 +143,9 @@ class Members : public Batch<T> {
                 at(layer.scales_out) + i * layer.units()};
     }
 
+    // Whether there are so few rows that all members go forward at once.
+    bool is_stacked() const { return !learns_ && capacity_ * plan.n_members <= kStacked; }
+
     void lay_out(Arena<T>& arena) {
         const size_t n = capacity_, k = plan.n_members, n_outputs = plan.n_outputs;
         inputs_ = arena.take(n * stride_of(plan.width_in()));
@@ -148,7 +154,7 @@ class Members : public Batch<T> {
         sums_ = arena.take(n_shards * front_.n_sums());
         panels_ = arena.take(n_shards * packed_size<T>());
         buffers_ = arena.take(n_shards * average_buffer(k, n_outputs));
-        size_t widest = 0;
+        size_t widest = plan.width_in();
         scratch_size_ = 0;
         for (size_t l = 0; l < n_hidden(); ++l) {
             const size_t units = plan.layers[l].units(), fan_in = plan.layers[l].coefs.fan_in;
@@ -159,6 +165,8 @@ class Members : public Batch<T> {
             layers_[l].transposed = arena.take(units * stride_of(fan_in_back(l)));
             scratch_size_ = std::max(scratch_size_, fan_in * stride_of(units));
         }
+        for (T*& rows : stacked_)
+            if (is_stacked()) rows = arena.take(n * k * stride_of(widest));
         if (!learns_) return;
         layers_.back().delta = arena.take(n * n_outputs);
         delta_inputs_ = arena.take(n * stride_of(plan.front.width()));
@@ -213,6 +221,41 @@ class Members : public Batch<T> {
                     stride_of(units), false, panel(s), bias, scales(l, i));
             activate(s, l, i, drops ? layers_[l].dropout : 0);
         }
+    }
+
+    // The logits of few rows by all members: a matrix is read once, and what goes in and comes out is
+    // scaled in its place.
+    void forward_stacked() {
+        const size_t k = plan.n_members, n = n_rows;
+        T *h = stacked_[0], *next = stacked_[1];
+        size_t stride = stride_of(plan.width_in());
+        for (size_t q = 0; q < k * n; ++q)
+            std::copy(inputs_ + q % n * stride, inputs_ + (q % n + 1) * stride, h + q * stride);
+        for (size_t l = 0; l < n_hidden(); ++l, std::swap(h, next)) {
+            const Layer& layer = plan.layers[l];
+            const size_t units = layer.units(), fan_in = layer.coefs.fan_in, out = stride_of(units);
+            const T* bias = at(layer.intercepts);
+            for (size_t q = 0; q < k * n; ++q) {
+                const T* by = scales(l, q / n).rows;
+                for (size_t j = 0; j < fan_in; ++j) h[q * stride + j] *= by[j];
+            }
+            product(k * n, units, fan_in, {h, stride, 1}, {at(layer.coefs.offset), units, 1}, next,
+                    out, false, panel(0));
+            for (size_t q = 0; q < k * n; ++q) {
+                const T *by = scales(l, q / n).columns, *b = bias + q / n * units;
+                T* row = next + q * out;
+                for (size_t j = 0; j < units; ++j) {
+                    const T z = row[j] * by[j] + b[j];
+                    row[j] = z < 0 ? T(0) : z;
+                }
+            }
+            stride = out;
+        }
+        const Layer& last = plan.layers.back();
+        for (size_t i = 0; i < k; ++i)
+            product(n, last.units(), last.coefs.fan_in, {h + i * n * stride, stride, 1},
+                    {at(last.coefs.offset) + i * last.coefs.size(), last.units(), 1}, logits(i),
+                    last.units(), false, panel(0), at(last.intercepts) + i * last.units());
     }
 
     // ReLU and dropout, whose random numbers are those of layer l k + i.
@@ -316,6 +359,8 @@ class Members : public Batch<T> {
     size_t gradient_stride_ = 0, scratch_size_ = 0, kept_stride_ = 0;
     T *inputs_ = nullptr, *delta_inputs_ = nullptr;  // (n, width_in), and of the embeddings
     T *logits_ = nullptr, *averaged_ = nullptr;      // (k, n, n_outputs), (n, n_outputs)
+    static constexpr size_t kStacked = 64;  // rows of all members
+    T* stacked_[2] = {};                    // (k, n, the widest layer)
     T *panels_ = nullptr, *buffers_ = nullptr, *gradients_ = nullptr, *scratch_ = nullptr;
     T *sums_ = nullptr, *sums_back_ = nullptr;  // (F, n_bins, size) of each shard
     Place<T>* places_ = nullptr;                // (n, F)
