@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import sklmlp
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp.native import is_available
 from sklmlp.nn import Network, TiedNetwork, bin_edges, pad_edges
 from sklmlp.tabular.network import Plan, TiedClassifier, TiedRegressor
@@ -57,7 +57,7 @@ def make_tied(kind, average, n_numbers=N_NUMBERS, hidden=(7, 6), dropout=0.0, ti
 
 def fit_by(step, monkeypatch, *args, plan=None, **params):
     """Fit by one step, by the optimizer of the estimator or by Muon."""
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [step])
     mlp, X, y = make_tied(*args, tied=plan is not None, **params)
     weight = np.arange(N) % 3
     mlp.fit(X, y, weight) if plan is None else mlp.fit_by(plan, X, y, weight)

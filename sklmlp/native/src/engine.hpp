@@ -95,28 +95,34 @@ void gradient(Gradient& run) {
     Network<T> network(plan, static_cast<const T*>(run.flat), nullptr, nullptr, size, true, gathers,
                        n_shards);
     Team team(n_shards);
+    Pace& pace = pace_of(&plan);
     std::vector<double> losses(n_shards);
     const std::vector<Piece> pieces = pieces_of(plan);
     network.has_row_scales = run.rows.weight != nullptr;
     for (size_t begin = 0; begin < n; begin += size) {
-        network.look_at(run.rows, begin, std::min(size, n - begin), plan.n_features);
+        const size_t n_rows = std::min(size, n - begin);
+        network.look_at(run.rows, begin, n_rows, plan.n_features);
         network.y = static_cast<const char*>(run.rows.y) +
                     begin * (plan.n_targets ? plan.n_targets * sizeof(T) : 8);
-        network.begin_batch(std::min(size, n - begin));
-        run.loss += propagate<T>(network, team, losses, [&](size_t s) {
-            for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i)
-                if (run.rows.weight) network.row_scales[i] = T(run.rows.weight[begin + i]);
-        });
-        team.each(n_shards, [&](size_t s) {
-            for (const Piece& piece : pieces) {
-                const size_t from = piece.rows * s / n_shards, to = piece.rows * (s + 1) / n_shards;
-                if (from < to)
-                    network.matrix_gradient(s, piece.layer, piece.is_projection, from, to, gradient,
-                                            true);
-            }
-            if (s == 0)
-                for (size_t other = 0; other < n_shards; ++other)
-                    add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
+        network.begin_batch(n_rows);
+        run.loss += paced(pace, team, n_rows, [&] {
+            const double loss = propagate<T>(network, team, losses, [&](size_t s) {
+                for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i)
+                    if (run.rows.weight) network.row_scales[i] = T(run.rows.weight[begin + i]);
+            });
+            team.each(n_shards, [&](size_t s) {
+                for (const Piece& piece : pieces) {
+                    const size_t from = piece.rows * s / n_shards,
+                                 to = piece.rows * (s + 1) / n_shards;
+                    if (from < to)
+                        network.matrix_gradient(s, piece.layer, piece.is_projection, from, to,
+                                                gradient, true);
+                }
+                if (s == 0)
+                    for (size_t other = 0; other < n_shards; ++other)
+                        add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
+            });
+            return loss;
         });
     }
 }

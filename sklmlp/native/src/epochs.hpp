@@ -10,7 +10,8 @@ class Epochs {
           plan_(*run.plan),
           flat_(static_cast<T*>(run.flat)),
           m_(static_cast<T*>(run.first_moment)),
-          v_(static_cast<T*>(run.second_moment)) {}
+          v_(static_cast<T*>(run.second_moment)),
+          team_(std::min(run.n_threads, run.n_shards)) {}
     virtual ~Epochs() = default;
 
     void run() {
@@ -74,6 +75,7 @@ class Epochs {
     Training& run_;
     const Plan& plan_;
     T *flat_, *m_, *v_;
+    Team team_;
 
   private:
     using Clock = std::chrono::steady_clock;
@@ -90,7 +92,7 @@ class Epochs {
             const double weight_sum = weigh(begin, n);
             if (!(weight_sum > 0)) continue;  // it has nothing to say
             if (rates) run_.learning_rate = *rates++;
-            total += double(n) * step(begin, n, weight_sum);
+            total += double(n) * paced(pace_, team_, n, [&] { return step(begin, n, weight_sum); });
         }
         loss = total / double(run_.n);
         return true;
@@ -145,4 +147,5 @@ class Epochs {
     }
 
     Clock::time_point asked_;
+    Pace& pace_ = pace_of(&plan_);
 };

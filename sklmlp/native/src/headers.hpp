@@ -21,3 +21,4 @@
 #include "ops.hpp"
 #include "plan.hpp"
 #include "team.hpp"
+#include "pace.hpp"

@@ -15,15 +15,15 @@ class MembersTrainer : public Epochs<T> {
           parts_(run.options.parts),
           losses_(run.n_shards),
           squares_(run.n_shards),
-          norms_(run.n_shards),
-          team_(std::min(run.n_threads, run.n_shards)) {
+          norms_(run.n_shards) {
         network_.dropout_seed = run.dropout_seed;
         if (run.dropout >= 0) network_.set_dropout(run.dropout);
         if (parts_.empty()) parts_.push_back({0, plan_.n_parameters, 0, 1.0});
     }
 
   private:
-    using Epochs<T>::run_, Epochs<T>::plan_, Epochs<T>::flat_, Epochs<T>::m_, Epochs<T>::v_;
+    using Epochs<T>::run_, Epochs<T>::plan_, Epochs<T>::flat_, Epochs<T>::m_, Epochs<T>::v_,
+        Epochs<T>::team_;
 
     double step(size_t begin, size_t n, double weight_sum) override {
         const size_t n_shards = run_.n_shards;
@@ -99,5 +99,4 @@ class MembersTrainer : public Epochs<T> {
     Muon<T> muon_;
     std::vector<Part> parts_;
     std::vector<double> losses_, squares_, norms_;
-    Team team_;
 };

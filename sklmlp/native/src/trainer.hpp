@@ -70,15 +70,15 @@ class Trainer : public Epochs<T> {
           gradient_(plan_.n_parameters),
           losses_(run.n_shards),
           squares_(run.n_shards),
-          norms_(run.n_shards),
-          team_(std::min(run.n_threads, run.n_shards)) {
+          norms_(run.n_shards) {
         network_.in_training = true;
         network_.dropout_seed = run.dropout_seed;
         if (run.rows.is_sparse()) network_.sparse = &run.rows;
     }
 
   private:
-    using Epochs<T>::run_, Epochs<T>::plan_, Epochs<T>::flat_, Epochs<T>::m_, Epochs<T>::v_;
+    using Epochs<T>::run_, Epochs<T>::plan_, Epochs<T>::flat_, Epochs<T>::m_, Epochs<T>::v_,
+        Epochs<T>::team_;
 
     double step(size_t begin, size_t n, double weight_sum) override {
         const size_t n_shards = run_.n_shards;
@@ -155,5 +155,4 @@ class Trainer : public Epochs<T> {
     Network<T> network_;
     std::vector<T> gradient_;
     std::vector<double> losses_, squares_, norms_;
-    Team team_;
 };
