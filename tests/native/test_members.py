@@ -19,7 +19,7 @@ from sklmlp.native import (
     train_epochs,
 )
 from sklmlp.native.extension import engine
-from sklmlp.nn import Network, Spec, TiedNetwork, initial_weights, make_model
+from sklmlp.nn import Network, Spec, TiedNetwork, can_compile, initial_weights, make_model
 from sklmlp.nn.tied import AVERAGES
 
 N, D, OUTPUTS = 70, 6, 4
@@ -97,6 +97,19 @@ def test_arrays_are_those_of_the_module():
     for i, layer in enumerate(plan.layers[:-1]):
         offsets = layer.coefs, layer.scales_in, layer.scales_out, layer.intercepts
         assert offsets == tuple(at[f"layers.{i}.{name}"] for name in ("weight", "r", "s", "bias"))
+
+
+class Other(TiedNetwork):
+    """A network with members of a user's own."""
+
+
+def test_other_networks_are_left_to_torch():
+    """A subclass may compute anything, and bins that do not rise are none."""
+    spec = network().spec
+    falling = spec.module_params | {"edges": EDGES[:, ::-1]}
+    assert can_compile(spec)
+    assert not can_compile(replace(spec, module=Other))
+    assert not can_compile(replace(spec, module_params=falling))
 
 
 def train(made, n_shards=1, n_threads=1, options=MUON, dtype="float64", n_epochs=3, rows=None):

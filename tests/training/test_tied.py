@@ -131,3 +131,14 @@ def test_dropout_is_that_of_philox(monkeypatch):
     monkeypatch.setattr(Network, "seed", lambda self, draw: setattr(self, "dropout_seed", 5))
     assert_is_autograd(monkeypatch, "multiclass", "softmax", dropout=rate)
     assert len(calls) == 4 * BATCHES * n_layers
+
+
+def test_the_engine_trains_tables(monkeypatch):
+    """The tabular estimators need no other step, with held-out rows, words and gaps or without."""
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [CompiledStep])
+    X, y = make_rows("multiclass")
+    table = np.column_stack([X.astype(object), np.where(X[:, 1] > 0, "a", "b")])
+    table[0, 2] = np.nan
+    for params in ({}, {"n_bins": None, "refit": False}):
+        model = sklmlp.TabularMLPClassifier(max_iter=2, random_state=0, **params).fit(table, y)
+        assert_allclose(model.predict_proba(table).sum(1), 1, rtol=1e-5)

@@ -8,7 +8,7 @@ typedef uint64_t Words __attribute__((vector_size(kVectorBytes)));
 // All 64 bits of the products of words with one number.
 inline Words multiply(Words words, uint32_t by) {
 #if defined(__AVX512F__)
-    return Words(_mm512_mul_epu32(__m512i(words), _mm512_set1_epi64(by)));
+    return Words(_mm512_maskz_mul_epu32(0xFF, __m512i(words), _mm512_set1_epi64(by)));
 #elif defined(__AVX2__)
     return Words(_mm256_mul_epu32(__m256i(words), _mm256_set1_epi64x(by)));
 #elif defined(__SSE2__)

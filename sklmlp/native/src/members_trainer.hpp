@@ -48,7 +48,7 @@ class MembersTrainer : public Epochs<T> {
         }
         muon_.step(team_, run_.learning_rate, flat_, network_.gradient(0), m_,
                    [&](size_t offset, size_t from, size_t to) { keep_turned(offset, from, to); });
-        if (run_.options.solver != Solver::muon) keep_all_turned();
+        keep_others_turned();
         double loss = 0, squares = 0;
         for (size_t s = 0; s < n_shards; ++s) loss += losses_[s], squares += squares_[s];
         return loss + run_.options.alpha / 2 * squares / weight_sum;
@@ -85,14 +85,20 @@ class MembersTrainer : public Epochs<T> {
         }
     }
 
+    // Matrices that Muon has moved are kept transposed by rows, and others as a whole.
     void keep_turned(size_t offset, size_t from, size_t to) {
         for (size_t l = 0; l < network_.n_hidden(); ++l)
             if (plan_.layers[l].coefs.offset == offset) network_.transpose(l, from, to);
     }
 
-    void keep_all_turned() {
-        for (size_t l = 0; l < network_.n_hidden(); ++l)
-            network_.transpose(l, 0, plan_.layers[l].coefs.fan_in);
+    void keep_others_turned() {
+        for (size_t l = 0; l < network_.n_hidden(); ++l) {
+            const Weights& w = plan_.layers[l].coefs;
+            const bool is_muons = std::any_of(parts_.begin(), parts_.end(), [&](const Part& part) {
+                return part.is_matrix() && part.offset == w.offset && part.rows == w.fan_in;
+            });
+            if (!is_muons) network_.transpose(l, 0, w.fan_in);
+        }
     }
 
     Members<T> network_;
