@@ -18,7 +18,7 @@ def is_compilable_tied(spec):
     if spec.module is not TiedNetwork:
         return False
     arguments = _arguments(spec)
-    if arguments.get("numeric_embedding", "piecewise") != "piecewise":
+    if arguments["numeric_embedding"] != "piecewise":
         return False
     width = np.diff(np.asarray(arguments["edges"], dtype=np.float32), axis=1)
     is_bin = width > 0
