@@ -1,7 +1,7 @@
 """Callbacks of a fit: skorch's, scikit-learn's, and checkpoints."""
 
 from sklmlp.callbacks.base import CallbackList, TrainingCallback
-from sklmlp.callbacks.checkpoint import Checkpoints
+from sklmlp.callbacks.checkpoint import Checkpoints, resume_run, snapshot_run
 from sklmlp.callbacks.sklearn import SklearnCallbackSession
 from sklmlp.callbacks.skorch import SkorchCallback
 
@@ -11,4 +11,6 @@ __all__ = [
     "SklearnCallbackSession",
     "SkorchCallback",
     "TrainingCallback",
+    "resume_run",
+    "snapshot_run",
 ]

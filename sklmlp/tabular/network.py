@@ -22,19 +22,22 @@ class StopAfter(TrainingCallback):
     Parameters
     ----------
     n_epochs : int
+    state : TrainingState
+        Counts them.
     """
 
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_done = n_epochs, 0
+    def __init__(self, n_epochs, state):
+        self.n_epochs, self.state = n_epochs, state
+
+    @property
+    def n_done(self):
+        """Epochs so far."""
+        return self.state.stopping.n_iter
 
     @property
     def stopped(self):
         """Whether the last epoch is over."""
         return self.n_done >= self.n_epochs
-
-    def end_epoch(self, record):
-        """Count an epoch."""
-        self.n_done += 1
 
 
 class Course(StopAfter):
@@ -47,13 +50,15 @@ class Course(StopAfter):
     ----------
     n_epochs : int
         Epochs to train.
+    state : TrainingState
+        Counts them.
     max_iter : int
         Epochs that the schedule is laid out over.
     module : TiedNetwork
     """
 
-    def __init__(self, n_epochs, max_iter, module):
-        super().__init__(n_epochs)
+    def __init__(self, n_epochs, state, max_iter, module):
+        super().__init__(n_epochs, state)
         self.max_iter, self.module, self.dropout = max_iter, module, module.dropout
 
     def begin_epoch(self):
@@ -166,7 +171,8 @@ class TiedMixin:
 
     def _prepare_run(self, *args, **kwargs):
         run = super()._prepare_run(*args, **kwargs)
-        course = Course(self.plan.n_epochs, run.config.max_iter, run.network.module)
+        state, module = run.state, run.network.module
+        course = Course(self.plan.n_epochs, state, run.config.max_iter, module)
         callback = CallbackList([run.callback, course])
         run.state.stopping = StoppingAtEnds(ends=ends_of_cycles(run.config.max_iter))
         # scores of training rows would take a third of the time

@@ -59,6 +59,9 @@ def _train_epochs(runs, step, interrupted, checkpoints):
         going = [k for k in everybody if _goes_on(runs[k])]
         if checkpoints is not None:
             checkpoints.after_epoch(runs, step.orders, going)
+        for k in everybody:
+            if k not in going and runs[k].state.pause is not None:
+                _isolated(runs[k], runs[k].state.pause.keep, runs[k], step.orders[k])
         if going != everybody or runtime.others_wait() or interrupted.is_set():
             return going
 
@@ -67,7 +70,7 @@ def _limits(runs, checkpoints):
     """Return how long a step may go on by itself."""
     if checkpoints is not None or any(run.is_one_epoch or run.is_watched for run in runs):
         return EpochLimits(1, SECONDS_AT_A_TIME)
-    left = min(run.config.max_iter - run.state.stopping.n_iter for run in runs)
+    left = min(run.n_epochs_left for run in runs)
     return EpochLimits(max(1, left), SECONDS_AT_A_TIME)
 
 
@@ -76,7 +79,7 @@ def _goes_on(run):
     has_ended = _isolated(run, run.has_ended)
     if has_ended or run.is_one_epoch or run.outcome.error is not None:
         return False
-    return not _is_out_of_epochs_or_time(run)
+    return not (_is_out_of_epochs_or_time(run) or run.pauses())
 
 
 def _isolated(run, act, *args):
