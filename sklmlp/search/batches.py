@@ -80,6 +80,7 @@ class BatchSearch:
                 numbers = self._claim()
                 if not numbers:
                     if not self._waits_for_others():
+                        self.learn_of_recorded()  # what they recorded in the meantime
                         break
                     continue
                 began = time.monotonic()
@@ -130,6 +131,15 @@ class BatchSearch:
         time.sleep(SECONDS_BETWEEN_LOOKS)
         return True
 
+    def _reserve_for(self, going):
+        """Return the same while candidates train, which may have to be refitted as they are."""
+        if self.clock.max_time is None or any(each.is_final for each in self.done.values()):
+            return self._reserve()
+        n_folds = len(self.evaluator.splits)
+        known = [each for each in going if each.rungs]
+        refits = [planning.seconds_of_refit(c, c.n_epochs, n_folds, self.growth) for c in known]
+        return max(refits, default=0.0) * (1 + planning.MARGIN)
+
     def _reserve(self):
         """Return the seconds that are kept for the refit."""
         final = [each for each in self.done.values() if each.is_final]
@@ -143,17 +153,31 @@ class BatchSearch:
         """Return those of a first batch that there is time for, and whether it is the last one."""
         if self.clock.max_time is None or self.done:
             return batch, self.is_short
-        began = time.monotonic()
-        n_epochs = self.min_epochs if self.halving else None
-        if not self.evaluator.train(batch[:1], n_epochs, self.clock.deadline()):
-            raise ValueError(
-                f"max_time={self.clock.max_time:g} s were over before one candidate was trained "
-                f"for {n_epochs or 'all its'} epochs on all folds. Raise max_time, or lower cv or "
-                "min_epochs."
-            )
+        began, n_epochs = time.monotonic(), self.min_epochs if self.halving else None
+        if not self._train_first(batch[:1], n_epochs):
+            return batch[:1], True
         each = time.monotonic() - began
-        n = 1 + int(planning.SHARE_OF_FIRST_RUNG * self.clock.left() / each)
-        return batch[:n], n < len(batch)
+        share = planning.SHARE_OF_FIRST_RUNG if self.halving else planning.SHARE_OF_BATCH
+        seconds = share * self.clock.left()
+        others, deadline = batch[1 : 1 + int(seconds / each)], time.time() + seconds
+        self.progress.running(others, n_epochs)
+        n = self.evaluator.train(others, n_epochs, deadline, takes_some=True)
+        return batch[: 1 + n], 1 + n < len(batch)
+
+    def _train_first(self, first, n_epochs):
+        """Train the first candidate to learn what time it takes; return False if it was too much.
+
+        Then it has trained for an epoch alone.
+        """
+        left = self.clock.left()
+        if self.evaluator.train(first, n_epochs, self.clock.deadline(left / 2)):
+            return True
+        if self.evaluator.train(first, 1, self.clock.deadline(left / 8)):
+            return False
+        raise ValueError(
+            f"max_time={self.clock.max_time:g} s were over before one candidate was trained for an "
+            "epoch on all folds. Raise max_time, or lower cv."
+        )
 
     def _train(self, batch):
         """Train a batch through the rungs; return False if there was no time for it."""
@@ -161,7 +185,9 @@ class BatchSearch:
         while True:
             self.progress.running([c for c in going if not c.is_final], n_epochs)
             trained = [c for c in going if not c.rungs or c.n_epochs < (n_epochs or c.max_iter)]
-            if not self.evaluator.train(trained, n_epochs, self.clock.deadline(self._reserve())):
+            trained = [c for c in trained if not (c.is_final or c.has_failed)]
+            deadline = self.clock.deadline(self._reserve_for(going))
+            if self.evaluator.train(trained, n_epochs, deadline) < len(trained):
                 return False
             if n_epochs is None:
                 return True

@@ -174,7 +174,7 @@ class MLPSearchCV(BaseSearchCV):
     >>> from sklearn.preprocessing import StandardScaler
     >>> from sklmlp import MLPClassifier, MLPSearchCV
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = MLPClassifier(8, learning_rate_init=0.05, tol=0.002, random_state=0)
+    >>> network = MLPClassifier(8, batch_size=30, max_iter=100, tol=1e-3, random_state=0)
     >>> model = make_pipeline(StandardScaler(), network)
     >>> search = MLPSearchCV(model, "architecture", n_trials=4, cv=3, random_state=0).fit(X, y)
     >>> search.best_score_ > 0.9

@@ -131,7 +131,7 @@ class Evaluator:
         self.metric, self.entropy, self.n_jobs = metric, entropy, n_jobs
         self.parallelism = 1.0
 
-    def train(self, candidates, n_epochs, deadline=None):
+    def train(self, candidates, n_epochs, deadline=None, takes_some=False):
         """Train candidates until an epoch, and score them.
 
         Parameters
@@ -142,11 +142,14 @@ class Evaluator:
             None trains to the end.
         deadline : float or None, default=None
             The `time.time()` at which fits end.
+        takes_some : bool, default=False
+            Whether candidates count that were in time, up to the first that was not.
 
         Returns
         -------
-        in_time : bool
-            False if the deadline came first: then nothing is taken note of.
+        n_in_time : int
+            How many candidates, from the first, were in time. If that is not all, nothing is taken
+            note of unless it `takes_some`.
         """
         going = [c for c in candidates if not (c.is_final or c.has_failed)]
         folds = range(len(self.splits))
@@ -154,13 +157,16 @@ class Evaluator:
         results = make_parallel(self.n_jobs)(
             delayed(_evaluate)(
                 self.estimator, self.X, self.y, self.splits[fold], candidate.params,
-                Pauses(n_epochs, deadline, candidate.kept[fold] if candidate.kept else None),
+                Pauses(n_epochs, deadline, candidate.kept[fold] if candidate.kept else None, True),
                 [self.entropy, candidate.number, fold], self.options,
             )
             for candidate in going for fold in folds
         )  # fmt: skip
-        if any(result is None for result in results):
-            return False
+        late = next((i for i, result in enumerate(results) if result is None), len(results))
+        n_in_time = late // len(folds)
+        if n_in_time < len(going) and not takes_some:
+            return n_in_time
+        going, results = going[:n_in_time], results[: n_in_time * len(folds)]
         seconds = time.monotonic() - began
         if results and seconds > 0:
             work = sum(result["fit_time"] + result["score_time"] for result in results)
@@ -168,7 +174,7 @@ class Evaluator:
         for i, candidate in enumerate(going):
             part = results[i * len(folds) : (i + 1) * len(folds)]
             candidate.take(part, n_epochs, self.metric)
-        return True
+        return n_in_time
 
     def count_parameters(self, params):
         """Count what the networks of a candidate learn, before any training.
@@ -204,8 +210,12 @@ def _evaluate(estimator, X, y, split, params, pauses, seed, options):
     seed_random_states(estimator, seed)
     train, test = split
     # that some candidates learn little is what a search is for
-    with use_pauses(pauses), gathering(lambda message, category: None):
-        result = fit_and_score(estimator, X, y, train=train, test=test, **options)
+    try:
+        with use_pauses(pauses), gathering(lambda message, category: None):
+            result = fit_and_score(estimator, X, y, train=train, test=test, **options)
+    except BaseException:  # the deadline ends a fit as Ctrl-C does
+        if not pauses.was_cut:
+            raise
     if pauses.was_cut:
         return None
     result["pauses"] = pauses

@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from sklmlp.search.samplers import import_optuna, quietly
@@ -170,7 +171,8 @@ class StorageLedger:
             trials = {trial.number: trial for trial in self.study.get_trials(deepcopy=False)}
             for candidate in batch:
                 if not trials[candidate.number].state.is_finished():
-                    self._show(candidate, suggest)
+                    with suppress(RuntimeError):  # another process was faster
+                        self._show(candidate, suggest)
 
     def _show(self, candidate, suggest):
         states, number = self.optuna.trial.TrialState, candidate.number

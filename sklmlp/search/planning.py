@@ -8,6 +8,9 @@ MARGIN = 0.1
 SHARE_OF_FIRST_RUNG = 0.4
 """No more of the time goes to the first comparison of candidates."""
 
+SHARE_OF_BATCH = 0.7
+"""Nor to a first batch that is trained to the end."""
+
 
 class Clock:
     """The time of a search, which may have an end.

@@ -1,5 +1,6 @@
 """What proposes the next trials: one table of names, and the samplers of Optuna behind them."""
 
+import importlib.util
 import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ def _gp(optuna, seed):
 
 
 def _cmaes(optuna, seed):
+    if importlib.util.find_spec("cmaes") is None:
+        raise ImportError("method='cmaes' needs the package that has it: pip install cmaes")
     return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 

@@ -13,7 +13,8 @@ import numpy as np
 SPACES = ("auto", "architecture", "full")
 """Names of ready spaces."""
 
-LEAST_BATCH, MOST_BATCH = 16, 512
+LEAST_BATCH, MOST_BATCH = 16, 1024
+"""Rows of a batch."""
 
 
 def make_suggest(space, estimator, n_rows):
@@ -145,9 +146,10 @@ def _suggest_widths(trial, most, low, high):
 
 
 def _suggest_batch_size(trial, n_rows):
-    """Suggest a size, so that an epoch has four batches at least."""
+    """Suggest a size: an epoch has four batches at least, and of long tables not too many."""
     most = max(1, min(MOST_BATCH, n_rows // 4))
-    return trial.suggest_int("batch_size", min(LEAST_BATCH, most), most, log=True)
+    least = max(LEAST_BATCH, min(128, n_rows // 200))
+    return trial.suggest_int("batch_size", min(least, most), most, log=True)
 
 
 # Dicts of lists and distributions
@@ -291,7 +293,8 @@ class Expressed:
         from optuna.distributions import FloatDistribution
 
         value = float(self.known[name])
-        if not low <= value <= high or (step and abs((value - low) / step % 1) > 1e-9):
+        n_steps = (value - low) / step if step else 0.0
+        if not low <= value <= high or abs(n_steps - round(n_steps)) > 1e-9:
             raise ValueError
         return self._take(name, value, FloatDistribution(low, high, log=log, step=step))
 

@@ -5,6 +5,7 @@ from functools import partial
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
+from sklmlp.training.pausing import ending_in_time
 from sklmlp.training.steps.base import EpochLimits
 
 SECONDS_AT_A_TIME = 0.05
@@ -30,16 +31,17 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
         run.start()
     running = list(runs)
     try:
-        for run in runs:
-            _isolated(run, run.callback.begin_training)
-        while running and not interrupted.is_set():
-            epochs = partial(_train_epochs, running, step, interrupted, checkpoints)
-            if step.is_compiled and all(run.validation is None for run in running):
-                going = epochs()
-            else:
-                going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
-            running = [running[k] for k in going]
-            step.select(going)
+        with ending_in_time(runs, interrupted):
+            for run in runs:
+                _isolated(run, run.callback.begin_training)
+            while running and not interrupted.is_set():
+                epochs = partial(_train_epochs, running, step, interrupted, checkpoints)
+                if step.is_compiled and all(run.validation is None for run in running):
+                    going = epochs()
+                else:
+                    going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
+                running = [running[k] for k in going]
+                step.select(going)
     except KeyboardInterrupt:
         interrupted.set()
     for run in runs:

@@ -52,6 +52,8 @@ class Pauses:
         For each call of `fit`, in order, the states of its networks, as an earlier `Pauses` has
         kept them. A network goes on from its state if its rows and its initial weights are those
         that it had, and starts anew if not.
+    is_all_or_nothing : bool, default=False
+        Whether the deadline ends networks at once, in the middle of an epoch: nobody wants them.
     only_counts : bool, default=False
         Whether to end each fit by `ParametersCountedError` before it trains.
 
@@ -74,6 +76,7 @@ class Pauses:
     n_epochs: int | None = None
     deadline: float | None = None
     kept: list | None = None
+    is_all_or_nothing: bool = False
     only_counts: bool = False
     n_done: int = 0
     max_iter: int = 0
@@ -166,6 +169,37 @@ class Pause:
         if self.identity is not None and at is not None:
             kept = snapshot_run(run, order, ended=not run.outcome.has_paused)
             self.states[self.number] = {"of": self.identity, "snapshot": kept}
+
+
+@contextmanager
+def ending_in_time(runs, interrupted):
+    """End training at the deadline of a search that wants nothing of it then.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+        About to train.
+    interrupted : Interrupt
+        Of their training.
+    """
+    strict = {id(p): p for p in (run.state.pause and run.state.pause.pauses for run in runs) if p}
+    strict = [p for p in strict.values() if p.is_all_or_nothing and p.deadline is not None]
+    if len(strict) == 0:
+        yield
+        return
+
+    def end():
+        for pauses in strict:
+            pauses.was_cut = True
+        interrupted.set()
+
+    timer = threading.Timer(max(0.0, min(p.deadline for p in strict) - time.time()), end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def can_be_kept(run):
