@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions, constraints_of
+from sklmlp.optim import Solver, is_stochastic
 
 MOST = 2**31 - 1
 """The largest number of units or networks, which no memory holds."""
@@ -22,7 +23,7 @@ CONSTRAINTS = {
     "weight_init": [str, tuple],
     "module": "no_validation",  # sklmlp.nn.check_module_class has better messages
     "module_params": [dict, None],
-    "solver": [str],
+    "solver": [str, type, Solver],  # sklmlp.optim.lookup_solver checks which
     "solver_params": [dict, None],
     "alpha": [Interval(Real, 0, np.inf, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -87,7 +88,7 @@ class TrainingConfig:
     weight_init: str | tuple
     module: type | None
     module_params: dict | None
-    solver: str
+    solver: str | type | Solver
     solver_params: dict | None
     alpha: float
     batch_size: int | str
@@ -128,6 +129,11 @@ class TrainingConfig:
     quantile: float | list = 0.5
     normalize_y: bool | None = None
     """None for classifiers, whose targets are not scaled."""
+
+    @property
+    def is_stochastic(self):
+        """Whether the solver goes over batches, and not over all rows at once as L-BFGS does."""
+        return is_stochastic(self.solver)
 
     @classmethod
     def from_estimator(cls, estimator):

@@ -18,7 +18,7 @@ from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.prediction import learning_aside
 from sklmlp.tabular import defaults
 from sklmlp.tabular.encoder import TableEncoder
-from sklmlp.tabular.network import Plan, best_end, ends_of_cycles
+from sklmlp.tabular.network import Budget, Plan, best_end, ends_of_cycles
 from sklmlp.training import split_rows
 
 ROWS_OF_BINS = 100_000
@@ -39,11 +39,15 @@ class Rows(NamedTuple):
 
 
 class FittedTable(NamedTuple):
-    """An encoder, the network that was trained on its output, and that output."""
+    """An encoder, the network that was trained on its output, and that output.
+
+    `max_iter` is how many epochs the schedule was laid out over.
+    """
 
     encoder: object
     network: object
     X: np.ndarray
+    max_iter: int
 
 
 class BaseTabularMLP(BaseEstimator, ABC):
@@ -52,7 +56,8 @@ class BaseTabularMLP(BaseEstimator, ABC):
     _parameter_constraints: dict = {  # noqa: RUF012
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "n_estimators": [Interval(Integral, 1, None, closed="left")],
-        "n_bins": [Interval(Integral, 1, None, closed="left"), None],
+        "numeric_embedding": [StrOptions({"piecewise", "periodic", "both"}), None],
+        "n_bins": [Interval(Integral, 1, None, closed="left")],
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "categorical_features": "no_validation",  # the encoder has better messages
         "max_one_hot": [Interval(Integral, 2, None, closed="left")],
@@ -105,21 +110,22 @@ class BaseTabularMLP(BaseEstimator, ABC):
         rows = self._check_rows(X, y, sample_weight)
         self._learn_targets(rows)
         training, held_out = self._hold_out(rows, validation_data, rng)
-        n_epochs = self._resolve_defaults(len(training.y))
+        self._resolve_defaults(len(training.y))
 
-        first = self._train(training, n_epochs, held_out, rng, started)
-        n_done = first.network.n_iter_
+        has_refit = held_out is not None and validation_data[0] is None and self.refit
+        first = self._train(training, self.max_iter_, held_out, rng, started, has_refit)
+        n_done, self.max_iter_ = first.network.n_iter_, first.max_iter
         self.validation_scores_, self.loss_curve_, self.history_ = (
             getattr(first.network, name)
             for name in ("validation_scores_", "loss_curve_", "history_")
         )
         self.best_iteration_ = n_done
         if held_out is not None:
-            self.best_iteration_ = best_end(self.validation_scores_, ends_of_cycles(n_epochs))
+            self.best_iteration_ = best_end(self.validation_scores_, ends_of_cycles(self.max_iter_))
             self._calibrate(first, training, held_out)
-        is_whole = n_done == n_epochs or self.callbacks
+        is_whole = n_done == self.max_iter_ or self.callbacks
         fitted = first
-        if held_out is not None and validation_data[0] is None and self.refit and is_whole:
+        if has_refit and is_whole:
             fitted = self._refit(rows, first, rng, started)
             if fitted is not first:
                 self._complete(fitted, rows)
@@ -167,7 +173,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         return split_rows(len(rows.y), self.validation_fraction, None, rng)
 
     def _resolve_defaults(self, n):
-        """Say what "auto" stands for; return the number of epochs."""
+        """Say what "auto" stands for."""
         self.batch_size_ = self.batch_size
         if self.batch_size == "auto":
             self.batch_size_ = defaults.batch_size(n)
@@ -178,10 +184,13 @@ class BaseTabularMLP(BaseEstimator, ABC):
         if self.learning_rate_init == "auto":
             task = "classification" if is_classifier(self) else "regression"
             self.learning_rate_init_ = defaults.LEARNING_RATE_INIT[task]
-        return self.max_iter_
 
-    def _train(self, rows, n_epochs, held_out, rng, started):
-        """Encode rows and train a network on them: a `FittedTable`."""
+    def _train(self, rows, n_epochs, held_out, rng, started, has_refit=None):
+        """Encode rows and train a network on them: a `FittedTable`.
+
+        With `max_time` the schedule may become shorter, unless `has_refit` is None.
+        """
+        began = time.monotonic()
         seeds = rng.randint(np.iinfo(np.int32).max, size=2).tolist()
         encoder = TableEncoder(
             self.categorical_features,
@@ -210,16 +219,21 @@ class BaseTabularMLP(BaseEstimator, ABC):
             dtype="float32",
             callbacks=self.callbacks if held_out is not None or not self.refit else None,
         )
-        plan = Plan(n_epochs, defaults.MATRIX_FACTOR, defaults.SCALE_FACTOR, defaults.WEIGHT_DECAY)
-        validation = {}
+        validation, budget = {}, None
         if held_out is not None:
             validation = {
                 "X_val": encoder.transform(held_out.X),
                 "y_val": held_out.y,
                 "sample_weight_val": held_out.weight,
             }
-        network.fit_by(plan, X, rows.y, rows.weight, **validation)
-        return FittedTable(encoder, network, X)
+        if self.max_time is not None and has_refit is not None:
+            refit_cost = 1 / (1 - self.validation_fraction) if has_refit else 0.0
+            budget = Budget(self._time_left(started), refit_cost, time.monotonic() - began)
+        plan = Plan(
+            n_epochs, defaults.MATRIX_FACTOR, defaults.SCALE_FACTOR, defaults.WEIGHT_DECAY, budget
+        )
+        max_iter = network.fit_by(plan, X, rows.y, rows.weight, **validation)
+        return FittedTable(encoder, network, X, max_iter)
 
     def _time_left(self, started):
         if self.max_time is None:
@@ -229,7 +243,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
     def _module_params(self, X, encoder):
         """Return the arguments of the `TiedNetwork` for encoded rows, (n, d)."""
         n_numbers = np.count_nonzero(encoder.feature_kinds_ == "numeric")
-        if self.n_bins is None:
+        if self.numeric_embedding is None:
             n_numbers = 0
         sample = X[:: -(-len(X) // ROWS_OF_BINS), :n_numbers]
         edges = pad_edges([bin_edges(column, self.n_bins) for column in sample.T])
@@ -242,6 +256,8 @@ class BaseTabularMLP(BaseEstimator, ABC):
             "embedding_size": self.embedding_size,
             "dropout": self.dropout,
             "average": self._average(),
+            "numeric_embedding": self.numeric_embedding or "piecewise",
+            "frequency_scale": defaults.FREQUENCY_SCALE,
         }
 
     def _encoded(self, X):

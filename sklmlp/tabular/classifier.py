@@ -5,10 +5,10 @@ from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
 from sklmlp.compat import StrOptions
-from sklmlp.data import ClassTargets, check_weight_of_score, check_y, class_weighted, plain
-from sklmlp.tabular.additive import AdditiveModel, learn_weight
+from sklmlp.data import ClassTargets, check_y, checked_score, class_weighted
+from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
-from sklmlp.tabular.calibration import learn_temperature, tempered
+from sklmlp.tabular.calibration import learn_temperature, learn_weight, tempered
 from sklmlp.tabular.network import TiedClassifier
 from sklmlp.training import split_rows
 
@@ -29,10 +29,14 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     n_estimators : int, default=8
         Members, whose probabilities are averaged. They share most weights, so that more of them
         want wider layers.
+    numeric_embedding : {'piecewise', 'periodic', 'both'} or None, default='piecewise'
+        What numbers are besides themselves: vectors that are linear between the edges of bins,
+        or affine maps of cosines of learned frequencies [1]_ [4]_, for targets that oscillate.
+        The latter train by autograd, and take longer.
     n_bins : int, default=48
-        Bins of the piecewise-linear embedding of a number, at most. None embeds no numbers.
+        Bins of the piecewise-linear embedding of a number, at most.
     embedding_size : int, default=8
-        Length of these embeddings.
+        Length of these embeddings, of each kind.
     categorical_features : array-like, 'from_dtype' or None, default='from_dtype'
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
@@ -69,8 +73,8 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
-        Time limit in seconds. A fit ends at the end of an epoch, and a refit for which there is
-        no time is left out.
+        Time limit in seconds. After the first epoch the schedule is laid out over as many epochs,
+        up to `max_iter`, as there is time for together with the refit; `max_iter_` says how many.
     random_state : int, RandomState instance or None, default=None
         Draws the held-out rows, the weights to start from, and the order of rows.
     verbose : bool, default=False
@@ -149,6 +153,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         hidden_layer_sizes=(128, 128, 128),
         *,
         n_estimators=8,
+        numeric_embedding="piecewise",
         n_bins=48,
         embedding_size=8,
         categorical_features="from_dtype",
@@ -172,6 +177,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.n_estimators = n_estimators
+        self.numeric_embedding = numeric_embedding
         self.n_bins = n_bins
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
@@ -328,9 +334,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         score : float
             The share of rows that are predicted right, in every label if there are several.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, prediction.shape[0])
-        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+        return checked_score(accuracy_score, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -21,6 +21,9 @@ LEARNING_RATE_INIT = {"classification": 6e-3, "regression": 3e-3}
 MATRIX_FACTOR, SCALE_FACTOR = 8.0, 3.0
 """Muon's rate for shared matrices, and that of the members' scales of inputs, over Adam's."""
 
+FREQUENCY_SCALE = 0.1
+"""Of periodic embeddings to start from, RealMLP's."""
+
 WEIGHT_DECAY = 0.01
 """Of shared matrices, by Muon."""
 

@@ -1,15 +1,16 @@
 """TabularMLPRegressor: parameters, losses and the range of predictions."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from sklmlp.compat import Interval, StrOptions
-from sklmlp.data import check_numbers, check_weight_of_score, check_y, plain
+from sklmlp.data import check_numbers, check_y, checked_score
 from sklmlp.fitted_network import fitted_networks
 from sklmlp.losses import LOSSES
-from sklmlp.regressor import score_of_predictions
+from sklmlp.regressor import r2_or_d2_pinball
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.network import TiedRegressor
 
@@ -39,10 +40,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_estimators : int, default=8
         Members, whose predictions are averaged. They share most weights, so that more of them
         want wider layers.
+    numeric_embedding : {'piecewise', 'periodic', 'both'} or None, default='piecewise'
+        What numbers are besides themselves: vectors that are linear between the edges of bins,
+        or affine maps of cosines of learned frequencies [1]_ [4]_, for targets that oscillate.
+        The latter train by autograd, and take longer.
     n_bins : int, default=48
-        Bins of the piecewise-linear embedding of a number, at most. None embeds no numbers.
+        Bins of the piecewise-linear embedding of a number, at most.
     embedding_size : int, default=8
-        Length of these embeddings.
+        Length of these embeddings, of each kind.
     categorical_features : array-like, 'from_dtype' or None, default='from_dtype'
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
@@ -70,8 +75,8 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
-        Time limit in seconds. A fit ends at the end of an epoch, and a refit for which there is
-        no time is left out.
+        Time limit in seconds. After the first epoch the schedule is laid out over as many epochs,
+        up to `max_iter`, as there is time for together with the refit; `max_iter_` says how many.
     random_state : int, RandomState instance or None, default=None
         Draws the held-out rows, the weights to start from, and the order of rows.
     verbose : bool, default=False
@@ -146,6 +151,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         quantile=0.5,
         clip=True,
         n_estimators=8,
+        numeric_embedding="piecewise",
         n_bins=48,
         embedding_size=8,
         categorical_features="from_dtype",
@@ -169,6 +175,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.quantile = quantile
         self.clip = clip
         self.n_estimators = n_estimators
+        self.numeric_embedding = numeric_embedding
         self.n_bins = n_bins
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
@@ -246,10 +253,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, len(prediction))
         quantile = fitted_networks(self.network_)[0].spec.loss_function.quantile
-        return score_of_predictions(plain(y, "y"), prediction, weight, quantile)
+        metric = partial(r2_or_d2_pinball, quantile=quantile)
+        return checked_score(metric, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

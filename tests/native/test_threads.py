@@ -159,3 +159,42 @@ def test_instruction_sets_agree(name, kind, dtype):
         1e-10 if dtype == "float64" else 2e-3
     )  # Adam's first steps are as long for any noise
     np.testing.assert_allclose(flats[1], flats[0], rtol=tolerance, atol=tolerance)
+
+
+def steps(alone, shared):
+    """Return the share of seconds beyond the best way to take these steps, and which were shared."""
+    ways = np.empty(len(alone), np.int64)
+    engine().pace(alone, shared, ways)
+    took = np.where(ways, shared, alone).sum()
+    return took / min(alone.sum(), shared.sum()) - 1, ways
+
+
+@pytest.mark.parametrize("milliseconds", [0.02, 0.5, 8])
+@pytest.mark.parametrize("gain", [1.9, 1.1, 0.9, 0.2])
+def test_steps_are_taken_the_faster_way(milliseconds, gain):
+    """A step costs at most a twentieth more than the better of alone and shared."""
+    rng = np.random.default_rng(0)
+    alone = milliseconds * 1e-3 * rng.uniform(0.97, 1.03, int(8000 / milliseconds))
+    lost, _ = steps(alone, alone / gain)
+    assert lost < 0.05
+
+
+def test_a_stall_now_and_then_does_not_end_sharing():
+    """One step in a thousand that waits for a helper's core changes nothing."""
+    alone = np.full(100_000, 2e-4)
+    shared = alone / 1.8
+    shared[::1000] += 4e-3
+    lost, ways = steps(alone, shared)
+    assert lost < 0.05
+    assert ways.mean() > 0.9
+
+
+def test_a_busy_core_is_left_alone_and_found_again():
+    """While another process has a helper's core steps are done alone, and shared afterwards."""
+    alone = np.full(100_000, 2e-4)
+    shared = alone / 1.8
+    shared[30_000:60_000] += 2e-3
+    _, ways = steps(alone, shared)
+    assert ways[:30_000].mean() > 0.9
+    assert ways[32_000:60_000].mean() < 0.05
+    assert ways[65_000:].mean() > 0.9

@@ -2,7 +2,6 @@
 
 import io
 import pickle
-import time
 import warnings
 from unittest import SkipTest
 
@@ -19,8 +18,9 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from skorch.callbacks import Callback
 
 from sklmlp import TabularMLPClassifier, TabularMLPRegressor
-from sklmlp.io import load_skops, to_onnx
+from sklmlp.io import load_skops
 from sklmlp.tabular import defaults
+from sklmlp.tabular.network import ends_of_cycles
 
 SMALL = {"hidden_layer_sizes": (16,), "n_estimators": 2, "max_iter": 8, "random_state": 0}
 N = 120
@@ -51,6 +51,8 @@ CASES = {
     "gaussian": ("regression", {"loss": "gaussian"}),
     "poisson": ("counts", {"loss": "poisson"}),
     "gamma": ("positive", {"loss": "gamma"}),
+    "periodic": ("binary", {"numeric_embedding": "periodic"}),
+    "both embeddings": ("multiclass", {"numeric_embedding": "both"}),
 }
 
 
@@ -105,7 +107,7 @@ def test_every_kind_of_target_and_loss_learns(case):
     model, X, y = make(case, max_iter=30)
     first, second = model.fit(X, y), clone(model).fit(X, y)
     assert_array_equal(output(first, X), output(second, X))
-    assert first.score(X, y) > (0.6 if case in CLASSES else 0.1)
+    assert first.score(X, y) > (0.6 if CASES[case][0] in CLASSES else 0.1)
     other = clone(model).set_params(random_state=1).fit(X, y)
     assert (output(other, X) != output(first, X)).any()
 
@@ -244,16 +246,23 @@ def test_weights_of_rows_and_of_classes_count():
     assert weighted.predict_proba(X)[:, 0].mean() > plain + 0.1
 
 
-@pytest.mark.filterwarnings("ignore::sklmlp.exceptions.TrainingWarning")
-def test_max_time_ends_a_fit():
-    """At the end of an epoch; and there is no refit for which time is lacking."""
-    model, X, y = make("regression", max_iter=5000, max_time=1.0)
-    started = time.perf_counter()
-    with pytest.warns(match="max_time"):
-        model.fit(X, y)
-    assert time.perf_counter() - started < 5
-    assert model.n_iter_ < 5000
-    assert model.network_.t_ == model.n_iter_ * int(N * 0.85)
+@pytest.mark.parametrize("refit", [False, True])
+def test_max_time_shortens_the_schedule(refit):
+    """The fit anneals within it, and the refit has its time as well: nothing is cut short."""
+    model, X, y = make("regression", max_iter=50_000, max_time=1.0, refit=refit)
+    model.fit(X, y)
+    assert len(model.validation_scores_) == model.max_iter_ < 50_000
+    assert model.best_iteration_ in ends_of_cycles(model.max_iter_)
+    rows = N if refit else int(N * 0.85)
+    assert model.network_.t_ == model.n_iter_ * rows
+
+
+def test_max_time_that_is_long_enough_changes_nothing():
+    """The same fit as without it."""
+    model, X, y = make("binary")
+    expected = model.fit(X, y).predict_proba(X)
+    limited = clone(model).set_params(max_time=1e4).fit(X, y)
+    assert_array_equal(limited.predict_proba(X), expected)
 
 
 class Counter(Callback):
@@ -309,7 +318,7 @@ def test_a_failed_fit_leaves_the_estimator_as_it_was():
 def test_searches_go_over_its_parameters():
     """`GridSearchCV` clones, sets and scores."""
     model, X, y = make("multiclass", max_iter=3)
-    grid = {"n_bins": [None, 8], "n_estimators": [1, 2]}
+    grid = {"numeric_embedding": [None, "both"], "n_estimators": [1, 2]}
     search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 
@@ -341,11 +350,3 @@ def test_values_are_better_than_those_of_boosted_trees():
     X, X_test, y, y_test = train_test_split(X, y, random_state=0)
     trees = HistGradientBoostingRegressor(random_state=0).fit(X, y).score(X_test, y_test)
     assert TabularMLPRegressor(random_state=0).fit(X, y).score(X_test, y_test) > trees
-
-
-def test_onnx_is_refused():
-    """By a message that names what has no operators yet."""
-    pytest.importorskip("skl2onnx")
-    model, X, y = make("binary", max_iter=2)
-    with pytest.raises(ValueError, match="no converter for TabularMLPClassifier"):
-        to_onnx(model.fit(X, y))

@@ -131,7 +131,7 @@ class Trainer {
             const double weight_sum = weigh(begin, n);
             if (!(weight_sum > 0)) continue;  // it has nothing to say
             if (rates) run_.learning_rate = *rates++;
-            total += double(n) * step(begin, n, weight_sum);
+            total += double(n) * paced(pace_, team_, n, [&] { return step(begin, n, weight_sum); });
         }
         loss = total / double(run_.n);
         return true;
@@ -295,6 +295,7 @@ class Trainer {
     std::vector<double> losses_, squares_, norms_;
     Clock::time_point asked_;
     Team team_;
+    Pace& pace_ = pace_of(&plan_);
 };
 
 template <class T>
@@ -358,6 +359,7 @@ void gradient(Gradient& run) {
     Network<T> network(plan, static_cast<const T*>(run.flat), nullptr, nullptr, size, true, gathers,
                        n_shards);
     Team team(n_shards);
+    Pace& pace = pace_of(&plan);
     std::vector<double> losses(n_shards);
     const std::vector<Piece> pieces = pieces_of(plan);
     if (run.rows.is_sparse()) network.sparse = &run.rows;
@@ -368,25 +370,30 @@ void gradient(Gradient& run) {
                             : static_cast<const T*>(run.rows.dense) + begin * plan.n_features;
         network.y = static_cast<const char*>(run.rows.y) +
                     begin * (plan.n_targets ? plan.n_targets * sizeof(T) : 8);
-        network.begin_batch(std::min(size, n - begin));
-        run.loss += propagate<T>(network, team, losses, [&](size_t s) {
-            for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i) {
-                if (run.rows.weight) network.row_scales[i] = T(run.rows.weight[begin + i]);
-                if (gathers)
-                    run.rows.copy(begin + i, plan.n_features,
-                                  network.gathered + i * plan.n_features);
-            }
-        });
-        team.each(n_shards, [&](size_t s) {
-            for (const Piece& piece : pieces) {
-                const size_t from = piece.rows * s / n_shards, to = piece.rows * (s + 1) / n_shards;
-                if (from < to)
-                    network.matrix_gradient(s, piece.layer, piece.is_projection, from, to, gradient,
-                                            true);
-            }
-            if (s == 0)
-                for (size_t other = 0; other < n_shards; ++other)
-                    add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
+        const size_t n_rows = std::min(size, n - begin);
+        network.begin_batch(n_rows);
+        run.loss += paced(pace, team, n_rows, [&] {
+            const double loss = propagate<T>(network, team, losses, [&](size_t s) {
+                for (size_t i = network.begin_of(s); i < network.begin_of(s + 1); ++i) {
+                    if (run.rows.weight) network.row_scales[i] = T(run.rows.weight[begin + i]);
+                    if (gathers)
+                        run.rows.copy(begin + i, plan.n_features,
+                                      network.gathered + i * plan.n_features);
+                }
+            });
+            team.each(n_shards, [&](size_t s) {
+                for (const Piece& piece : pieces) {
+                    const size_t from = piece.rows * s / n_shards,
+                                 to = piece.rows * (s + 1) / n_shards;
+                    if (from < to)
+                        network.matrix_gradient(s, piece.layer, piece.is_projection, from, to,
+                                                gradient, true);
+                }
+                if (s == 0)
+                    for (size_t other = 0; other < n_shards; ++other)
+                        add(network.n_rest(), network.rest(other), gradient + plan.n_coefs);
+            });
+            return loss;
         });
     }
 }

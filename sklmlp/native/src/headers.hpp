@@ -19,3 +19,4 @@
 #include "ops.hpp"
 #include "plan.hpp"
 #include "team.hpp"
+#include "pace.hpp"

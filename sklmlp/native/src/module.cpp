@@ -8,6 +8,7 @@
 #include <cstring>
 #include <memory>
 
+#include "pace.hpp"
 #include "plan.hpp"
 
 using namespace sklmlp;
@@ -582,6 +583,25 @@ PyObject* kernel(PyObject*, PyObject* arguments) {
     });
 }
 
+// pace(alone, shared, ways): for tests; which steps are shared, if they take so many seconds.
+PyObject* pace_(PyObject*, PyObject* arguments) {
+    PyObject *alone_, *shared_, *ways_;
+    if (!PyArg_ParseTuple(arguments, "OOO", &alone_, &shared_, &ways_)) return nullptr;
+    return guarded([&]() -> PyObject* {
+        Buffer alone(alone_, "alone", 'd', false), shared(shared_, "shared", 'd', false),
+            ways(ways_, "ways", 'q', true);
+        shared.expect("shared", alone.size());
+        ways.expect("ways", alone.size());
+        Pace pace;
+        for (size_t i = 0; i < alone.size(); ++i) {
+            const bool shares = pace.shares();
+            ways.as<int64_t>()[i] = shares;
+            pace.took((shares ? shared : alone).as<double>()[i], 1);
+        }
+        Py_RETURN_NONE;
+    });
+}
+
 PyObject* instruction_set_(PyObject*, PyObject*) { return PyUnicode_FromString(instruction_set); }
 
 // use_instruction_set(name): for tests; the best that is there for a name that is not known.
@@ -605,6 +625,7 @@ PyMethodDef methods[] = {
     {"gradient", gradient, METH_VARARGS, nullptr},
     {"shuffle", shuffle_, METH_VARARGS, nullptr},
     {"kernel", kernel, METH_VARARGS, nullptr},
+    {"pace", pace_, METH_VARARGS, nullptr},
     {"instruction_set", instruction_set_, METH_NOARGS, nullptr},
     {"use_instruction_set", use_instruction_set, METH_O, nullptr},
     {nullptr, nullptr, 0, nullptr},

@@ -3,12 +3,11 @@
 // Made for a block of training and joined at its end, so that nothing lives between calls and a
 // process may fork. The work is cut into shards by number; which thread does a shard changes
 // nothing in its result. Each helper has a shard of its own. One that a helper has not begun in
-// time, because another process has its core, is done by the caller; and after a helper has lost
-// its core in the middle of a part, the caller works alone for a while. Nobody spins for long.
+// time, because another process has its core, is done by the caller. Nobody spins for long. Whether
+// to share at all is the caller's to say (pace.hpp).
 #pragma once
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -52,9 +51,7 @@ class Team {
     template <class Work>
     void each(size_t n, Work&& work) {
         const size_t n_shared = std::min(n, seats_.size() + 1);
-        const Clock::time_point began = Clock::now();
-        if (n_shared <= 1 ||
-            began.time_since_epoch().count() < alone_until.load(std::memory_order_relaxed)) {
+        if (n_shared <= 1 || !shares) {
             for (size_t i = 0; i < n; ++i) work(i);
             return;
         }
@@ -70,8 +67,12 @@ class Team {
             seats_[i].is_open.store(true, std::memory_order_release);
         publish();
         part(0);
-        finish(n_shared - 1, began);
+        finish(n_shared - 1);
     }
+
+    bool is_alone() const { return seats_.empty(); }
+
+    bool shares = true;
 
   private:
     struct alignas(64) Seat {
@@ -79,9 +80,7 @@ class Team {
         std::thread thread;
     };
 
-    using Clock = std::chrono::steady_clock;
     static constexpr unsigned kPatience = 2000;  // turns of a spin, some 20 to 50 microseconds
-    static constexpr int kRest = 256;             // times as long alone as was waited in vain
 
     void publish() {
         turn_.fetch_add(1, std::memory_order_seq_cst);
@@ -95,7 +94,7 @@ class Team {
 
     // Do what nobody has begun, and wait for what somebody has. To wait for a helper that has not
     // begun by now would take as long as its part, and longer where it has no core.
-    void finish(size_t n_helpers, Clock::time_point began) {
+    void finish(size_t n_helpers) {
         for (size_t i = 0; i < n_helpers; ++i)
             if (take(seats_[i])) {
                 act_(part_, i + 1);
@@ -105,14 +104,8 @@ class Team {
             if (n_open_.load(std::memory_order_acquire) == 0) return;
             pause_briefly();
         }
-        const Clock::time_point waiting = Clock::now();
         while (n_open_.load(std::memory_order_acquire) != 0)
             std::this_thread::yield();  // the helper may be waiting for this very core
-        const Clock::time_point ended = Clock::now();
-        // a helper that shares its core takes twice as long as the caller, and is no help
-        if (ended - waiting > (waiting - began) / 2 + std::chrono::microseconds(200))
-            alone_until.store((ended + kRest * (ended - waiting)).time_since_epoch().count(),
-                              std::memory_order_relaxed);
     }
 
     static bool take(Seat& seat) {
@@ -149,7 +142,6 @@ class Team {
     std::vector<Seat> seats_;
     void (*act_)(void*, size_t) = nullptr;
     void* part_ = nullptr;
-    static inline std::atomic<Clock::rep> alone_until{0};  // for all teams: the processor is busy
     alignas(64) std::atomic<uint32_t> turn_{0};
     alignas(64) std::atomic<size_t> n_open_{0};
     std::atomic<int> n_asleep_{0};

@@ -3,8 +3,7 @@
 import torch
 
 from sklmlp.nn import TiedNetwork
-from sklmlp.training.steps.autograd import add_penalty, make_update
-from sklmlp.training.steps.base import BatchStep
+from sklmlp.training.steps.base import BatchStep, add_penalty, make_update
 
 POOL = 2**20
 """Numbers in the pool that an epoch's dropout masks are cut from, at places that are drawn."""
@@ -41,8 +40,10 @@ class TiedStep(BatchStep):
 
     @classmethod
     def can_run(cls, run):
-        """Whether it is a `TiedNetwork`; see `Step`."""
-        return isinstance(run.network.module, TiedNetwork) and not run.network.spec.has_own_loss
+        """Whether it is a `TiedNetwork` without periodic embeddings; see `Step`."""
+        network = run.network
+        is_tied = isinstance(network.module, TiedNetwork) and network.module.is_written_out
+        return is_tied and not network.spec.has_own_loss
 
     def begin_epoch(self):
         """Take note of learning rates, and draw the pool of dropout masks."""
