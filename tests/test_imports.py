@@ -58,7 +58,7 @@ MAY_IMPORT = {
     "inspection": {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
-    "search": {"caller", "training"},
+    "search": {"caller", "compat", "spelling", "training"},
     "tabular": {
         *("callbacks", "classifier", "compat", "data", "fitted_network", "losses", "nn"),
         *("optim", "prediction", "regressor", "training"),
