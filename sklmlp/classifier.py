@@ -17,11 +17,10 @@ from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.compat import StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
-    check_weight_of_score,
     check_y,
+    checked_score,
     class_weighted,
     errors_of_labels,
-    plain,
 )
 from sklmlp.fitted_network import class_targets, fitted_networks, snapshot
 from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters
@@ -588,9 +587,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score : float
             The share of samples that are predicted right, in every label if there are several.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, prediction.shape[0])
-        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+        return checked_score(accuracy_score, y, self.predict(X), sample_weight)
 
     def _loss_in_use(self):
         """Return the loss of predictions: the fitted one, before a fit the parameter's."""

@@ -306,7 +306,7 @@ def test_a_rate_that_falls_too_fast_to_be_a_number(momentum):
     more = make("regression", **params, power_t=1000, max_iter=30).fit(X, y)
     assert more.history_[-1]["lr"] == pytest.approx(1e-33)
     # the velocity of the first step runs out, as scikit-learn's does at a rate of 0
-    velocity = -1e-33 * one._optimizer.moments.get("momentum_buffer", np.zeros(99))[:40]
+    velocity = -1e-33 * one._optimizer["moments"].get("momentum_buffer", np.zeros(99))[:40]
     expected = one.coefs_[0] + velocity.reshape(5, 8) * sum(momentum**k for k in range(1, 30))
     assert_allclose(more.coefs_[0], expected, rtol=1e-10)
 

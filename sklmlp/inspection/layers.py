@@ -1,13 +1,14 @@
 """The layers of a fitted network, and their outputs for rows."""
 
 import copy
-from dataclasses import dataclass
+from collections import OrderedDict
 
 import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklmlp.data import ConvertedRows, check_X
 from sklmlp.fitted_network import VALUES_AT_A_TIME, fitted_networks, members, snapshot
@@ -112,47 +113,8 @@ def rows_for(estimator, X):
     return check_X(estimator, X, fitted_networks(estimator)[0].dtype)
 
 
-@dataclass
-class Layer:
-    """One layer of a network: an affine map and what follows it.
-
-    Parameters
-    ----------
-    name : str
-        "hidden 0", "hidden 1" and so on, and "output".
-    children : dict of str to torch.nn.Module
-        What rows go through, one after the other.
-    choice : ActivationSpec or None
-        What the activation is; None for the output layer, whose logits are looked at.
-    """
-
-    name: str
-    children: dict
-    choice: object
-
-    @property
-    def activation(self):
-        """The activation's module, or None for the output layer."""
-        for child, parent in self.children.items():
-            for name, module in parent.named_modules(prefix=child):
-                if name.rpartition(".")[2].startswith("activation"):
-                    return module
-        return None
-
-    @property
-    def matrices(self):
-        """Its weights without biases, slopes and the scales of normalizations."""
-        return [p for child in self.children.values() for p in child.parameters() if p.ndim > 1]
-
-    def __call__(self, x):
-        """Compute a layer's output, (n, units), from its input, (n, fan in)."""
-        for child in self.children.values():
-            x = child(x)
-        return x
-
-
-class Layers:
-    """The layers of a network in prediction, of a copy that may be hooked and differentiated.
+def layers_of(estimator, module=None):
+    """Return the layers of a network in prediction, as a copy to be hooked and differentiated.
 
     Parameters
     ----------
@@ -161,39 +123,50 @@ class Layers:
     module : torch.nn.Sequential, default=None
         Another state of its network; None for the fitted one.
 
-    Attributes
-    ----------
-    spec : Spec
-    layers : list of Layer
-        The last one is the output's.
+    Returns
+    -------
+    layers : list of torch.nn.Sequential
+        An affine map and what follows it, (n, fan in) to (n, units); the last one is the output's.
     """
+    module = copy.deepcopy(estimator.module_ if module is None else module).eval()
+    return [nn.Sequential(OrderedDict(children)) for children in children_by_layer(module)]
 
-    def __init__(self, estimator, module=None):
-        self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
-        self.spec = fitted_networks(estimator)[0].spec
-        choices = self.spec.activations
-        names = [f"hidden {i}" for i in range(len(choices))]
-        children = children_by_layer(self.module)
-        parts = zip([*names, "output"], children, [*choices, None], strict=True)
-        self.layers = [Layer(*part) for part in parts]
-        coef = next(self.module.parameters())
-        self.dtype, self.device = coef.dtype, coef.device
-        self.widest = max(estimator.n_features_in_, *map(max, self.spec.shapes))
 
-    def __call__(self, x):
-        """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
-        handed_on = []
-        for layer in self.layers:
-            x = layer(x)
-            handed_on.append(x)
-        return handed_on
+def names_of(layers):
+    """Return what layers are called: "hidden 0", "hidden 1" and so on, and "output"."""
+    return [*(f"hidden {i}" for i in range(len(layers) - 1)), "output"]
 
-    def runs(self, X):
-        """Checked rows as tensors, so many at a time that memory is bounded."""
-        rows = ConvertedRows(X, self.dtype, self.device)
-        size = max(1, VALUES_AT_A_TIME // self.widest)
-        for start in range(0, X.shape[0], size):
-            yield rows.take(slice(start, start + size))
+
+def activation_of(layer):
+    """Return the module of a layer's activation; the output layer has none."""
+    for name, module in layer.named_modules():
+        if name.rpartition(".")[2].startswith("activation"):
+            return module
+    return None
+
+
+def matrices_of(layer):
+    """Return a layer's weights without biases, slopes and the scales of normalizations."""
+    return [p for p in layer.parameters() if p.ndim > 1]
+
+
+def outputs(layers, x):
+    """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
+    handed_on = []
+    for layer in layers:
+        x = layer(x)
+        handed_on.append(x)
+    return handed_on
+
+
+def in_chunks(estimator, X):
+    """Yield checked rows as tensors, so many at a time that memory is bounded."""
+    network = fitted_networks(estimator)[0]
+    coef = next(network.module.parameters())
+    rows = ConvertedRows(X, coef.dtype, coef.device)
+    size = max(1, VALUES_AT_A_TIME // max(map(max, network.spec.shapes)))
+    for start in range(0, X.shape[0], size):
+        yield rows.take(slice(start, start + size))
 
 
 def slope(activation, z):

@@ -9,7 +9,7 @@ import scipy.sparse as sp
 import torch
 from sklearn import metrics
 
-from sklmlp.io.archive import read_members, write_members
+from sklmlp.io.integrity import read_members, write_members
 
 OURS = (
     "sklmlp.classifier.MLPClassifier",

@@ -13,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import nn
 
 from sklmlp.caller import warn
-from sklmlp.io.checksum import check_extent, checksum
+from sklmlp.io.integrity import check_extent, checksum
 from sklmlp.losses import TargetScaling
 from sklmlp.nn import Spec, constructor_arguments, part_name, resolve_one
 from sklmlp.versions import __version__

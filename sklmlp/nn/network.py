@@ -7,7 +7,7 @@ from sklmlp import native
 from sklmlp.nn.activation_spec import output_rule
 from sklmlp.nn.builder import build_layers
 from sklmlp.nn.compiled import make_plan
-from sklmlp.nn.custom_module import ModuleRNG, load_custom_module, named_tensors
+from sklmlp.nn.custom_module import load_custom_module, named_tensors, random_stream
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.spec import Weights, initial_weights
 from sklmlp.nn.tied import TiedNetwork
@@ -45,7 +45,7 @@ class Network:
     dropout_seed : int
         Of the compiled engine's random numbers.
     statistics : ndarray or None
-        Running means and variances of a network that was compiled.
+        Running means and variances of a network that was compiled, or the edges of its bins.
     """
 
     def __init__(self, spec, weights, dtype, device):
@@ -130,7 +130,7 @@ class Network:
         """Seed what is random in training by `draw()`, apart from torch's generators."""
         is_ours = isinstance(self.module, TiedNetwork)
         if self.spec.module is not None and not is_ours:
-            self._own_numbers = ModuleRNG(draw(), self.flat.device)
+            self._own_numbers = random_stream(draw(), self.flat.device)
             return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]
         if random:
@@ -159,7 +159,15 @@ class Network:
             for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
                 setattr(norm, name, part)
             self.statistics = joined.numpy()
+        elif self.spec.module is not None:
+            constants = [buffer.reshape(-1) for buffer in self.module.buffers()]
+            self.statistics = torch.cat(constants).numpy() if constants else None
         return self._plan
+
+    @property
+    def dropout(self):
+        """The rate that a callback may have set, of a `TiedNetwork`; else None."""
+        return self.module.dropout if isinstance(self.module, TiedNetwork) else None
 
     def count_batches(self, n):
         """Count batches that moved running statistics."""
@@ -177,7 +185,7 @@ class Network:
         """Compute logits, (n, k), of rows, (n, d), in the mode of the module."""
         if self._own_numbers is None:
             return self.module(x)
-        with self._own_numbers.drawn():
+        with self._own_numbers():
             return self.module(x)
 
     def snapshot(self):

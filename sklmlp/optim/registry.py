@@ -1,8 +1,9 @@
-"""The table of solvers: the optimizer of each, and the parameters that it takes."""
+"""The table of solvers: the optimizer of each, the parameters that it takes, and its state."""
 
 import inspect
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from sklmlp.optim.adam_sgd import SGD, Adam
@@ -231,3 +232,57 @@ def make_optimizer(network, params):
     optimizer = lookup_solver(params.solver).make(network, params)
     optimizer.schedule = Schedule.of(params)
     return optimizer
+
+
+def optimizer_state(optimizer):
+    """Return what an optimizer has to remember between calls of `partial_fit`, copied.
+
+    Returns
+    -------
+    state : dict
+        `solver`, its name; `t`, the steps taken; `options`, a dict of rate, momentum and so on, of
+        which scikit-learn keeps those that training began with; `moments`, a dict of ndarray.
+    """
+    moments = {name: np.array(moment.cpu().numpy()) for name, moment in optimizer.moments.items()}
+    return {
+        "solver": optimizer.solver,
+        "t": optimizer.t,
+        "options": optimizer.options,
+        "moments": moments,
+    }
+
+
+def restore_optimizer(optimizer, state):
+    """Continue with an optimizer of the same kind from an `optimizer_state`."""
+    optimizer.t = state["t"]
+    optimizer.restore(state["options"], state["moments"])
+
+
+def check_next_step(state, network, params):
+    """Raise ValueError where an optimizer of torch's could not go on from an `optimizer_state`.
+
+    Nothing of a user's is run.
+
+    Parameters
+    ----------
+    state : dict
+    network : Network
+        One that nobody needs: a step is tried on it.
+    params : namespace
+        The estimator's parameters.
+    """
+    try:
+        if not lookup_solver(params.solver).is_of_torch:
+            return
+        optimizer = make_optimizer(network, params)
+    except Exception:  # parameters have changed since, and the next fit refuses them
+        return
+    if optimizer.solver != state["solver"]:
+        return
+    try:
+        restore_optimizer(optimizer, state)
+        optimizer.step()
+    except Exception as error:  # torch.optim checks nothing, and fails in many ways
+        raise ValueError(
+            f"the _optimizer of this state cannot go on: {type(error).__name__}: {error}"
+        ) from error

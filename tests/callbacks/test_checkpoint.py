@@ -26,7 +26,7 @@ import sklmlp
 from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
-from sklmlp.io.checksum import fingerprint
+from sklmlp.io.integrity import fingerprint
 from tests.tables import make, make_table
 
 ROOT = Path(sklmlp.__file__).parents[1]
@@ -69,9 +69,9 @@ def assert_same_fit(one, other):
             assert_array_equal(a, b)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "n_iter_", "t_", "loss_"):
             assert getattr(first, name) == getattr(second, name), name
-        assert first._optimizer.t == second._optimizer.t
-        for name, moment in first._optimizer.moments.items():
-            assert_array_equal(moment, second._optimizer.moments[name])
+        assert first._optimizer["t"] == second._optimizer["t"]
+        for name, moment in first._optimizer["moments"].items():
+            assert_array_equal(moment, second._optimizer["moments"][name])
 
 
 FITS = {
@@ -164,13 +164,13 @@ def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
 
 def test_a_fit_that_goes_on_leaves_its_snapshot_alone(path, stop_at, monkeypatch, short_fits):
     """Until a network's next checkpoint the others write the file with its last one, unchanged."""
-    resume, taken = snapshots.resume, []
+    resume, taken = snapshots.resume_run, []
 
     def watched(run, snapshot):
         taken.append((snapshot["progress"], copy.deepcopy(snapshot["progress"])))
         resume(run, snapshot)
 
-    monkeypatch.setattr(snapshots, "resume", watched)
+    monkeypatch.setattr(snapshots, "resume_run", watched)
     X, y = make_table("regression")
     model = make("regression", checkpoint=path, checkpoint_every=3, max_iter=10)
     stop_at(1)

@@ -45,7 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp import MLPClassifier, MLPRegressor, runtime, search
 from sklmlp.data import rows_of
 from sklmlp.data.batches import Dataset
@@ -65,7 +65,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def stacked(monkeypatch):
     """Train by torch's step, whose jobs wait for each other, as they do on a GPU."""
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [DenseStep, AutogradStep])
     monkeypatch.setattr("sklmlp.training.lbfgs.is_compilable", lambda run: False)
 
 
@@ -837,13 +837,13 @@ def test_no_jobs():
 
 
 def test_many_searches_end():
-    """Sixty tiny searches, three in threads of their own at a time, all come to an end."""
+    """Thirty tiny searches, three in threads of their own at a time, all come to an end."""
     grid = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(2,), (3,)]}
     mlp, small = MLPClassifier(max_iter=1, random_state=0), slice(None, None, 3)
     expected = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
 
     def search():
-        for _ in range(20):
+        for _ in range(10):
             with joblib.parallel_config(backend="sklmlp"):
                 got = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
             found.append(got.cv_results_["mean_test_score"])
@@ -857,8 +857,8 @@ def test_many_searches_end():
             thread.start()
         for thread in threads:
             thread.join(end - time.monotonic())
-    assert len(found) == 60
-    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 60)
+    assert len(found) == 30
+    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 30)
 
 
 def test_the_backend_is_there_after_import():

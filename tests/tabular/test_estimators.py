@@ -76,10 +76,10 @@ EXPECTED_FAILED = {
     "their weights, as in gradient boosting",
 }
 CHECKED = {
-    "hidden_layer_sizes": (16,),
+    "hidden_layer_sizes": (8,),
     "n_estimators": 2,
-    "max_iter": 20,
-    "learning_rate_init": 0.03,
+    "max_iter": 8,
+    "learning_rate_init": 0.1,
     "n_folds": 1,
 }
 

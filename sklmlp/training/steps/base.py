@@ -1,48 +1,16 @@
-"""The protocol of training steps, and what those share that go batch by batch."""
+"""The protocol of training steps, what those share that go batch by batch, and the plain one."""
 
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 
 from sklmlp.data import Batches
+from sklmlp.optim import StackedUpdate
 
-
-@dataclass(frozen=True)
-class EpochLimits:
-    """Limits of a step's training before the loop applies the rules of stopping.
-
-    Parameters
-    ----------
-    n_epochs : int
-        1 where somebody looks at a run after every epoch.
-    seconds : float
-        To return after about so long, at the end of an epoch: Ctrl-C and other fits wait.
-    """
-
-    n_epochs: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class EpochBlock:
-    """The outcome of the epochs of one call.
-
-    Parameters
-    ----------
-    losses : list of list of float
-        For each network the penalized training loss of each epoch, as scikit-learn averages it.
-    rates : list of list of float
-        For each network the learning rate of each epoch's last step.
-    seconds : list of float
-        What each epoch took.
-    """
-
-    losses: list
-    rates: list
-    seconds: float
+SECONDS_AT_A_TIME = 0.05
+"""The longest that a step keeps Ctrl-C and other fits waiting, if its epochs are not longer."""
 
 
 class Step(ABC):
@@ -51,7 +19,7 @@ class Step(ABC):
     The order of calls, by `sklmlp.training.loop`:
 
     1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
-    2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
+    2. `train_epochs(n_epochs, interrupted)`, again and again. It moves the weights, the optimizers
        and the random states, and returns what came of the epochs. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
@@ -83,18 +51,24 @@ class Step(ABC):
         """
 
     @abstractmethod
-    def train_epochs(self, limits, interrupted):
-        """Train for at least one epoch, and for no more than the limits allow.
+    def train_epochs(self, n_epochs, interrupted):
+        """Train for at least one epoch, and for about `SECONDS_AT_A_TIME` at most.
 
         Parameters
         ----------
-        limits : EpochLimits
+        n_epochs : int
+            No more than these: 1 where somebody looks at a run after every epoch.
         interrupted : Interrupt
             Once it is set the step raises KeyboardInterrupt, in the middle of an epoch too.
 
         Returns
         -------
-        block : EpochBlock
+        losses : list of list of float
+            For each network the penalized training loss of each epoch, as scikit-learn averages it.
+        rates : list of list of float
+            For each network the learning rate of each epoch's last step.
+        seconds : list of float
+            What each epoch took.
         """
 
     @abstractmethod
@@ -118,9 +92,9 @@ class Step(ABC):
 class BatchStep(Step):
     """A step that is called with one batch after another, from Python.
 
-    A subclass writes `begin_epoch()`, which takes note of learning rates, `__call__(batch)`, which
-    trains on a batch and fills in its logits and squared coefs, and, where it can stack,
-    `_rearrange(before, indices)`.
+    A subclass says by `prepare_update` where weights and gradients lie. It writes
+    `__call__(batch)`, which computes the gradient of a batch, fills in its logits and squared coefs
+    and calls `update_weights`; and, where it can stack, `_rearrange(before, indices)`.
 
     Parameters
     ----------
@@ -138,9 +112,41 @@ class BatchStep(Step):
         sparse = self.takes_sparse and datasets[0].rows.is_multiplied_sparse
         self.batches = Batches(datasets, config.batch_size, rngs, n_outputs, sparse)
 
-    @abstractmethod
+    def prepare_update(self, flat, gradient):
+        """Have weights and gradients in memory of their own, or in that of a stack.
+
+        Parameters
+        ----------
+        flat, gradient : tensor of shape (K, P), or (P,) for one network
+        """
+        optimizers = [run.state.optimizer for run in self.runs]
+        if optimizers[0].pins_parameters:
+            self.optimizer = optimizers[0]
+        else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
+            watched = self.runs[0].callback.optimizer
+            self.optimizer = watched or StackedUpdate(optimizers, flat, gradient)
+        self.all_gradients = gradient
+        self.bounds = bounds_of_norms([run.config.max_grad_norm for run in self.runs], gradient)
+        self.scheduled = [run for run in self.runs if run.state.optimizer.schedule is not None]
+
     def begin_epoch(self):
-        """Take note of learning rates, which an epoch may have changed."""
+        """Take note of learning rates, and lay out those of schedules."""
+        self.optimizer.begin_epoch()
+        keys = [
+            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
+            for run in self.scheduled
+        ]
+        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
+        self.rates = zip(*(rates[key] for key in keys), strict=True)
+
+    def update_weights(self):
+        """Move the weights of every network along its gradient."""
+        if self.bounds is not None:
+            clip(self.all_gradients, self.bounds)
+        if self.scheduled:
+            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
+                run.state.optimizer.set_rate(rate)
+        self.optimizer.step()
 
     @abstractmethod
     def __call__(self, batch):
@@ -151,7 +157,7 @@ class BatchStep(Step):
         batch : Batch
         """
 
-    def train_epochs(self, limits, interrupted):
+    def train_epochs(self, n_epochs, interrupted):
         """Train for one epoch; see `Step`."""
         started = time.perf_counter()
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
@@ -176,7 +182,7 @@ class BatchStep(Step):
         rates = [[run.state.optimizer.lr] for run in self.runs]
         totals = zip(total.view(-1).tolist(), self.runs, strict=True)
         losses = [[each / len(run.dataset)] for each, run in totals]
-        return EpochBlock(losses, rates, [time.perf_counter() - started])
+        return losses, rates, [time.perf_counter() - started]
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
@@ -204,45 +210,83 @@ def _add_losses(total, group, loss, half_alpha):
     total.add_(rows.sum(-1)).addcmul_(half_alpha, squared_coefs.sum(0))
 
 
-class Update:
-    """The update of networks, with what comes before it: rates of schedules and clipped gradients.
-
-    Gradients are of bounded length, each network's by its own bound c:
-    g <- g min(1, c / (|g| + 1e-6)), as `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov &
-    Bengio 2013, algorithm 1).
+def bounds_of_norms(bounds, gradient):
+    """Return the bounds that `clip` takes, (K, 1) or (1,); None where there are none.
 
     Parameters
     ----------
-    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
+    bounds : list of float or None
+        Of each network; None is no bound.
     gradient : tensor of shape (K, P), or (P,) for one network
+    """
+    if all(bound is None for bound in bounds):
+        return None
+    bounds = [math.inf if bound is None else bound for bound in bounds]
+    return gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
+
+
+def clip(gradient, bounds):
+    """Bound the length of each network's gradient: g <- g min(1, c / (|g| + 1e-6)).
+
+    As `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov & Bengio 2013, algorithm 1).
+    """
+    norms = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)  # (K, 1)
+    gradient.mul_((bounds / norms.add_(1e-6)).clamp_(max=1.0))
+
+
+class AutogradStep(BatchStep):
+    """Gradient by autograd for one network of any module, then one update.
+
+    The test of every faster step.
+
+    Parameters
+    ----------
     runs : list of TrainingRun
-        K of them; `max_grad_norm` is the bound of each, and None is no bound.
+        One of them.
     """
 
-    def __init__(self, update, gradient, runs):
-        self.update, self.gradient, self.bounds = update, gradient, None
-        self.scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
-        bounds = [run.config.max_grad_norm for run in runs]
-        if any(bound is not None for bound in bounds):
-            bounds = [math.inf if bound is None else bound for bound in bounds]
-            self.bounds = gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
+    uses_autograd = True
 
-    def begin_epoch(self):
-        """Take note of learning rates, and lay out those of schedules."""
-        self.update.begin_epoch()
-        keys = [
-            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
-            for run in self.scheduled
-        ]
-        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
-        self.rates = zip(*(rates[key] for key in keys), strict=True)
+    def __init__(self, runs):
+        super().__init__(runs)
+        (self.run,) = runs
+        self.network = network = self.run.network
+        self.prepare_update(network.flat.detach(), network.gradient)
 
-    def step(self):
-        """One step of every network."""
-        if self.bounds is not None:
-            norms = torch.linalg.vector_norm(self.gradient, dim=-1, keepdim=True)  # (K, 1)
-            self.gradient.mul_((self.bounds / norms.add_(1e-6)).clamp_(max=1.0))
-        if self.scheduled:
-            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
-                run.state.optimizer.set_rate(rate)
-        self.update.step()
+    @classmethod
+    def can_run(cls, run):
+        """Anything; see `Step`."""
+        return True
+
+    def __call__(self, batch):
+        """Train on a batch; see `BatchStep`."""
+        self.network.train(len(batch.x))
+        self.network.gradient.zero_()
+        add_gradient(self.run, batch.x, batch.y, batch.scale, batch.logits)
+        add_penalty(self.run, batch.weight_sum, batch.squared_coefs)
+        self.run.callback.gradient_computed(batch)
+        self.update_weights()
+
+
+def add_gradient(run, x, y, scale, logits):
+    """Add the gradient of the scaled losses of some rows to the network's, and fill in logits.
+
+    Of members, whose logits have an axis of their own in front, it is the mean of their losses.
+    """
+    z = run.network(x)
+    if z.ndim > logits.ndim:
+        logits.copy_(run.network.module.averaged(z.detach()))
+        y, scale = y.expand(len(z), *y.shape), scale / len(z)
+    else:
+        logits.copy_(z.detach())
+    if z.requires_grad:  # not where a callback has frozen everything
+        z.backward(run.loss.gradient(z.detach(), y).mul_(scale))
+
+
+def add_penalty(run, weight_sum, squared_coefs):
+    """Add the gradient of alpha / (2 weight_sum) times the squared coefs, and fill these in."""
+    network, alpha = run.network, run.config.alpha
+    coefs = network.flat.detach()[: network.n_coefs]
+    if alpha:
+        network.gradient[: network.n_coefs].add_(coefs, alpha=alpha / weight_sum)
+    torch.dot(coefs, coefs, out=squared_coefs)
