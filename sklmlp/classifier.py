@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -17,11 +16,11 @@ from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.compat import StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
+    accuracy,
     check_weight_of_score,
     check_y,
     class_weighted,
     errors_of_labels,
-    plain,
 )
 from sklmlp.fitted_network import class_targets, fitted_networks, snapshot
 from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters
@@ -589,7 +588,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         """
         prediction = self.predict(X)
         weight = check_weight_of_score(sample_weight, prediction.shape[0])
-        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+        return accuracy(y, prediction, weight)
 
     def _loss_in_use(self):
         """Return the loss of predictions: the fitted one, before a fit the parameter's."""

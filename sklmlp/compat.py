@@ -25,6 +25,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
@@ -89,6 +90,7 @@ __all__ = [
     "init_callback_context",
     "metric_of",
     "safe_indexing",
+    "validate_parameter_constraints",
     "with_labels",
 ]
 

@@ -8,7 +8,14 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions, constraints_of
+from sklmlp.compat import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    constraints_of,
+    validate_parameter_constraints,
+)
 
 MOST = 2**31 - 1
 """The largest number of units or networks, which no memory holds."""
@@ -67,6 +74,10 @@ CONSTRAINTS = {
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
 }
 """The constraints of the parameters of both estimators."""
+
+
+ALREADY_PLAIN = {str, float, type(None)}
+"""Types of values that `TrainingConfig` takes as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +162,11 @@ class TrainingConfig:
         for field in fields(cls):
             if field.default is not MISSING and not hasattr(estimator, field.name):
                 continue  # the other estimator's
-            value = _plain(getattr(estimator, field.name), field.name)
+            value = getattr(estimator, field.name)
+            if type(value) in ALREADY_PLAIN:
+                values[field.name] = value
+                continue
+            value = _plain(value, field.name)
             if isinstance(value, Real) and Real in _numbers(constraints.get(field.name)):
                 value = _as_float(value, field.name)
             values[field.name] = value
@@ -208,24 +223,35 @@ def _numbers(constraints):
     return [each.type for each in constraints if isinstance(each, Interval)]
 
 
-def check_kinds(estimator):
-    """Raise where a bool or an array without dimensions stands for a number.
+def check_constraints(estimator_class, params):
+    """Check parameters by the constraints of an estimator's class.
+
+    Besides what scikit-learn's check refuses, a bool or an array without dimensions may not stand
+    for a number.
+
+    Parameters
+    ----------
+    estimator_class : type
+    params : dict
+        Some of the parameters, by name.
 
     Raises
     ------
     InvalidParameterError
         A ValueError and TypeError of scikit-learn's that names the parameter.
     """
-    for name, constraints in constraints_of(estimator).items():
-        value = getattr(estimator, name)
-        is_number = _numbers(constraints) or name == "random_state"
-        if isinstance(value, bool | np.bool_) and is_number:
+    constraints = constraints_of(estimator_class)
+    for name in [name for name in constraints if name in params]:
+        value = params[name]
+        is_bool = isinstance(value, bool | np.bool_)
+        if is_bool and (_numbers(constraints[name]) or name == "random_state"):
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} takes a number, got "
+                f"The {name!r} parameter of {estimator_class.__name__} takes a number, got "
                 f"{value!r}."
             )
         if isinstance(value, np.ndarray) and value.ndim == 0:
             _raise_as_invalid(_plain, value, name)
+    validate_parameter_constraints(constraints, params, estimator_class.__name__)
 
 
 def _raise_as_invalid(function, *args):

@@ -16,11 +16,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import native, runtime
-from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
+from sklmlp.data import ClassTargets, ConvertedRows, as_tensor, is_finite
 from sklmlp.nn import Weights, build_module, can_compile, make_model
-
-FEW_VALUES = 2**12
-"""Looking at each of so few values takes less time than not to hear their sum overflow."""
 
 VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
@@ -319,11 +316,3 @@ def refuse_overflow(values, dtype):
             f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
             "with. Scale X as in training."
         )
-
-
-def is_finite(values):
-    """Tell whether all values are finite; False also where only their sum is not."""
-    if values.size < FEW_VALUES:
-        return np.isfinite(values).all()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(values.sum())
