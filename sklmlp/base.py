@@ -12,7 +12,7 @@ from sklmlp.config import CONSTRAINTS, TrainingConfig
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
 from sklmlp.learned import LearnedMixin
 from sklmlp.losses import LOSSES, Loss, describe_loss, make_loss
-from sklmlp.optim import SCHEDULES
+from sklmlp.optim import SCHEDULES, is_stochastic
 from sklmlp.parameters import ParametersMixin, check_parameters
 from sklmlp.prediction import PredictionMixin, learning_aside
 from sklmlp.preparation import PreparationMixin, make_members
@@ -104,10 +104,10 @@ class BaseMLP(
 
     def _train(self, config, data, runs):
         """Train the networks, and warn of those that learned nothing."""
-        if config.solver == "lbfgs":
-            has_ended = train_lbfgs(runs)
-        else:
+        if config.is_stochastic:
             has_ended = train_networks(runs, self._open_checkpoint(config, data, runs))
+        else:
+            has_ended = train_lbfgs(runs)
         if has_ended and runs[0].is_one_epoch:
             warn_of_divergence(runs)
         elif has_ended:
@@ -127,10 +127,9 @@ class BaseMLP(
         return Checkpoints(runs, config.checkpoint_every, file)
 
     def _check_solver(self):
-        if self.solver == "lbfgs":
+        if not is_stochastic(self.solver):
             raise AttributeError(
-                "partial_fit is only available for stochastic optimizers. "
-                f"{self.solver} is not stochastic."
+                "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
             )
         return True
 

@@ -17,8 +17,8 @@ from sklmlp.compat import StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
     accuracy,
-    check_weight_of_score,
     check_y,
+    checked_score,
     class_weighted,
     errors_of_labels,
 )
@@ -82,11 +82,12 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`. In a grid `module__name` sets one of them.
-    solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam'}, str, type or Solver, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
         its name: 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon' (for the matrices, with
-        AdamW for the rest) and so on.
+        AdamW for the rest) and so on. Or a subclass of `torch.optim.Optimizer`, torch's or a
+        user's, or a `sklmlp.optim.Solver`.
     solver_params : dict, default=None
         Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
         In a grid `solver__name` sets one of them.
@@ -586,9 +587,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score : float
             The share of samples that are predicted right, in every label if there are several.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, prediction.shape[0])
-        return accuracy(y, prediction, weight)
+        return checked_score(accuracy, y, self.predict(X), sample_weight)
 
     def _loss_in_use(self):
         """Return the loss of predictions: the fitted one, before a fit the parameter's."""

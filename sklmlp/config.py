@@ -16,6 +16,7 @@ from sklmlp.compat import (
     constraints_of,
     validate_parameter_constraints,
 )
+from sklmlp.optim import Solver, is_stochastic
 
 MOST = 2**31 - 1
 """The largest number of units or networks, which no memory holds."""
@@ -29,7 +30,7 @@ CONSTRAINTS = {
     "weight_init": [str, tuple],
     "module": "no_validation",  # sklmlp.nn.check_module_class has better messages
     "module_params": [dict, None],
-    "solver": [str],
+    "solver": [str, type, Solver],  # sklmlp.optim.lookup_solver checks which
     "solver_params": [dict, None],
     "alpha": [Interval(Real, 0, np.inf, closed="left")],
     "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -98,7 +99,7 @@ class TrainingConfig:
     weight_init: str | tuple
     module: type | None
     module_params: dict | None
-    solver: str
+    solver: str | type | Solver
     solver_params: dict | None
     alpha: float
     batch_size: int | str
@@ -139,6 +140,11 @@ class TrainingConfig:
     quantile: float | list = 0.5
     normalize_y: bool | None = None
     """None for classifiers, whose targets are not scaled."""
+
+    @property
+    def is_stochastic(self):
+        """Whether the solver goes over batches, and not over all rows at once as L-BFGS does."""
+        return is_stochastic(self.solver)
 
     @classmethod
     def from_estimator(cls, estimator):

@@ -8,7 +8,7 @@ import numpy as np
 from sklmlp.compat import CALLBACKS
 from sklmlp.failures import hint_of_targets, learning_rate_hint
 from sklmlp.nn import Weights, check_same_layers
-from sklmlp.optim import OptimizerState, make_optimizer
+from sklmlp.optim import make_optimizer, optimizer_state, restore_optimizer
 from sklmlp.prediction import LAYER_ATTRIBUTES, SINGLE_NETWORK_ATTRIBUTES
 from sklmlp.training import StoppingState
 
@@ -44,12 +44,12 @@ class LearnedMixin:
         self._set_network(weights, network)
         self.loss_, self.history_ = run.outcome.final_loss, stopping.history
         self.n_iter_, self.t_ = stopping.n_iter, stopping.n_rows_seen
-        if config.solver != "lbfgs":
+        if config.is_stochastic:
             self.loss_curve_, self.best_loss_ = stopping.loss_curve, stopping.best_loss
             self.validation_scores_ = stopping.validation_scores
             self.best_validation_score_ = stopping.best_validation_score
             self._no_improvement_count = stopping.no_improvement
-            self._optimizer = OptimizerState.of(run.state.optimizer)
+            self._optimizer = optimizer_state(run.state.optimizer)
             self._partly_fitted = run.is_one_epoch
 
     def _set_network(self, weights, network):
@@ -101,8 +101,8 @@ class LearnedMixin:
         """Make the optimizer of a run, with the moments of the last one in a partial fit."""
         optimizer = make_optimizer(network, config)
         kept = getattr(self, "_optimizer", None)
-        if incremental and kept is not None and kept.solver == optimizer.solver:
-            kept.restore(optimizer)
+        if incremental and kept is not None and kept["solver"] == optimizer.solver:
+            restore_optimizer(optimizer, kept)
         return optimizer
 
     def _current_model(self, network, dtype):

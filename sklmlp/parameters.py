@@ -18,7 +18,7 @@ from sklmlp.compat import InvalidParameterError
 from sklmlp.config import check_constraints
 from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class
-from sklmlp.optim import SCHEDULES, check_solver, lookup_solver
+from sklmlp.optim import SCHEDULES, check_solver, is_stochastic, lookup_solver
 
 NESTED = ("module", "solver")
 """Parameters whose arguments are a dict, `<name>_params`, and go by `<name>__<argument>` too."""
@@ -178,10 +178,6 @@ def _is_given(value):
     return value is not None
 
 
-def _is_stochastic(solver):
-    return lookup_solver(solver).is_stochastic
-
-
 def _has_sklearn_schedules(solver):
     return lookup_solver(solver).supports_sklearn_schedules
 
@@ -194,10 +190,10 @@ DEPENDENCES = [
     Dependence("normalization", None, "module", _is_none, "module=None"),
     Dependence("residual", False, "module", _is_none, "module=None"),
     Dependence("weight_init", "auto", "module", _is_none, "module=None"),
-    Dependence("max_grad_norm", None, "solver", _is_stochastic, "solver='adam'"),
+    Dependence("max_grad_norm", None, "solver", is_stochastic, "solver='adam'"),
     Dependence("warmup_fraction", 0.0, "learning_rate", _is(*SCHEDULES), "learning_rate='cosine'"),
     Dependence(
-        *("learning_rate", "constant", "solver", _is_stochastic, "solver='adam'"),
+        *("learning_rate", "constant", "solver", is_stochastic, "solver='adam'"),
         only=SCHEDULES,
     ),
     Dependence(
@@ -242,7 +238,7 @@ def check_parameters(config, incremental=False, has_callbacks=False):
         dependence.check(config)
     if config.early_stopping and incremental:
         raise ValueError("partial_fit does not support early_stopping=True")
-    if config.early_stopping and config.solver == "lbfgs":
+    if config.early_stopping and not config.is_stochastic:
         warn("early_stopping=True is ignored by solver='lbfgs', which holds no rows out.")
     if config.checkpoint is not None and not incremental:
         _check_checkpoint(config, has_callbacks)
@@ -251,7 +247,7 @@ def check_parameters(config, incremental=False, has_callbacks=False):
 def _check_checkpoint(config, has_callbacks):
     """Raise for a checkpoint of what cannot be resumed."""
     reasons = {
-        f"solver={config.solver!r}, whose iterations are SciPy's": config.solver == "lbfgs",
+        "solver='lbfgs', whose iterations are SciPy's": not config.is_stochastic,
         "callbacks, which have states of their own": config.callbacks or has_callbacks,
         f"module={config.module!r}, which may draw numbers of its own": config.module is not None,
         "random_state=None, which is another fit every time": config.random_state is None,
@@ -383,11 +379,13 @@ def hints(estimator):
             f"{estimator.loss!r}."
         )
     solver = estimator.solver
-    if isinstance(solver, torch.optim.Optimizer) or _is_optimizer_class(solver):
+    if isinstance(solver, torch.optim.Optimizer):
         found.append(
-            f"Use solver={_name(solver).lower()!r}, with its arguments in solver_params: a fit "
+            f"Use solver={_name(solver)}, the class, with its arguments in solver_params: a fit "
             "makes an optimizer of the weights that it trains."
         )
+    elif callable(solver) and not isinstance(solver, type):
+        found.append("Use a subclass of torch.optim.Optimizer, its arguments in solver_params.")
     if estimator.callbacks is not None and not isinstance(estimator.callbacks, list):
         found.append("Use a list, callbacks=[...].")
     return found
@@ -397,10 +395,6 @@ def _meant(value, table):
     """Return the names of a table that a value of another library stands for."""
     spelling = _spelling(value)
     return [name for name, spellings in table.items() if spelling in (name, *spellings.split())]
-
-
-def _is_optimizer_class(value):
-    return isinstance(value, type) and issubclass(value, torch.optim.Optimizer)
 
 
 def _name(value):

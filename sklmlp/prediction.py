@@ -2,7 +2,6 @@
 
 import copy
 from contextlib import contextmanager
-from dataclasses import asdict
 from types import SimpleNamespace
 
 import numpy as np
@@ -21,7 +20,7 @@ from sklmlp.fitted_network import (
     weights_dtype,
 )
 from sklmlp.nn import Network, Weights, layers_as_html
-from sklmlp.optim import OptimizerState
+from sklmlp.optim import check_next_step
 
 SINGLE_NETWORK_ATTRIBUTES = (
     "coefs_",
@@ -166,10 +165,11 @@ class PredictionMixin(BaseEstimator):
             state["estimators_"] = [network.__getstate__() for network in state["estimators_"]]
         if "_spec" in state:
             state["_spec"] = io.portable_spec(state["_spec"])
+            state["solver"] = io.portable_solver(state["solver"])
             state["history_"] = io.to_columns(state["history_"])
         optimizer = state.pop("_optimizer", None)
         if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on
-            state["_optimizer"] = asdict(optimizer)
+            state["_optimizer"] = optimizer
         return io.add_metadata(state)
 
     def __setstate__(self, state):
@@ -178,12 +178,6 @@ class PredictionMixin(BaseEstimator):
             state["estimators_"] = [self._member(each) for each in state["estimators_"]]
         state = io.validate_state(state, self)
         if "_optimizer" in state:
-            try:
-                state["_optimizer"] = OptimizerState(**state["_optimizer"])
-            except TypeError as error:
-                raise ValueError(
-                    f"The _optimizer of this state has other entries: {error}"
-                ) from error
             self._try_optimizer(state)
         self.__dict__ = vars(self) | state
 
@@ -196,7 +190,7 @@ class PredictionMixin(BaseEstimator):
         dtype = as_tensor(np.empty(0, state["coefs_"][0].dtype)).dtype
         try:
             network = Network(spec, weights, dtype, "cpu")
-            state["_optimizer"].check_next_step(network, SimpleNamespace(**state))
+            check_next_step(state["_optimizer"], network, SimpleNamespace(**state))
         except ValueError as error:
             raise ValueError(
                 f"This state of {type(self).__name__} cannot be loaded: {error}"

@@ -140,7 +140,7 @@ class PreparationMixin:
         network = build_network(spec, config, rng, data.dtype, dataset.dtype, device, weights)
         check_trainable(network, config, dataset.rows)
         state, judges = TrainingState(rng, stopping), {}
-        if config.solver != "lbfgs":
+        if config.is_stochastic:
             state.optimizer = self._make_optimizer(network, config, incremental)
             if config.early_stopping:
                 training, held_out = self._hold_out(config, data, rng)

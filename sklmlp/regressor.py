@@ -1,6 +1,7 @@
 """MLPRegressor: parameters and predictions."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.compat import StrOptions, fit_context
-from sklmlp.data import check_numbers, check_weight_of_score, plain
+from sklmlp.data import check_numbers, checked_score
 from sklmlp.fitted_network import refuse_overflow, snapshot
 from sklmlp.losses import NAMES, Loss, TargetScaling, loss_parameters
 
@@ -78,11 +79,12 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`. In a grid `module__name` sets one of them.
-    solver : {'lbfgs', 'sgd', 'adam'} or str, default='adam'
+    solver : {'lbfgs', 'sgd', 'adam'}, str, type or Solver, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
         its name: 'adamw', 'nadam', 'radam', 'rmsprop', 'adagrad', 'muon' (for the matrices, with
-        AdamW for the rest) and so on.
+        AdamW for the rest) and so on. Or a subclass of `torch.optim.Optimizer`, torch's or a
+        user's, or a `sklmlp.optim.Solver`.
     solver_params : dict, default=None
         Further arguments of an optimizer of `torch.optim`; 'adam', 'sgd' and 'lbfgs' take none.
         In a grid `solver__name` sets one of them.
@@ -445,7 +447,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         if not np.isfinite(prediction).all():
             return np.nan  # as of logits that are not finite: training diverged
         with np.errstate(over="ignore"):  # a score of minus infinity
-            return score_of_predictions(y, prediction, weight, loss.quantile)
+            return r2_or_d2_pinball(y, prediction, weight, loss.quantile)
 
     def _decode_logits(self, method, logits, loss):
         return _flat(loss.link(torch.from_numpy(logits)).contiguous().numpy(), loss)
@@ -534,9 +536,8 @@ class MLPRegressor(RegressorMixin, BaseMLP):
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
         model = snapshot(self)
-        prediction = model.predict(X)
-        weight = check_weight_of_score(sample_weight, len(prediction))
-        return score_of_predictions(plain(y, "y"), prediction, weight, model._loss.quantile)
+        metric = partial(r2_or_d2_pinball, quantile=model._loss.quantile)
+        return checked_score(metric, y, model.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -556,13 +557,13 @@ def _flat(y, loss):
     return y.ravel() if y.shape[1] == 1 and not isinstance(loss.quantile, list) else y
 
 
-def score_of_predictions(y, prediction, weight, quantile):
+def r2_or_d2_pinball(y, prediction, sample_weight, quantile):
     """Return R2, or the D2 pinball score averaged over quantiles.
 
     Parameters
     ----------
     y, prediction : ndarray of shape (n,) or (n, n_outputs)
-    weight : ndarray of shape (n,) or None
+    sample_weight : ndarray of shape (n,) or None
     quantile : float, list of float or None
         What predictions are quantiles of; None where they are means.
 
@@ -571,10 +572,9 @@ def score_of_predictions(y, prediction, weight, quantile):
     score : float
     """
     if quantile is None:
-        return r2_score(y, prediction, sample_weight=weight)
+        return r2_score(y, prediction, sample_weight=sample_weight)
+    score = partial(d2_pinball_score, sample_weight=sample_weight)
     if not isinstance(quantile, list):
-        return d2_pinball_score(y, prediction, sample_weight=weight, alpha=quantile)
+        return score(y, prediction, alpha=quantile)
     columns = zip(prediction.T, quantile, strict=True)
-    return float(
-        np.mean([d2_pinball_score(y, q, sample_weight=weight, alpha=a) for q, a in columns])
-    )
+    return float(np.mean([score(y, column, alpha=alpha) for column, alpha in columns]))

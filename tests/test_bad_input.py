@@ -917,7 +917,7 @@ def test_a_part_of_the_split_without_weight(kind):
 def test_the_training_score_is_of_samples_with_weight(monkeypatch):
     """Where the training score is that of some samples, these have weight."""
     X, y = make_table("multiclass", n_samples=2000)
-    monkeypatch.setattr("sklmlp.training.early_stopping.MOST_TRAINING_ROWS", 50)
+    monkeypatch.setattr("sklmlp.training.stopping.MOST_TRAINING_ROWS", 50)
     weight = np.zeros(2000)
     weight[:40] = 1
     own = {"X_val": X, "y_val": y}

@@ -42,7 +42,7 @@ MAY_IMPORT = {
     },
     "fitted_network": {"data", "native", "nn", "runtime"},
     "prediction": {"compat", "data", "fitted_network", "io", "nn", "optim"},
-    "config": {"compat"},
+    "config": {"compat", "optim"},
     "parameters": {"caller", "compat", "config", "losses", "nn", "optim"},
     "learned": {"compat", "failures", "nn", "optim", "prediction", "training"},
     "preparation": {

@@ -3,6 +3,7 @@
 import inspect
 import re
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -305,7 +306,7 @@ def test_a_rate_that_falls_too_fast_to_be_a_number(momentum):
     more = make("regression", **params, power_t=1000, max_iter=30).fit(X, y)
     assert more.history_[-1]["lr"] == pytest.approx(1e-33)
     # the velocity of the first step runs out, as scikit-learn's does at a rate of 0
-    velocity = -1e-33 * one._optimizer.moments.get("momentum_buffer", np.zeros(99))[:40]
+    velocity = -1e-33 * one._optimizer["moments"].get("momentum_buffer", np.zeros(99))[:40]
     expected = one.coefs_[0] + velocity.reshape(5, 8) * sum(momentum**k for k in range(1, 30))
     assert_allclose(more.coefs_[0], expected, rtol=1e-10)
 
@@ -452,10 +453,11 @@ def test_words_of_other_libraries_are_told_ours(cls, name, meant, spelling):
         (MLPRegressor, {"normalization": nn.LayerNorm}, " Use normalization='layer'."),
         (MLPRegressor, {"dtype": torch.float32}, "Got torch.float32 instead. Use dtype='float32'."),
         (MLPRegressor, {"dtype": np.float64}, " Use dtype='float64'."),
-        (MLPRegressor, {"solver": torch.optim.AdamW}, " Use solver='adamw', with its arguments in "
-         "solver_params: a fit makes an optimizer of the weights that it trains."),
-        (MLPRegressor, {"solver": torch.optim.SGD([torch.zeros(1)])}, " Use solver='sgd', with its "
-         "arguments in solver_params: a fit makes an optimizer of the weights that it trains."),
+        (MLPRegressor, {"solver": partial(torch.optim.SGD, momentum=0.9)}, " Use a subclass of "
+         "torch.optim.Optimizer, its arguments in solver_params."),
+        (MLPRegressor, {"solver": torch.optim.SGD([torch.zeros(1)])}, " Use solver=SGD, the class, "
+         "with its arguments in solver_params: a fit makes an optimizer of the weights that it "
+         "trains."),
         (MLPRegressor, {"callbacks": Callback()}, " Use a list, callbacks=[...]."),
     ],
 )  # fmt: skip

@@ -239,7 +239,7 @@ def test_a_search_is_one_of_single_fits(name, monkeypatch):
     """Folds, whose targets are scaled each by itself, are trained side by side as if alone."""
     model, y = make(name, n_estimators=2)
     expected = cross_val_score(model, X, y, cv=3)
-    monkeypatch.setattr("sklmlp.training.steps.choice.STEPS", [DenseStep, AutogradStep])
+    monkeypatch.setattr("sklmlp.training.stacking.STEPS", [DenseStep, AutogradStep])
     sizes, lead = [], FitCoordinator._train_group
 
     def counted(self, leader):

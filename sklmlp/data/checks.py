@@ -312,11 +312,24 @@ def check_limits(weight, dtype, name="sample_weight"):
         )
 
 
-def check_weight_of_score(sample_weight, n_samples):
-    """Check the sample weights of a `score`, which is computed in float64."""
-    weight = check_sample_weight(sample_weight, n_samples)
-    check_limits(weight, torch.float64)
-    return weight
+def checked_score(metric, y, prediction, sample_weight):
+    """Score predictions by the user's own targets and weights, which are checked.
+
+    Parameters
+    ----------
+    metric : callable
+        `metric(y, prediction, sample_weight=weight)`; it checks the targets itself.
+    y : array-like of shape (n,) or (n, n_outputs)
+    prediction : {ndarray, sparse matrix} of shape (n,) or (n, n_outputs)
+    sample_weight : array-like of shape (n,) or None
+
+    Returns
+    -------
+    score : float
+    """
+    weight = check_sample_weight(sample_weight, prediction.shape[0])
+    check_limits(weight, torch.float64)  # which scores are computed in
+    return metric(plain(y, "y"), prediction, sample_weight=weight)
 
 
 def check_split(training, validation):

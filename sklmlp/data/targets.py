@@ -10,7 +10,6 @@ from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from sklmlp.data.checks import errors_that_name, is_plain_target
-from sklmlp.data.containers import plain
 
 
 @contextmanager
@@ -118,7 +117,7 @@ class ClassTargets:
         return self.classes_[decided if self.kind == "multiclass" else decided.ravel().astype(int)]
 
 
-def accuracy(y, prediction, weight):
+def accuracy(y, prediction, sample_weight=None):
     """Return the share of labels that are predicted right, as `accuracy_score` does.
 
     Parameters
@@ -127,7 +126,7 @@ def accuracy(y, prediction, weight):
         The true labels.
     prediction : ndarray or sparse matrix
         Of the same shape.
-    weight : ndarray of shape (n,) or None
+    sample_weight : ndarray of shape (n,), default=None
 
     Returns
     -------
@@ -137,8 +136,8 @@ def accuracy(y, prediction, weight):
         is_plain_target(each) and each.dtype.kind in "biu" for each in (y, prediction)
     )
     if are_integers and len(y) == len(prediction):  # no more to check, which would take longer
-        return float(np.average(y == prediction, weights=weight))
-    return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+        return float(np.average(y == prediction, weights=sample_weight))
+    return accuracy_score(y, prediction, sample_weight=sample_weight)
 
 
 def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):

@@ -16,11 +16,17 @@ from sklmlp.exceptions import (
     NothingLearntWarning,
     StoppedTooEarlyWarning,
     UnscaledFeaturesWarning,
+    UnscaledTargetWarning,
     VanishingSignalWarning,
 )
-from sklmlp.failures.constant import ConstantPrediction, some_samples
-from sklmlp.failures.observation import Observation, mean_loss, observe
-from sklmlp.failures.target_scale import hint_of_targets, unscaled_targets
+from sklmlp.failures.evidence import (
+    constant_prediction,
+    mean_loss,
+    observe,
+    some_samples,
+    targets_out_of_reach,
+    unscaled_columns,
+)
 
 LARGEST, SMALLEST = 30.0, 0.03
 """Means and scales beyond these are far from the 0 and 1 of standardized features."""
@@ -58,7 +64,7 @@ def _warn_of_each_once(found):
 
 def learning_rate_hint(config):
     """Return what to try after a divergence."""
-    if config.solver == "lbfgs":
+    if not config.is_stochastic:
         return "Scale the features."
     return (
         "Scale the features, or lower the rate: try learning_rate_init="
@@ -66,11 +72,24 @@ def learning_rate_hint(config):
     )
 
 
+def hint_of_targets(run):
+    """Return what to try after a divergence with unscaled targets: a sentence, or nothing."""
+    unscaled = unscaled_columns(run, run.dataset)
+    if not unscaled:
+        return ""
+    return f" The targets are not scaled ({next(iter(unscaled.values()))}): use normalize_y=True."
+
+
 def _reasons(run, feature_names):
     """Return the warnings that apply to a fit."""
     stopping = run.state.stopping
-    unscaled = list(unscaled_targets(run, replace(run.dataset, index=some_samples(run.dataset))))
-    yield from unscaled
+    sample = replace(run.dataset, index=some_samples(run.dataset))
+    unscaled = targets_out_of_reach(run, sample)
+    if unscaled:
+        yield UnscaledTargetWarning(
+            f"The targets are not scaled: {unscaled}, and the predictions have not reached them. "
+            "Use normalize_y=True, which scales targets for training and predictions back."
+        )
     if stopping.n_iter == 0 or not run.network.flat.isfinite().all():
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(run))
@@ -79,17 +98,17 @@ def _reasons(run, feature_names):
     if unscaled or run.is_stopped or run.outcome.was_finished:
         return
     kept, rows = _reached(run), run.dataset if run.validation is None else run.validation.dataset
-    constant = ConstantPrediction.of(run, rows)
+    constant = constant_prediction(run, rows)
     if constant is None:
         return
+    sample, constant_loss, margin = constant
     too_early = _stopped_too_early(run, kept)
     if too_early is not None:
         yield too_early
         return
-    if mean_loss(run, constant.sample) < constant.loss - constant.margin:
+    if mean_loss(run, sample) < constant_loss - margin:
         return
-    seen = observe(run, constant.sample)
-    case = Case(run, seen, constant, feature_names)
+    case = Case(run, feature_names, constant_loss, margin, **observe(run, sample))
     found = [reason for reason in (find(case) for find in REASONS) if reason is not None]
     if diverged:  # what is said of the learning rate is said
         yield from (reason for reason in found if not isinstance(reason, LearningRateWarning))
@@ -136,15 +155,29 @@ class Case:
     Parameters
     ----------
     run : TrainingRun
-    seen : Observation
-    constant : ConstantPrediction
     feature_names : array-like of str or None
+    constant_loss, margin : float
+        The loss of the best constant, and by how much less is better.
+    loss : float
+        That of the fit, on the same rows.
+    dead : list of float
+        Of each hidden layer, the share of units that are zero for all rows.
+    spread : list of float
+        Of each hidden layer, the scale of differences between rows over that of its outputs.
+    mean, scale, smallest, largest : ndarray of shape (n_features,)
     """
 
     run: object
-    seen: Observation
-    constant: ConstantPrediction
     feature_names: object
+    constant_loss: float
+    margin: float
+    loss: float
+    dead: list
+    spread: list
+    mean: np.ndarray
+    scale: np.ndarray
+    smallest: np.ndarray
+    largest: np.ndarray
 
     @property
     def fact(self):
@@ -152,7 +185,7 @@ class Case:
         rows = "training" if self.run.validation is None else "validation"
         return (
             f"The model is no better than a constant prediction: its {rows} loss is "
-            f"{self.seen.loss:.4g}, that of a constant {self.constant.loss:.4g}."
+            f"{self.loss:.4g}, that of a constant {self.constant_loss:.4g}."
         )
 
     @property
@@ -175,7 +208,7 @@ class Case:
 
     @property
     def is_unscaled(self):
-        return _worst_scaled(self.seen) is not None
+        return _worst_scaled(self) is not None
 
 
 # Each looks for one reason, and gives its warning or None.
@@ -191,16 +224,15 @@ def _diverged(case):
 
 
 def _constant_features(case):
-    seen = case.seen
-    if (seen.smallest == seen.largest).all():
+    if (case.smallest == case.largest).all():
         return ConstantFeaturesWarning(
-            f"All {len(seen.smallest)} features are constant, so that all rows get the same "
+            f"All {len(case.smallest)} features are constant, so that all rows get the same "
             f"prediction. {case.fact}"
         )
 
 
 def _dead_units(case):
-    for number, share in enumerate(case.seen.dead, 1):
+    for number, share in enumerate(case.dead, 1):
         if share > MOST_DEAD:
             what = "All units" if share == 1 else f"{share:.0%} of the units"
             return DeadUnitsWarning(
@@ -212,13 +244,13 @@ def _dead_units(case):
 
 
 def _unscaled_features(case):
-    worst, seen = _worst_scaled(case.seen), case.seen
+    worst = _worst_scaled(case)
     if worst is not None:
         names = case.feature_names
         name = f"feature {worst}" if names is None else f"{names[worst]!r}"
         return UnscaledFeaturesWarning(
-            f"The features are not scaled: {name} has mean {seen.mean[worst]:.3g} and standard "
-            f"deviation {seen.scale[worst]:.3g}. Networks learn from features of mean 0 and "
+            f"The features are not scaled: {name} has mean {case.mean[worst]:.3g} and standard "
+            f"deviation {case.scale[worst]:.3g}. Networks learn from features of mean 0 and "
             f"standard deviation 1: use make_pipeline(StandardScaler(), ...). {case.fact}"
         )
 
@@ -243,9 +275,8 @@ def _divergence(run):
 
 def _vanishing(case):
     """Check whether the signal vanishes: rows become the same, or gradients vanish."""
-    seen = case.seen
-    spread = [float(s) for s in seen.spread]
-    if len(spread) < 2 or max(seen.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
+    spread = [float(s) for s in case.spread]
+    if len(spread) < 2 or max(case.dead) > MOST_DEAD or spread[-1] > 1e-2 * spread[0]:
         return None
     return VanishingSignalWarning(
         f"The signal vanishes between the layers: from hidden layer 1 to {len(spread)} the "
@@ -257,7 +288,7 @@ def _vanishing(case):
 
 def _rate_too_high(case):
     config, curve = case.run.config, case.curve
-    if config.solver == "lbfgs" or case.is_unscaled or _diverged(case):
+    if not config.is_stochastic or case.is_unscaled or _diverged(case):
         return None
     rose = len(curve) > 1 and np.nanmax(curve[1:]) > 1.5 * abs(curve[0])
     if rose or (len(case.growth) and case.growth.max() > 8):
@@ -275,7 +306,7 @@ def _rate_too_high(case):
 def _rate_too_low(case):
     """Check whether the loss fell evenly from the first epoch to the last."""
     config, curve, n = case.run.config, case.curve, case.run.state.stopping.n_iter
-    if config.solver == "lbfgs" or n < 4 or n >= config.max_iter:
+    if not config.is_stochastic or n < 4 or n >= config.max_iter:
         return None
     half = n // 2
     first, second = curve[0] - curve[half], curve[half] - curve[-1]
@@ -322,7 +353,7 @@ def _no_reason(case):
 def _too_few_epochs(case):
     """Something ended a fit whose training loss still fell."""
     run, curve = case.run, case.curve
-    if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.constant.margin:
+    if len(curve) > 1 and not curve[-1] < curve[(len(curve) - 1) // 2] - case.margin:
         return None
     config, n_iter = run.config, run.state.stopping.n_iter
     if n_iter >= config.max_iter:
@@ -331,11 +362,11 @@ def _too_few_epochs(case):
         end, advice = f"max_time={config.max_time:g}", "max_time"
     elif run.validation is not None:
         end, advice = "Early stopping", f"n_iter_no_change={config.n_iter_no_change}"
-    elif config.solver != "lbfgs":
+    elif config.is_stochastic:
         end, advice = f"tol={config.tol:g}", f"n_iter_no_change={config.n_iter_no_change}"
     else:
         return None
-    if config.solver != "lbfgs":
+    if config.is_stochastic:
         advice += f", or learning_rate_init={config.learning_rate_init:g}"
     return StoppedTooEarlyWarning(
         f"{end} ended the fit after {n_iter} epochs, before it had learned anything. "
@@ -343,12 +374,12 @@ def _too_few_epochs(case):
     )
 
 
-def _worst_scaled(seen):
+def _worst_scaled(case):
     """Return the feature that is farthest from standardized, if it is far; None otherwise."""
-    size = np.maximum(np.abs(seen.mean), seen.scale)
+    size = np.maximum(np.abs(case.mean), case.scale)
     if size.max() > LARGEST:
         return int(size.argmax())
-    varying = seen.largest > seen.smallest
-    if varying.any() and seen.scale[varying].max() < SMALLEST:
-        return int(np.where(varying, seen.scale, np.inf).argmin())
+    varying = case.largest > case.smallest
+    if varying.any() and case.scale[varying].max() < SMALLEST:
+        return int(np.where(varying, case.scale, np.inf).argmin())
     return None

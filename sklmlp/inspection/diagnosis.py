@@ -6,7 +6,7 @@ import torch
 from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection.gradient_flow import gradient_norms
 from sklmlp.inspection.hidden_units import activities
-from sklmlp.inspection.layers import Layers, one_network, rows_for
+from sklmlp.inspection.layers import layers_of, one_network, rows_for
 
 
 def diagnose(estimator, X, y=None):
@@ -85,7 +85,7 @@ def weight_norms(estimator):
     with torch.no_grad():
         return [
             float(torch.cat([p.reshape(-1) for p in layer.matrices]).norm())
-            for layer in Layers(estimator).layers
+            for layer in layers_of(estimator)
         ]
 
 

@@ -8,8 +8,9 @@ import torch
 from sklmlp import runtime
 from sklmlp.compat import AnyBatchNorm
 from sklmlp.data import Dataset
-from sklmlp.inspection.layers import Layers, one_network
-from sklmlp.inspection.plotting import COLOURS, axes_for
+from sklmlp.fitted_network import fitted_networks
+from sklmlp.inspection.displays import COLOURS, axes_for
+from sklmlp.inspection.layers import layers_of, one_network, outputs
 from sklmlp.prediction import encoded_rows
 from sklmlp.preparation import initial_network
 
@@ -35,22 +36,22 @@ def gradient_norms(estimator, X, y, module=None):
         Hidden layers first, the output's last.
     """
     X, y = encoded_rows(estimator, X, y)
-    network = Layers(estimator, module)
-    for part in network.module.modules():
+    layers, spec = layers_of(estimator, module), fitted_networks(estimator)[0].spec
+    for part in (part for layer in layers for part in layer.modules()):
         if isinstance(part, AnyBatchNorm):
             part.train()  # before training its running statistics are not those of any rows
-    spec = network.spec
-    dataset = Dataset.of(X, y, None, network.dtype, network.device, spec.scaling)
+    coef = layers[0].matrices[0]
+    dataset = Dataset.of(X, y, None, coef.dtype, coef.device, spec.scaling)
     loss = spec.loss_function
 
     @torch.enable_grad()
     def differentiate():
         for x, target, _ in dataset.slices():
-            z = network.module(x)
+            z = outputs(layers, x)[-1]
             z.backward(loss.gradient(z.detach(), target) / len(dataset))
 
     runtime.compute(differentiate, estimator.matmul_precision)
-    return np.array([_norm(layer.matrices) for layer in network.layers])
+    return np.array([_norm(layer.matrices) for layer in layers])
 
 
 def _norm(matrices):

@@ -25,7 +25,7 @@ from sklmlp import runtime
 from sklmlp.compat import HasMethods, fit_context
 from sklmlp.data import check_X
 from sklmlp.fitted_network import fitted_networks
-from sklmlp.inspection.layers import Layers, one_network
+from sklmlp.inspection.layers import in_chunks, layers_of, one_network, outputs
 from sklmlp.prediction import learning_aside
 
 
@@ -135,17 +135,16 @@ class HiddenFeatures(
         check_is_fitted(transformer)
         network = one_network(transformer.estimator_)
         X = check_X(transformer, X, fitted_networks(network)[0].dtype, [np.float64, np.float32])
-        layers, widths = Layers(network), _widths(network)
+        widths = _widths(network)
         index = range(len(widths))[transformer.layer]  # counted from the first
-        hidden = layers.layers[: index + 1]
+        hidden = layers_of(network)[: index + 1]
         features = np.empty((X.shape[0], widths[index]), X.dtype)
 
         @torch.inference_mode()
         def compute():
             start = 0
-            for x in layers.runs(X):
-                for layer in hidden:
-                    x = layer(x)
+            for x in in_chunks(network, X):
+                x = outputs(hidden, x)[-1]
                 features[start : start + len(x)] = x.cpu().numpy()
                 start += len(x)
 

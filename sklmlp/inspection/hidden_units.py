@@ -4,8 +4,8 @@ import numpy as np
 import torch
 
 from sklmlp import runtime
-from sklmlp.inspection.layers import Layers, one_network, rows_for, slope
-from sklmlp.inspection.plotting import COLOURS, axes_for, legend_below
+from sklmlp.inspection.displays import COLOURS, axes_for, legend_below
+from sklmlp.inspection.layers import in_chunks, layers_of, one_network, outputs, rows_for, slope
 
 ZERO = 1e-6
 """A unit whose output never exceeds this, of either sign, is dead."""
@@ -116,13 +116,13 @@ def activities(estimator, X):
     activities : list of Activity
         One for each hidden layer, and the output's.
     """
-    network = Layers(estimator)
-    gathered = [Activity(layer) for layer in network.layers]
+    layers = layers_of(estimator)
+    gathered = [Activity(layer) for layer in layers]
 
     @torch.inference_mode()
     def look():
-        for x in network.runs(X):
-            for activity, output in zip(gathered, network(x), strict=True):
+        for x in in_chunks(estimator, X):
+            for activity, output in zip(gathered, outputs(layers, x), strict=True):
                 activity.add(output)
 
     runtime.compute(look, estimator.matmul_precision)

@@ -139,6 +139,10 @@ class Layer:
                     return module
         return None
 
+    def modules(self):
+        """Iterate over all modules in it, as `torch.nn.Module.modules` does."""
+        return (module for child in self.children.values() for module in child.modules())
+
     @property
     def matrices(self):
         """Its weights without biases, slopes and the scales of normalizations."""
@@ -151,8 +155,8 @@ class Layer:
         return x
 
 
-class Layers:
-    """The layers of a network in prediction, of a copy that may be hooked and differentiated.
+def layers_of(estimator, module=None):
+    """Return the layers of a network in prediction, as a copy to be hooked and differentiated.
 
     Parameters
     ----------
@@ -161,39 +165,35 @@ class Layers:
     module : torch.nn.Sequential, default=None
         Another state of its network; None for the fitted one.
 
-    Attributes
-    ----------
-    spec : Spec
+    Returns
+    -------
     layers : list of Layer
         The last one is the output's.
     """
+    module = copy.deepcopy(estimator.module_ if module is None else module).eval()
+    choices = fitted_networks(estimator)[0].spec.activations
+    names = [*(f"hidden {i}" for i in range(len(choices))), "output"]
+    parts = zip(names, children_by_layer(module), [*choices, None], strict=True)
+    return [Layer(*part) for part in parts]
 
-    def __init__(self, estimator, module=None):
-        self.module = copy.deepcopy(estimator.module_ if module is None else module).eval()
-        self.spec = fitted_networks(estimator)[0].spec
-        choices = self.spec.activations
-        names = [f"hidden {i}" for i in range(len(choices))]
-        children = children_by_layer(self.module)
-        parts = zip([*names, "output"], children, [*choices, None], strict=True)
-        self.layers = [Layer(*part) for part in parts]
-        coef = next(self.module.parameters())
-        self.dtype, self.device = coef.dtype, coef.device
-        self.widest = max(estimator.n_features_in_, *map(max, self.spec.shapes))
 
-    def __call__(self, x):
-        """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
-        handed_on = []
-        for layer in self.layers:
-            x = layer(x)
-            handed_on.append(x)
-        return handed_on
+def outputs(layers, x):
+    """Compute the output of each layer for rows, (n, d): a list of (n, units)."""
+    handed_on = []
+    for layer in layers:
+        x = layer(x)
+        handed_on.append(x)
+    return handed_on
 
-    def runs(self, X):
-        """Checked rows as tensors, so many at a time that memory is bounded."""
-        rows = ConvertedRows(X, self.dtype, self.device)
-        size = max(1, VALUES_AT_A_TIME // self.widest)
-        for start in range(0, X.shape[0], size):
-            yield rows.take(slice(start, start + size))
+
+def in_chunks(estimator, X):
+    """Yield checked rows as tensors, so many at a time that memory is bounded."""
+    network = fitted_networks(estimator)[0]
+    coef = next(network.module.parameters())
+    rows = ConvertedRows(X, coef.dtype, coef.device)
+    size = max(1, VALUES_AT_A_TIME // max(map(max, network.spec.shapes)))
+    for start in range(0, X.shape[0], size):
+        yield rows.take(slice(start, start + size))
 
 
 def slope(activation, z):

@@ -13,8 +13,7 @@ import uuid
 import numpy as np
 import scipy.sparse as sp
 
-from sklmlp.io.archive import read_members, write_members
-from sklmlp.io.checksum import fingerprint
+from sklmlp.io.integrity import fingerprint, read_members, write_members
 from sklmlp.io.state import portable_parameter
 
 FORMAT = 2

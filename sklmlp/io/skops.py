@@ -6,13 +6,15 @@ import itertools
 import json
 
 import scipy.sparse as sp
+import torch
 from sklearn import metrics
 
-from sklmlp.io.archive import read_members, write_members
+from sklmlp.io.integrity import read_members, write_members
 
 OURS = (
     "sklmlp.classifier.MLPClassifier",
     "sklmlp.nn.tied.TiedNetwork",
+    "sklmlp.optim.registry.Solver",
     "sklmlp.regressor.MLPRegressor",
     "sklmlp.tabular.additive.AdditiveClassifier",
     "sklmlp.tabular.additive.AdditiveModel",
@@ -59,6 +61,13 @@ Trees, the trees of neighbors and splines are not among them: their compiled cod
 that it is given, and a hostile file could end the process.
 """
 
+OF_TORCH = tuple(
+    f"{kind.__module__}.{kind.__qualname__}"
+    for kind in vars(torch.optim).values()
+    if isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)
+)
+"""Classes that the parameter `solver` may name."""
+
 LOADERS = {
     *("JsonNode", "DictNode", "DefaultDictNode", "ListNode", "SetNode", "TupleNode", "SliceNode"),
     *("NdArrayNode", "MaskedArrayNode", "DTypeNode", "SparseMatrixNode", "RandomStateNode"),
@@ -81,9 +90,10 @@ JSON_BYTES, NODE_BYTES = 16, 2048
 def load_skops(file, *, trusted=(), most_bytes=2**31):
     """Load a model or pipeline that `skops.io.dump` wrote; a file that it is not is refused.
 
-    It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor`, `TableEncoder` and the plain
-    parts of scikit-learn's estimators, and that raises ValueError for every damaged or hostile
-    file, in bounded memory and time. Needs `pip install sklmlp[skops]`.
+    It is `skops.io.load` that trusts `MLPClassifier`, `MLPRegressor`, `TableEncoder`, the plain
+    parts of scikit-learn's estimators and torch's classes of optimizers, and that raises ValueError
+    for every damaged or hostile file, in bounded memory and time. Needs `pip install
+    sklmlp[skops]`.
 
     Parameters
     ----------
@@ -132,7 +142,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
         write_members(plain, members)
         members.clear()
         # skops copies the list for every node
-        known = [name for name in (*OURS, *OF_SCIKIT_LEARN) if name in types]
+        known = [name for name in (*OURS, *OF_SCIKIT_LEARN, *OF_TORCH) if name in types]
         return skops.io.load(plain, trusted=[*known, *trusted])
     except Exception as error:  # skops lets through what zipfile, json and NumPy raise
         raise ValueError(f"This skops file cannot be loaded: {error}") from error

@@ -13,7 +13,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 from torch import nn
 
 from sklmlp.caller import warn
-from sklmlp.io.checksum import check_extent, checksum
+from sklmlp.io.integrity import check_extent, checksum
 from sklmlp.losses import TargetScaling
 from sklmlp.nn import Spec, constructor_arguments, part_name, resolve_one
 from sklmlp.versions import __version__
@@ -156,6 +156,18 @@ def portable_activation(activation):
     ):
         return _portable_choice(resolve_one(activation))
     return activation
+
+
+def portable_solver(solver):
+    """Return a `solver` parameter, of which a file keeps a class as the path to import it by.
+
+    Raises
+    ------
+    pickle.PicklingError
+        If it is a class that no other process could import.
+    """
+    _importable(getattr(solver, "optimizer", solver), "solver")
+    return portable_parameter(solver)
 
 
 def portable_spec(spec):

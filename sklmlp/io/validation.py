@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
 
-from sklmlp.io.checksum import is_learned
+from sklmlp.io.integrity import is_learned
 from sklmlp.io.state import from_columns, spec_from_portable
 from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes, part_name

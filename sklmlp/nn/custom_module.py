@@ -37,30 +37,34 @@ def seeded(seed=None):
         yield
 
 
-class ModuleRNG:
-    """A stream of random numbers for a custom module, which draws from torch's global generators.
+def random_stream(seed, device):
+    """Begin a stream of random numbers for a module that draws from torch's global generators.
 
     Parameters
     ----------
     seed : int
     device : torch.device
-    """
 
-    def __init__(self, seed, device):
-        self.device, self.gpus = device, [device] if device.type == "cuda" else []
-        self.states = [torch.Generator("cpu").manual_seed(seed).get_state()]
-        self.states += [torch.Generator(gpu).manual_seed(seed).get_state() for gpu in self.gpus]
+    Returns
+    -------
+    drawing : callable
+        Gives a context each time that it is called, in which the next numbers are drawn.
+    """
+    gpus = [device] if device.type == "cuda" else []
+    states = [torch.Generator("cpu").manual_seed(seed).get_state()]
+    states += [torch.Generator(gpu).manual_seed(seed).get_state() for gpu in gpus]
 
     @contextmanager
-    def drawn(self):
-        """Let the block draw the next of them."""
-        with _LOCK, torch.random.fork_rng(devices=self.gpus):
-            torch.default_generator.set_state(self.states[0])
-            for gpu in self.gpus:
-                torch.cuda.set_rng_state(self.states[1], gpu)
+    def drawing():
+        with _LOCK, torch.random.fork_rng(devices=gpus):
+            torch.default_generator.set_state(states[0])
+            for gpu in gpus:
+                torch.cuda.set_rng_state(states[1], gpu)
             yield
-            self.states = [torch.default_generator.get_state()]
-            self.states += [torch.cuda.get_rng_state(gpu) for gpu in self.gpus]
+            states[:] = [torch.default_generator.get_state()]
+            states.extend(torch.cuda.get_rng_state(gpu) for gpu in gpus)
+
+    return drawing
 
 
 def initial_state(spec, seed, dtype):

@@ -111,7 +111,7 @@ def check_trainable(network, params, rows):
     rows : TensorRows or ConvertedRows
         The first of them are tried.
     """
-    if params.solver != "lbfgs" or network.spec.is_plain_in_training:
+    if params.is_stochastic or network.spec.is_plain_in_training:
         return
     name = "" if params.module is None else f" in module={params.module.__qualname__}"
     for what in map(what_differs_in_training, network.module.modules()):

@@ -9,7 +9,7 @@ from sklmlp import native
 from sklmlp.nn.activation_spec import output_rule
 from sklmlp.nn.builder import build_layers
 from sklmlp.nn.compiled import make_plan
-from sklmlp.nn.custom_module import ModuleRNG, load_custom_module, named_tensors
+from sklmlp.nn.custom_module import load_custom_module, named_tensors, random_stream
 from sklmlp.nn.layers import is_batch_norm
 from sklmlp.nn.spec import Weights, initial_weights
 from sklmlp.nn.tied import TiedNetwork
@@ -191,7 +191,7 @@ class Network:
             return  # nothing in it is random
         is_ours = isinstance(self.module, TiedNetwork)
         if self.spec.module is not None and not is_ours:
-            self._own_numbers = ModuleRNG(draw(), self.flat.device)
+            self._own_numbers = random_stream(draw(), self.flat.device)
             return
         random = [m for m in self.module.modules() if hasattr(m, "generator")]
         if random:
@@ -238,7 +238,7 @@ class Network:
         """Compute logits, (n, k), of rows, (n, d), in the mode of the module."""
         if self._own_numbers is None:
             return self.module(x)
-        with self._own_numbers.drawn():
+        with self._own_numbers():
             return self.module(x)
 
     def snapshot(self):

@@ -5,13 +5,16 @@ from sklmlp.optim.muon import Muon
 from sklmlp.optim.registry import (
     SOLVERS,
     Solver,
+    check_next_step,
     check_solver,
+    is_stochastic,
     lookup_solver,
     make_optimizer,
+    optimizer_state,
     register_solver,
+    restore_optimizer,
 )
 from sklmlp.optim.schedules import SCHEDULES, Schedule
-from sklmlp.optim.state import OptimizerState
 from sklmlp.optim.torch_optimizers import TorchOptimizerAdapter
 
 __all__ = [
@@ -20,14 +23,17 @@ __all__ = [
     "SOLVERS",
     "Adam",
     "Muon",
-    "OptimizerState",
     "Schedule",
     "Solver",
     "StackedUpdate",
     "TorchOptimizerAdapter",
+    "check_next_step",
     "check_solver",
+    "is_stochastic",
     "lookup_solver",
     "make_optimizer",
+    "optimizer_state",
     "register_solver",
+    "restore_optimizer",
     "stack_padded",
 ]

@@ -15,8 +15,11 @@ OPTIMIZERS = {
 """Name -> class: the first-order optimizers for dense gradients that this torch has."""
 
 ELEMENTWISE = {
-    *("adadelta", "adagrad", "adamax", "adamw", "asgd"),
-    *("nadam", "radam", "rmsprop", "rprop"),
+    getattr(torch.optim, name)
+    for name in (
+        *("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "ASGD"),
+        *("NAdam", "RAdam", "RMSprop", "Rprop", "SGD"),
+    )
 }
 """Those that treat each number by itself, so that one flat tensor does for many matrices."""
 

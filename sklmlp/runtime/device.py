@@ -92,7 +92,7 @@ def computing_dtype(dtype, config, device):
 
     L-BFGS computes in float64 where the device has it: its line search needs the digits.
     """
-    if config.solver == "lbfgs" and device.type != "mps":
+    if not config.is_stochastic and device.type != "mps":
         return torch.float64
     return torch.float32 if dtype == np.float32 else torch.float64
 

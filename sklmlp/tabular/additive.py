@@ -7,7 +7,6 @@ Where a table is mostly that, such a model is better than a network, and a blend
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from sklmlp.callbacks import CallbackList
 from sklmlp.classifier import MLPClassifier
@@ -23,9 +22,6 @@ MOST_VALUES = 2**26
 """Rows that are trained on have no more values than these; of longer tables it is a sample."""
 
 VALUES_AT_A_TIME = 2**22
-
-LEAST_WEIGHT = 0.02
-"""A model that is to count for less is not worth its time."""
 
 
 class AdditiveClassifier(MLPClassifier):
@@ -108,30 +104,3 @@ def components(X, edges):
     number, _ = at = np.nonzero(width)
     parts = (X[:, number] - edges[at]) / width[at]
     return np.concatenate([np.clip(parts, 0, 1, out=parts), X], axis=1)
-
-
-def learn_weight(probability, other, index, weight=None):
-    """Find how much a second model is to count in the mean of probabilities.
-
-    Parameters
-    ----------
-    probability, other : ndarray of shape (n, n_classes)
-        Of rows that were not trained on.
-    index : ndarray of int of shape (n,)
-        Their classes.
-    weight : ndarray of shape (n,), default=None
-
-    Returns
-    -------
-    share : float
-        Between 0 and 1, with the least log loss, which is convex; 0 where it is small.
-    """
-    rows = np.arange(len(index))
-    ours, theirs = (np.asarray(p, np.float64)[rows, index] for p in (probability, other))
-
-    def log_loss(share):
-        p = (1 - share) * ours + share * theirs
-        return -np.average(np.log(np.maximum(p, 1e-300)), weights=weight)
-
-    share = float(minimize_scalar(log_loss, bounds=(0, 1), method="bounded").x)
-    return share if share >= LEAST_WEIGHT else 0.0

@@ -1,4 +1,4 @@
-"""Temperature scaling: probabilities that are as sure as held-out rows say they may be."""
+"""What held-out rows make of probabilities: how sure they are, and what a second model adds."""
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -9,6 +9,9 @@ SHRINKAGE = 200
 LOG_RANGE = (0.0, 1.5)
 """Of temperatures from 1 on. The held-out rows have chosen the epoch, and so look better than
 others do: they may make probabilities less sure, and not more."""
+
+LEAST_WEIGHT = 0.02
+"""A second model that is to count for less is not worth its time."""
 
 
 def tempered(probability, temperature):
@@ -50,10 +53,40 @@ def learn_temperature(probability, index, weight=None):
     probability = np.asarray(probability, dtype=np.float64)
     rows = np.arange(len(index))
 
-    def log_loss(log_t):
-        p = tempered(probability, np.exp(log_t))[rows, index]
-        return -np.average(np.log(np.maximum(p, 1e-300)), weights=weight)
-
-    best = minimize_scalar(log_loss, bounds=LOG_RANGE, method="bounded").x
+    best = _of_least_log_loss(
+        lambda log_t: tempered(probability, np.exp(log_t))[rows, index], LOG_RANGE, weight
+    )
     n = len(rows) if weight is None else np.count_nonzero(weight)
     return float(np.exp(best * n / (n + SHRINKAGE)))
+
+
+def learn_weight(probability, other, index, weight=None):
+    """Find how much a second model is to count in the mean of probabilities.
+
+    Parameters
+    ----------
+    probability, other : ndarray of shape (n, n_classes)
+        Of rows that were not trained on.
+    index : ndarray of int of shape (n,)
+        Their classes.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    share : float
+        Between 0 and 1, with the least log loss, which is convex; 0 where it is small.
+    """
+    rows = np.arange(len(index))
+    ours, theirs = (np.asarray(p, np.float64)[rows, index] for p in (probability, other))
+
+    share = _of_least_log_loss(lambda share: (1 - share) * ours + share * theirs, (0, 1), weight)
+    return share if share >= LEAST_WEIGHT else 0.0
+
+
+def _of_least_log_loss(probability, bounds, weight):
+    """Return the number within bounds whose probabilities of the true classes, (n,), are best."""
+
+    def log_loss(value):
+        return -np.average(np.log(np.maximum(probability(value), 1e-300)), weights=weight)
+
+    return float(minimize_scalar(log_loss, bounds=bounds, method="bounded").x)

@@ -2,13 +2,12 @@
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 
 from sklmlp.compat import StrOptions
-from sklmlp.data import ClassTargets, check_weight_of_score, check_y, class_weighted, plain
-from sklmlp.tabular.additive import AdditiveModel, learn_weight
+from sklmlp.data import ClassTargets, accuracy, check_y, checked_score, class_weighted
+from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
-from sklmlp.tabular.calibration import learn_temperature, tempered
+from sklmlp.tabular.calibration import learn_temperature, learn_weight, tempered
 from sklmlp.tabular.network import TiedClassifier
 from sklmlp.training import split_rows
 
@@ -328,9 +327,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         score : float
             The share of rows that are predicted right, in every label if there are several.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, prediction.shape[0])
-        return accuracy_score(plain(y, "y"), prediction, sample_weight=weight)
+        return checked_score(accuracy, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,15 +1,16 @@
 """TabularMLPRegressor: parameters, losses and the range of predictions."""
 
+from functools import partial
 from numbers import Real
 
 import numpy as np
 from sklearn.base import RegressorMixin
 
 from sklmlp.compat import Interval, StrOptions
-from sklmlp.data import check_numbers, check_weight_of_score, check_y, plain
+from sklmlp.data import check_numbers, check_y, checked_score
 from sklmlp.fitted_network import fitted_networks
 from sklmlp.losses import LOSSES
-from sklmlp.regressor import score_of_predictions
+from sklmlp.regressor import r2_or_d2_pinball
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.network import TiedRegressor
 
@@ -246,10 +247,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         score : float
             At most 1; 0 is what the constant mean, or quantile, of y would have.
         """
-        prediction = self.predict(X)
-        weight = check_weight_of_score(sample_weight, len(prediction))
         quantile = fitted_networks(self.network_)[0].spec.loss_function.quantile
-        return score_of_predictions(plain(y, "y"), prediction, weight, quantile)
+        metric = partial(r2_or_d2_pinball, quantile=quantile)
+        return checked_score(metric, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,15 +1,15 @@
 """Training: a network and a dataset to weights and a history."""
 
-from sklmlp.training.early_stopping import (
+from sklmlp.training.lbfgs import train_lbfgs
+from sklmlp.training.run import TrainingRun, TrainingState
+from sklmlp.training.stacking import Interrupt, current_coordinator, train_networks, use_coordinator
+from sklmlp.training.stopping import (
+    StoppingState,
     Subset,
     check_validation_data,
     make_judges,
     split_rows,
 )
-from sklmlp.training.lbfgs import train_lbfgs
-from sklmlp.training.run import TrainingRun, TrainingState
-from sklmlp.training.stacking import Interrupt, current_coordinator, train_networks, use_coordinator
-from sklmlp.training.stopping import StoppingState
 
 __all__ = [
     "Interrupt",

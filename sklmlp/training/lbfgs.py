@@ -13,7 +13,7 @@ from sklmlp import native, runtime
 from sklmlp.data import ROWS_AT_A_TIME
 from sklmlp.failures import hint_of_targets
 from sklmlp.training.stacking import TrainingJob, available_threads, run_or_enqueue
-from sklmlp.training.steps.autograd import add_gradient, add_penalty
+from sklmlp.training.steps.base import add_gradient, add_penalty
 from sklmlp.training.steps.compiled import is_compilable, rows_of_dataset
 
 

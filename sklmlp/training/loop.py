@@ -5,10 +5,6 @@ from functools import partial
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
-from sklmlp.training.steps.base import EpochLimits
-
-SECONDS_AT_A_TIME = 0.05
-"""The longest that a step keeps Ctrl-C and other fits waiting, if its epochs are not longer."""
 
 
 def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
@@ -53,9 +49,9 @@ def _train_epochs(runs, step, interrupted, checkpoints):
     while True:
         for run in runs:
             _isolated(run, run.callback.begin_epoch)
-        block = step.train_epochs(_limits(runs, checkpoints), interrupted)
-        for run, losses, rates in zip(runs, block.losses, block.rates, strict=True):
-            _isolated(run, run.end_epochs, losses, rates, block.seconds)
+        losses, rates, seconds = step.train_epochs(_most_epochs(runs, checkpoints), interrupted)
+        for run, *outcome in zip(runs, losses, rates, strict=True):
+            _isolated(run, run.end_epochs, *outcome, seconds)
         going = [k for k in everybody if _goes_on(runs[k])]
         if checkpoints is not None:
             checkpoints.after_epoch(runs, step.orders, going)
@@ -63,12 +59,11 @@ def _train_epochs(runs, step, interrupted, checkpoints):
             return going
 
 
-def _limits(runs, checkpoints):
-    """Return how long a step may go on by itself."""
+def _most_epochs(runs, checkpoints):
+    """Return for how many epochs a step may go on by itself."""
     if checkpoints is not None or any(run.is_one_epoch or run.is_watched for run in runs):
-        return EpochLimits(1, SECONDS_AT_A_TIME)
-    left = min(run.config.max_iter - run.state.stopping.n_iter for run in runs)
-    return EpochLimits(max(1, left), SECONDS_AT_A_TIME)
+        return 1
+    return max(1, min(run.config.max_iter - run.state.stopping.n_iter for run in runs))
 
 
 def _goes_on(run):

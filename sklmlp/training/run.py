@@ -9,8 +9,7 @@ import numpy as np
 
 from sklmlp.callbacks import TrainingCallback
 from sklmlp.data import BatchPlan, Dataset, rows_of_a_batch
-from sklmlp.training.early_stopping import Validation
-from sklmlp.training.stopping import StoppingState
+from sklmlp.training.stopping import StoppingState, Validation
 
 
 @dataclass

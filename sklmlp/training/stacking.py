@@ -19,7 +19,7 @@ from sklmlp import runtime
 from sklmlp.caller import is_one_of_many, kind_of, warn
 from sklmlp.data import rows_of_a_batch, share_memory
 from sklmlp.training.loop import train_stack
-from sklmlp.training.steps import choose_step
+from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep, TiedStep
 
 _here = threading.local()  # not a context variable: threads may inherit those of their parents
 
@@ -53,6 +53,26 @@ class Interrupt:
     def is_set(self):
         """Tell whether the end was asked for."""
         return self.flag[0] != 0
+
+
+STEPS = [CompiledStep, DenseStep, TiedStep, AutogradStep]
+"""The fastest first; the last one can run anything."""
+
+
+def choose_step(runs):
+    """Return the first class of `STEPS` that can train the networks of some runs.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+        Of one spec, on one device.
+
+    Returns
+    -------
+    step : type
+        A subclass of `Step`, to be called with the runs.
+    """
+    return next(step for step in STEPS if all(map(step.can_run, runs)))
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import ConvergenceWarning
 from skorch.callbacks import PassthroughScoring
@@ -25,7 +26,7 @@ import sklmlp
 from sklmlp.callbacks import checkpoint as snapshots
 from sklmlp.io import checkpoint
 from sklmlp.io.checkpoint import CheckpointFile
-from sklmlp.io.checksum import fingerprint
+from sklmlp.io.integrity import fingerprint
 from tests.tables import make, make_table
 
 ROOT = Path(sklmlp.__file__).parents[1]
@@ -68,9 +69,9 @@ def assert_same_fit(one, other):
             assert_array_equal(a, b)
         for name in ("loss_curve_", "validation_scores_", "best_loss_", "n_iter_", "t_", "loss_"):
             assert getattr(first, name) == getattr(second, name), name
-        assert first._optimizer.t == second._optimizer.t
-        for name, moment in first._optimizer.moments.items():
-            assert_array_equal(moment, second._optimizer.moments[name])
+        assert first._optimizer["t"] == second._optimizer["t"]
+        for name, moment in first._optimizer["moments"].items():
+            assert_array_equal(moment, second._optimizer["moments"][name])
 
 
 FITS = {
@@ -88,6 +89,7 @@ FITS = {
     "best layers": {"dropout": 0.2, "normalization": "batch", "early_stopping": True},
     "adamw": {"solver": "adamw", "solver_params": {"weight_decay": 0.01}},
     "muon": {"solver": "muon"},
+    "class": {"solver": torch.optim.SGD, "solver_params": {"momentum": 0.9}},
     "schedule": {"learning_rate": "one_cycle", "max_grad_norm": 0.5},
     "sgd by schedule": {"solver": "sgd", "learning_rate": "cosine", "warmup_fraction": 0.2},
     "weights of classes": {"class_weight": "balanced", "loss": "focal"},

@@ -62,8 +62,8 @@ def test_a_model_can_go_on(path):
     with np.load(path.with_suffix(".npz")) as table:
         X, y = table["X"], table["y"]
     if path.stem == "incremental":
-        n_steps = model._optimizer.t
-        assert model.partial_fit(X, y)._optimizer.t == n_steps + 1
+        n_steps = model._optimizer["t"]
+        assert model.partial_fit(X, y)._optimizer["t"] == n_steps + 1
     assert_array_equal(clone(model).fit(X, y).predict(X), model.fit(X, y).predict(X))
 
 

@@ -346,7 +346,7 @@ def test_loss_of_a_constant(kind, params, monkeypatch):
         z = torch.as_tensor(z).expand(80, model.n_outputs_)
         return np.average(loss.value(z, targets).numpy(), weights=weight)
 
-    found = diagnosis.ConstantPrediction.of(run, run.dataset).loss
+    found = diagnosis.constant_prediction(run, run.dataset)[1]
     options = {"xatol": 1e-9, "fatol": 1e-12, "maxiter": 20_000, "maxfev": 20_000}
     searches = [
         minimize(of, np.full(model.n_outputs_, start), method="Nelder-Mead", options=options)

@@ -10,7 +10,7 @@ from torch import nn
 
 from sklmlp import MLPRegressor
 from sklmlp.activations import ACTIVATIONS
-from sklmlp.io.checksum import checksum
+from sklmlp.io.integrity import checksum
 from sklmlp.nn.layers import NORMALIZATIONS
 from tests.tables import make, make_table
 

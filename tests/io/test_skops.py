@@ -533,7 +533,7 @@ def test_deep_nesting_is_refused():
 
 def test_an_archive_of_too_many_parts_is_refused(monkeypatch, honest):
     """A file of a great many empty parts is refused before they are looked at."""
-    monkeypatch.setattr("sklmlp.io.archive.MOST_MEMBERS", 3)
+    monkeypatch.setattr("sklmlp.io.integrity.MOST_MEMBERS", 3)
     with pytest.raises(ValueError, match="parts, more than 3"):
         loaded(honest[0])
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from sklmlp import MLPClassifier, MLPRegressor
-from sklmlp.io.checksum import checksum, is_learned
+from sklmlp.io.integrity import checksum, is_learned
 from tests.tables import make, make_table
 
 

@@ -27,6 +27,22 @@ PARAMS = {
 """Ten steps, on batches of 40 rows and of 20."""
 
 
+class Lion(torch.optim.Optimizer):
+    """Signs of momenta, which torch lacks: Chen et al. 2023, algorithm 2."""
+
+    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99)):
+        super().__init__(params, {"lr": lr, "betas": betas})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            beta_1, beta_2 = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
+                p.add_(torch.lerp(p.grad, m, beta_1).sign_(), alpha=-group["lr"])
+                m.lerp_(p.grad, 1 - beta_2)
+
+
 def initial_module(activation="tanh"):
     """A module with the weights that a fit by PARAMS starts from."""
     start = make("regressions", **{**PARAMS, "activation": activation, "max_iter": 1})

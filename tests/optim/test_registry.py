@@ -4,30 +4,14 @@ import pickle
 
 import numpy as np
 import pytest
-import torch
 from numpy.testing import assert_array_equal
 
 from sklmlp.io.validation import OPTIONS
 from sklmlp.optim import SOLVERS, Solver, lookup_solver, register_solver
+from tests.optim.plain_torch import Lion
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-
-
-class Lion(torch.optim.Optimizer):
-    """Signs of momenta: Chen et al. 2023, algorithm 2."""
-
-    def __init__(self, params, lr=1e-4, betas=(0.9, 0.99)):
-        super().__init__(params, {"lr": lr, "betas": betas})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            beta_1, beta_2 = group["betas"]
-            for p in group["params"]:
-                m = self.state[p].setdefault("exp_avg", torch.zeros_like(p))
-                p.add_(torch.lerp(p.grad, m, beta_1).sign_(), alpha=-group["lr"])
-                m.lerp_(p.grad, 1 - beta_2)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import sklmlp
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp import MLPClassifier, MLPRegressor, runtime, search
 from sklmlp.data import rows_of
 from sklmlp.data.batches import Dataset
@@ -65,7 +65,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def stacked(monkeypatch):
     """Train by torch's step, whose jobs wait for each other, as they do on a GPU."""
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep, AutogradStep])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [DenseStep, AutogradStep])
     monkeypatch.setattr("sklmlp.training.lbfgs.is_compilable", lambda run: False)
 
 

@@ -8,7 +8,8 @@ from sklearn.metrics import log_loss
 
 from sklmlp import TabularMLPClassifier
 from sklmlp.tabular import additive
-from sklmlp.tabular.additive import AdditiveModel, components, learn_weight
+from sklmlp.tabular.additive import AdditiveModel, components
+from sklmlp.tabular.calibration import learn_weight
 
 EDGES = np.array([[0.0, 1, 3], [-1.0, 1, 1]], dtype=np.float32)
 

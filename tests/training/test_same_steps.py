@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_allclose
 from sklearn.base import clone
 
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.activations import ACTIVATIONS
 from sklmlp.native import is_available
@@ -76,7 +76,7 @@ def choose(monkeypatch):
 
     def choose(step):
         steps = [STEPS[step], AutogradStep]
-        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", steps)
+        monkeypatch.setattr(sklmlp.training.stacking, "STEPS", steps)
 
     return choose
 
@@ -123,7 +123,7 @@ def test_compiled_adamw_takes_the_steps_of_torchs(target, options, weighted, mon
     weight = np.random.RandomState(1).randint(0, 3, len(X)) * 1.0 if weighted else None
     networks = []
     for step in (CompiledStep, AutogradStep):
-        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+        monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [step])
         model = kind(hidden_layer_sizes=(8, 40), activation="tanh", alpha=0.1, solver="adamw")
         networks.append(ten_steps(model.set_params(**options), y, weight))
     assert_same_networks(*networks, 1e-10)
@@ -145,7 +145,7 @@ def test_adamw_goes_on_in_either_step(first, monkeypatch):
     for name, course in steps.items():
         model = MLPClassifier((8,), solver="adamw", solver_params=ADAMW, random_state=0)
         for step in course:
-            monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+            monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [step])
             model.partial_fit(X, y, classes=[0, 1, 2])
         networks[name] = model
     assert_same_networks(networks["turns"], networks["alone"], 1e-10)
@@ -159,7 +159,7 @@ def test_validation_scores_are_those_of_autograd(options, monkeypatch):
     """Losses and scores of held-out and of training rows are autograd's after every epoch."""
     y, histories = TARGETS["multiclass"][2], []
     for step in (CompiledStep, AutogradStep):
-        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [step])
+        monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [step])
         model = MLPClassifier((8, 8), "tanh", early_stopping=True, validation_fraction=0.4)
         histories.append(ten_steps(model.set_params(**options), y).history_)
     for name in ("train_loss", "train_score", "valid_loss", "valid_score"):

@@ -7,15 +7,9 @@ import pytest
 from numpy.testing import assert_array_equal
 from skorch.callbacks import Callback
 
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp.native import is_available
-from sklmlp.training.steps import (
-    AutogradStep,
-    CompiledStep,
-    DenseStep,
-    EpochBlock,
-    EpochLimits,
-)
+from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 from tests.tables import make, make_table
 
 X, Y = make_table("regression")
@@ -26,30 +20,31 @@ class BlockStep(DenseStep):
 
     calls = 0
 
-    def train_epochs(self, limits, interrupted):
+    def train_epochs(self, n_epochs, interrupted):
         type(self).calls += 1
         (run,), blocks = self.runs, []
         stopping, config = run.state.stopping, run.config
         best, failures = stopping.best_loss, stopping.no_improvement
-        while len(blocks) < limits.n_epochs:
-            blocks.append(super().train_epochs(EpochLimits(1, limits.seconds), interrupted))
-            ((loss,),) = blocks[-1].losses
+        while len(blocks) < n_epochs:
+            blocks.append(super().train_epochs(1, interrupted))
+            ((loss,),) = blocks[-1][0]
             if best is not None:  # with early stopping the loop has the rule
                 failures = failures + 1 if loss > best - config.tol else 0
                 best = min(best, loss)
             if failures > config.n_iter_no_change:
                 break
-        return EpochBlock(
-            [[block.losses[0][0] for block in blocks]],
-            [[block.rates[0][0] for block in blocks]],
-            [block.seconds[0] for block in blocks],
+        losses, rates, seconds = zip(*blocks, strict=True)
+        return (
+            [[loss for ((loss,),) in losses]],
+            [[rate for ((rate,),) in rates]],
+            [each for (each,) in seconds],
         )
 
 
 @pytest.fixture
 def in_blocks(monkeypatch):
     """Have the chooser pick the step that trains many epochs in one call."""
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [BlockStep])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [BlockStep])
     monkeypatch.setattr(BlockStep, "calls", 0)
 
 
@@ -64,9 +59,9 @@ def fitted(**params):
 def test_epochs_in_one_call_are_those_one_by_one(n_iter_no_change, learning_rate, monkeypatch):
     """A step that nobody watches trains to the end in one call, with the same course."""
     params = {"n_iter_no_change": n_iter_no_change, "learning_rate": learning_rate, "tol": 1e-2}
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [DenseStep])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [DenseStep])
     expected = fitted(solver="sgd", **params)
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [BlockStep])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [BlockStep])
     monkeypatch.setattr(BlockStep, "calls", 0)
     got = fitted(solver="sgd", **params)
     assert_array_equal(got.loss_curve_, expected.loss_curve_)
@@ -99,7 +94,7 @@ def test_compiled_blocks_are_epochs_one_by_one(params, capsys):
 
 def test_nearly_every_fit_is_compiled():
     """A fit at its defaults trains in the compiled engine where that is there."""
-    assert sklmlp.training.steps.choice.STEPS[0] is CompiledStep
+    assert sklmlp.training.stacking.STEPS[0] is CompiledStep
     assert is_available() or os.environ.get("SKLMLP_NO_EXTENSION") == "1"
 
 
@@ -142,7 +137,7 @@ def test_an_interrupt_ends_an_epoch_between_two_batches(kind, monkeypatch):
             if self.n_batches == 3:
                 self.interrupted.set()
 
-    monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", [Interrupted])
+    monkeypatch.setattr(sklmlp.training.stacking, "STEPS", [Interrupted])
     with pytest.warns(UserWarning, match="Training interrupted by user"):
         make("regression", batch_size=1).fit(X, Y)
     assert Interrupted.n_batches == 3

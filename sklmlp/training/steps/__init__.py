@@ -1,21 +1,15 @@
 """Training steps: epochs of batches in, weights moved."""
 
-from sklmlp.training.steps.autograd import AutogradStep
-from sklmlp.training.steps.base import BatchStep, EpochBlock, EpochLimits, Step
-from sklmlp.training.steps.choice import STEPS, choose_step
+from sklmlp.training.steps.base import AutogradStep, BatchStep, Step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
 from sklmlp.training.steps.tied import TiedStep
 
 __all__ = [
-    "STEPS",
     "AutogradStep",
     "BatchStep",
     "CompiledStep",
     "DenseStep",
-    "EpochBlock",
-    "EpochLimits",
     "Step",
     "TiedStep",
-    "choose_step",
 ]

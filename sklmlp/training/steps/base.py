@@ -1,48 +1,16 @@
-"""The protocol of training steps, and what those share that go batch by batch."""
+"""The protocol of training steps, what those share that go batch by batch, and the plain one."""
 
 import math
 import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 
 import torch
 
 from sklmlp.data import Batches
+from sklmlp.optim import StackedUpdate
 
-
-@dataclass(frozen=True)
-class EpochLimits:
-    """Limits of a step's training before the loop applies the rules of stopping.
-
-    Parameters
-    ----------
-    n_epochs : int
-        1 where somebody looks at a run after every epoch.
-    seconds : float
-        To return after about so long, at the end of an epoch: Ctrl-C and other fits wait.
-    """
-
-    n_epochs: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class EpochBlock:
-    """The outcome of the epochs of one call.
-
-    Parameters
-    ----------
-    losses : list of list of float
-        For each network the penalized training loss of each epoch, as scikit-learn averages it.
-    rates : list of list of float
-        For each network the learning rate of each epoch's last step.
-    seconds : list of float
-        What each epoch took.
-    """
-
-    losses: list
-    rates: list
-    seconds: float
+SECONDS_AT_A_TIME = 0.05
+"""The longest that a step keeps Ctrl-C and other fits waiting, if its epochs are not longer."""
 
 
 class Step(ABC):
@@ -51,7 +19,7 @@ class Step(ABC):
     The order of calls, by `sklmlp.training.loop`:
 
     1. `can_run(run)` of each class in `STEPS`; the first that can is made of the runs.
-    2. `train_epochs(limits, interrupted)`, again and again. It moves the weights, the optimizers
+    2. `train_epochs(n_epochs, interrupted)`, again and again. It moves the weights, the optimizers
        and the random states, and returns what came of the epochs. Then the loop writes losses
        and scores into each run's `state.stopping`, moves learning rates that depend on them, and
        finds which networks go on.
@@ -83,18 +51,24 @@ class Step(ABC):
         """
 
     @abstractmethod
-    def train_epochs(self, limits, interrupted):
-        """Train for at least one epoch, and for no more than the limits allow.
+    def train_epochs(self, n_epochs, interrupted):
+        """Train for at least one epoch, and for about `SECONDS_AT_A_TIME` at most.
 
         Parameters
         ----------
-        limits : EpochLimits
+        n_epochs : int
+            No more than these: 1 where somebody looks at a run after every epoch.
         interrupted : Interrupt
             Once it is set the step raises KeyboardInterrupt, in the middle of an epoch too.
 
         Returns
         -------
-        block : EpochBlock
+        losses : list of list of float
+            For each network the penalized training loss of each epoch, as scikit-learn averages it.
+        rates : list of list of float
+            For each network the learning rate of each epoch's last step.
+        seconds : list of float
+            What each epoch took.
         """
 
     @abstractmethod
@@ -151,7 +125,7 @@ class BatchStep(Step):
         batch : Batch
         """
 
-    def train_epochs(self, limits, interrupted):
+    def train_epochs(self, n_epochs, interrupted):
         """Train for one epoch; see `Step`."""
         started = time.perf_counter()
         listening = [run.callback for run in self.runs if run.has_batch_callbacks]
@@ -176,7 +150,7 @@ class BatchStep(Step):
         rates = [[run.state.optimizer.lr] for run in self.runs]
         totals = zip(total.view(-1).tolist(), self.runs, strict=True)
         losses = [[each / len(run.dataset)] for each, run in totals]
-        return EpochBlock(losses, rates, [time.perf_counter() - started])
+        return losses, rates, [time.perf_counter() - started]
 
     def select(self, indices):
         """Go on with some of the networks; see `Step`."""
@@ -246,3 +220,75 @@ class Update:
             for run, rate in zip(self.scheduled, next(self.rates), strict=True):
                 run.state.optimizer.set_rate(rate)
         self.update.step()
+
+
+class AutogradStep(BatchStep):
+    """Gradient by autograd for one network of any module, then one update.
+
+    The test of every faster step.
+
+    Parameters
+    ----------
+    runs : list of TrainingRun
+        One of them.
+    """
+
+    uses_autograd = True
+
+    def __init__(self, runs):
+        super().__init__(runs)
+        (self.run,) = runs
+        self.network = network = self.run.network
+        self.update = make_update(runs, network.flat.detach(), network.gradient)
+
+    @classmethod
+    def can_run(cls, run):
+        """Anything; see `Step`."""
+        return True
+
+    def begin_epoch(self):
+        """Take note of learning rates, which an epoch may have changed."""
+        self.update.begin_epoch()
+
+    def __call__(self, batch):
+        """Train on a batch; see `BatchStep`."""
+        self.network.train(len(batch.x))
+        self.network.gradient.zero_()
+        add_gradient(self.run, batch.x, batch.y, batch.scale, batch.logits)
+        add_penalty(self.run, batch.weight_sum, batch.squared_coefs)
+        self.run.callback.gradient_computed(batch)
+        self.update.step()
+
+
+def add_gradient(run, x, y, scale, logits):
+    """Add the gradient of the scaled losses of some rows to the network's, and fill in logits.
+
+    Of members, whose logits have an axis of their own in front, it is the mean of their losses.
+    """
+    z = run.network(x)
+    if z.ndim > logits.ndim:
+        logits.copy_(run.network.module.averaged(z.detach()))
+        y, scale = y.expand(len(z), *y.shape), scale / len(z)
+    else:
+        logits.copy_(z.detach())
+    if z.requires_grad:  # not where a callback has frozen everything
+        z.backward(run.loss.gradient(z.detach(), y).mul_(scale))
+
+
+def add_penalty(run, weight_sum, squared_coefs):
+    """Add the gradient of alpha / (2 weight_sum) times the squared coefs, and fill these in."""
+    network, alpha = run.network, run.config.alpha
+    coefs = network.flat.detach()[: network.n_coefs]
+    if alpha:
+        network.gradient[: network.n_coefs].add_(coefs, alpha=alpha / weight_sum)
+    torch.dot(coefs, coefs, out=squared_coefs)
+
+
+def make_update(runs, flat, gradient):
+    """Make what updates networks whose numbers lie in one tensor each."""
+    optimizers = [run.state.optimizer for run in runs]
+    if optimizers[0].pins_parameters:
+        update = optimizers[0]
+    else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
+        update = runs[0].callback.optimizer or StackedUpdate(optimizers, flat, gradient)
+    return Update(update, gradient, runs)

@@ -5,7 +5,7 @@ import numpy as np
 from sklmlp import native, runtime
 from sklmlp.data import rows_of_a_batch
 from sklmlp.nn import can_compile
-from sklmlp.training.steps.base import EpochBlock, Step
+from sklmlp.training.steps.base import SECONDS_AT_A_TIME, Step
 
 MOST_EPOCHS = 2**62
 """The engine counts epochs in 64 bits."""
@@ -75,11 +75,11 @@ class CompiledStep(Step):
         """Return whether the engine knows the optimizer too; see `is_compilable`."""
         return run.state.optimizer.engine_options is not None and is_compilable(run)
 
-    def train_epochs(self, limits, interrupted):
-        """Train for as many epochs as the limits allow; see `Step`."""
+    def train_epochs(self, n_epochs, interrupted):
+        """Train for as many epochs as there is time for; see `Step`."""
         run, config = self.run, self.run.config
         optimizer, stopping, network = run.state.optimizer, run.state.stopping, run.network
-        n_epochs, rates = min(limits.n_epochs, MOST_STEPS), None
+        n_epochs, rates = min(n_epochs, MOST_STEPS), None
         if optimizer.schedule is not None:
             n_batches = -(-len(run.dataset) // self.batch_size)
             n_epochs = max(1, min(n_epochs, MOST_STEPS // n_batches))
@@ -104,7 +104,7 @@ class CompiledStep(Step):
                 self.optimizer,
                 native.Limits(
                     n_epochs,
-                    limits.seconds,
+                    SECONDS_AT_A_TIME,
                     config.tol,
                     most_failures,
                     interrupted.flag,
@@ -123,7 +123,7 @@ class CompiledStep(Step):
         if block.reason == "stopped":
             raise KeyboardInterrupt
         losses, rates = block.losses.tolist(), block.learning_rates.tolist()
-        return EpochBlock([losses], [rates], block.seconds.tolist())
+        return [losses], [rates], block.seconds.tolist()
 
     def select(self, indices):
         """Do nothing: there is one network."""

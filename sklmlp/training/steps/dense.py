@@ -10,8 +10,7 @@ import torch
 from sklmlp.kernels import by_autograd
 from sklmlp.nn import is_stored_transposed
 from sklmlp.optim import stack_padded
-from sklmlp.training.steps.autograd import make_update
-from sklmlp.training.steps.base import BatchStep
+from sklmlp.training.steps.base import BatchStep, make_update
 
 
 def _layers(spec):

@@ -3,8 +3,7 @@
 import torch
 
 from sklmlp.nn import TiedNetwork
-from sklmlp.training.steps.autograd import add_penalty, make_update
-from sklmlp.training.steps.base import BatchStep
+from sklmlp.training.steps.base import BatchStep, add_penalty, make_update
 
 POOL = 2**20
 """Numbers in the pool that an epoch's dropout masks are cut from, at places that are drawn."""
