@@ -164,18 +164,17 @@ class TrainingConfig:
             If a number is too large for a float, a number stands in an array without dimensions,
             or `hidden_layer_sizes` are no positive integers.
         """
-        constraints, values = constraints_of(estimator), {}
+        constraints, known, values = constraints_of(estimator), vars(estimator), {}
         for field in fields(cls):
-            if field.default is not MISSING and not hasattr(estimator, field.name):
+            name = field.name
+            if name not in known and field.default is not MISSING:
                 continue  # the other estimator's
-            value = getattr(estimator, field.name)
-            if type(value) in ALREADY_PLAIN:
-                values[field.name] = value
-                continue
-            value = _plain(value, field.name)
-            if isinstance(value, Real) and Real in _numbers(constraints.get(field.name)):
-                value = _as_float(value, field.name)
-            values[field.name] = value
+            value = getattr(estimator, name)
+            if type(value) not in ALREADY_PLAIN:
+                value = _plain(value, name)
+                if isinstance(value, Real) and Real in _numbers(constraints.get(name)):
+                    value = _as_float(value, name)
+            values[name] = value
         values["hidden_layer_sizes"] = _as_widths(values["hidden_layer_sizes"])
         return cls(**values)
 
