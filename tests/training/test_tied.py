@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 import sklmlp
-import sklmlp.training.steps.choice
+import sklmlp.training.stacking
 from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.training.steps import AutogradStep, TiedStep
 
@@ -50,7 +50,7 @@ def both_ways(monkeypatch, *args, **params):
     """Fit by the step by hand, and by autograd."""
     fitted = []
     for steps in ([TiedStep], [AutogradStep]):
-        monkeypatch.setattr(sklmlp.training.steps.choice, "STEPS", steps)
+        monkeypatch.setattr(sklmlp.training.stacking, "STEPS", steps)
         mlp, X, y = make_tied(*args, **params)
         fitted.append(mlp.fit(X, y, sample_weight=np.arange(N) % 3))
     return *fitted, X
