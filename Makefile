@@ -19,7 +19,11 @@ ARGS ?=
 JOBS ?= auto
 
 PACKAGING = pyproject.toml setup.py $(wildcard sklmlp/native/src/*)
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
+
+# Python compiles a module when it is first imported. Of torch and its company most never are, so pip
+# need not compile them all; what was compiled is to be kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-cluster test-torch lint format test-oldest wheel bench clean
 
@@ -73,15 +77,30 @@ clean:
 $(VENV)/bin/python $(VENV_OLDEST)/bin/python:
 	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
 
+CONSTRAINTS = constraints.txt
+$(VENV_OLDEST)/%: CONSTRAINTS = constraints-oldest.txt
+
 # Torch comes first and by itself, so that its pinned version is found before anything asks for "a torch".
-$(VENV)/installed-%: $(PACKAGING) constraints.txt | $(VENV)/bin/python
-	@echo "Installing sklmlp[$*] in $(VENV) ..."
-	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt torch
-	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+$(VENV)/torch: constraints.txt | $(VENV)/bin/python
+$(VENV_OLDEST)/torch: constraints-oldest.txt | $(VENV_OLDEST)/bin/python
+$(VENV)/torch $(VENV_OLDEST)/torch:
+	@echo "Installing torch in $(@D) ..."
+	$(@D)/bin/python $(PIP_INSTALL) -c $(CONSTRAINTS) torch
 	@touch $@
 
-$(VENV_OLDEST)/installed-%: $(PACKAGING) constraints-oldest.txt | $(VENV_OLDEST)/bin/python
-	@echo "Installing sklmlp[$*] in $(VENV_OLDEST) ..."
-	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt torch
-	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt -e '.[$*]'
+# The compiled engine lies in the source tree, and one fits every version of Python: it is compiled by
+# the first environment, and by others where it is older than its sources.
+ENGINE = sklmlp/native/_engine.abi3.so
+IS_BUILT = test -e $(ENGINE) && test -z "$$(find $(PACKAGING) -newer $(ENGINE))"
+define INSTALL
+	@echo "Installing sklmlp[$*] in $(@D) ..."
+	if $(IS_BUILT); then export SKLMLP_NO_EXTENSION=1; fi; \
+		$(@D)/bin/python $(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[$*]'
 	@touch $@
+endef
+
+$(VENV)/installed-%: $(PACKAGING) $(VENV)/torch
+	$(INSTALL)
+
+$(VENV_OLDEST)/installed-%: $(PACKAGING) $(VENV_OLDEST)/torch
+	$(INSTALL)

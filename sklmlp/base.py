@@ -18,10 +18,7 @@ from sklmlp.parameters import ParametersMixin, check_parameters
 from sklmlp.prediction import PredictionMixin, learning_aside
 from sklmlp.preparation import PreparationMixin, make_members
 from sklmlp.runtime import explain_oom
-from sklmlp.training import (
-    train_lbfgs,
-    train_networks,
-)
+from sklmlp.training import let_pause, train_lbfgs, train_networks
 
 NO_ROWS = (None, None, None)
 
@@ -86,6 +83,8 @@ class BaseMLP(
             with explain_oom(config, data.rows.dataset, self._count_outputs(data.rows.y)):
                 members = make_members(self, config, reset)
                 runs = self._prepare_runs(members, data, reset, incremental)
+                if reset and not incremental:
+                    let_pause(runs, data.rows)
                 with self._told_to_sklearn((X, y), data, members, runs) as runs:
                     self._train(config, data, runs)
                     self._store([member for member, _ in members], runs, data.dtype)
@@ -108,7 +107,7 @@ class BaseMLP(
             has_ended = train_lbfgs(runs)
         if has_ended and runs[0].is_one_epoch:
             warn_of_divergence(runs)
-        elif has_ended:
+        elif has_ended and not any(run.outcome.has_paused for run in runs):
             warn_of_failed_learning(runs, getattr(self, "feature_names_in_", None))
 
     def _open_checkpoint(self, config, data, runs):

@@ -26,19 +26,22 @@ class StopAfter(TrainingCallback):
     Parameters
     ----------
     n_epochs : int
+    state : TrainingState
+        Counts them.
     """
 
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_done = n_epochs, 0
+    def __init__(self, n_epochs, state):
+        self.n_epochs, self.state = n_epochs, state
+
+    @property
+    def n_done(self):
+        """Epochs so far."""
+        return self.state.stopping.n_iter
 
     @property
     def stopped(self):
         """Whether the last epoch is over."""
         return self.n_done >= self.n_epochs
-
-    def end_epoch(self, record):
-        """Count an epoch."""
-        self.n_done += 1
 
 
 @dataclass(frozen=True)
@@ -89,20 +92,22 @@ class Course(StopAfter):
     """
 
     def __init__(self, n_epochs, run, budget=None):
-        super().__init__(n_epochs)
-        self.state, self.module, self.budget = run.state, run.network.module, budget
+        super().__init__(n_epochs, run.state)
+        self.module, self.budget = run.network.module, budget
         self.max_iter, self.dropout = run.config.max_iter, self.module.dropout
 
     def begin_training(self):
-        """Start the clock."""
+        """Start the clock; a fit that goes on keeps the schedule that it has been given."""
         self.started = time.monotonic()
+        self._shorten(self.state.stopping.ends[-1])
 
     def end_epoch(self, record):
-        """Count an epoch; after the first one say how many there is time for."""
-        super().end_epoch(record)
-        if self.n_done > 1 or self.budget is None:
-            return
-        n_epochs = self.budget.n_epochs(time.monotonic() - self.started, self.max_iter)
+        """After the first epoch say how many there is time for."""
+        if self.n_done == 1 and self.budget is not None:
+            self._shorten(self.budget.n_epochs(time.monotonic() - self.started, self.max_iter))
+
+    def _shorten(self, n_epochs):
+        """Lay out the schedule over fewer epochs."""
         if n_epochs < self.max_iter:
             self.n_epochs = self.max_iter = n_epochs
             optimizer, stopping = self.state.optimizer, self.state.stopping

@@ -73,10 +73,10 @@ LEFT_OUT = {
     "test_weights_of_rows_and_of_classes_count",
 }
 CHECKED = {
-    "hidden_layer_sizes": (16,),
+    "hidden_layer_sizes": (8,),
     "n_estimators": 2,
-    "max_iter": 20,
-    "learning_rate_init": 0.03,
+    "max_iter": 8,
+    "learning_rate_init": 0.1,
 }
 
 

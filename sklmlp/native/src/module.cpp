@@ -184,6 +184,7 @@ Layer layer_of(const Reader& from, bool is_hidden) {
                    from.truth("is_stored_transposed")};
     layer.intercepts = from.offset("intercepts");
     if (!is_hidden) return layer;
+    layer.scales_in = from.offset("scales_in"), layer.scales_out = from.offset("scales_out");
     layer.activation = int(from.integer("activation_number"));
     layer.arguments = from.reals("argument_values");
     layer.slopes = from.offset("slopes"), layer.n_slopes = from.count("n_slopes");
@@ -198,6 +199,32 @@ Layer layer_of(const Reader& from, bool is_hidden) {
     if (layer.skip == Skip::projection)
         layer.projection = {from.offset("projection"), layer.coefs.fan_in, layer.width, true};
     return layer;
+}
+
+void read_members(Plan& plan, const Reader& from) {
+    plan.n_members = from.count("n_members");
+    plan.average = Average(int(from.integer("average_number")));
+    Object object(from.get("front"));
+    if (object.is_none()) return;
+    const Reader front{object.p};
+    plan.front = {front.count("n_numbers"), front.count("n_bins"), front.count("size"),
+                  front.offset("weight"),   front.offset("bias"),  front.offset("bins"),
+                  front.offset("left"),     front.offset("per_width")};
+}
+
+// Parts of Muon: four numbers each, which follow each other from 0 to n_parameters.
+std::vector<Part> parts_of(const std::vector<double>& values, size_t n_parameters) {
+    std::vector<Part> parts;
+    size_t offset = 0;
+    for (size_t i = 0; i + 3 < values.size(); i += 4) {
+        parts.push_back({size_t(values[i]), size_t(values[i + 1]), size_t(values[i + 2]),
+                         values[i + 3]});
+        if (values[i] != double(offset)) break;
+        offset += parts.back().size();
+    }
+    if (offset != n_parameters)
+        throw std::invalid_argument("parts do not follow each other up to n_parameters");
+    return parts;
 }
 
 constexpr const char* kPlan = "sklmlp.native.plan";
@@ -217,6 +244,7 @@ PyObject* make_plan(PyObject*, PyObject* object) {
         const Py_ssize_t n = PyTuple_Size(all.p);
         for (Py_ssize_t l = 0; l < n; ++l)
             plan->layers.push_back(layer_of({PyTuple_GetItem(all.p, l)}, l + 1 < n));
+        read_members(*plan, from);
         plan->check();
         PyObject* capsule = PyCapsule_New(plan.get(), kPlan, [](PyObject* capsule) {
             delete static_cast<Plan*>(PyCapsule_GetPointer(capsule, kPlan));
@@ -257,8 +285,9 @@ struct RowsOf {
                 throw std::invalid_argument("rows have neither x nor values and indices");
             indptr.expect("indptr", rows.n + 1);
             indices.expect("indices", values.size());
-            if (plan.layers[0].skip != Skip::none)
-                throw std::invalid_argument("sparse rows do not go into a residual layer");
+            if (plan.layers[0].skip != Skip::none || plan.n_members)
+                throw std::invalid_argument(
+                    "sparse rows go neither into a residual layer nor to members");
             if (rows.has_long_indices)
                 check_indices<int64_t>(plan);
             else
@@ -311,8 +340,12 @@ PyObject* train(PyObject*, PyObject* arguments) {
 
         Options& o = run.options;
         const long long solver = settings.integer("solver");
-        if (solver < 0 || solver > 2) throw std::invalid_argument("unknown solver");
+        if (solver < 0 || solver > 3) throw std::invalid_argument("unknown solver");
         o.solver = Solver(solver);
+        if (o.solver == Solver::muon) {
+            if (!plan.n_members) throw std::invalid_argument("muon trains networks with members");
+            o.parts = parts_of(settings.reals("parts"), plan.n_parameters);
+        }
         o.beta_1 = settings.real("beta_1"), o.beta_2 = settings.real("beta_2"),
         o.epsilon = settings.real("epsilon");
         o.weight_decay = settings.real("weight_decay"), o.momentum = settings.real("momentum"),
@@ -345,6 +378,8 @@ PyObject* train(PyObject*, PyObject* arguments) {
         if (!run.batch_size || !run.n_shards || run.n_shards > 256)
             throw std::invalid_argument("batch_size or n_shards is out of range");
         run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
+        run.dropout = settings.real("dropout");
+        if (run.dropout >= 1) throw std::invalid_argument("dropout is not in [0, 1)");
         run.max_epochs = settings.count("max_epochs"),
         run.max_seconds = settings.real("max_seconds");
         run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
@@ -415,10 +450,10 @@ PyObject* bind(PyObject*, PyObject* arguments) {
         auto model = std::make_unique<Model>(capsule);
         model->buffers = std::make_unique<Buffer>(buffers, "buffers", kind, false);
         if (plan.n_buffers) model->buffers->expect("buffers", plan.n_buffers);
-        Object all(PySequence_Tuple(arrays_));
+        Object tuple(PySequence_Tuple(arrays_));
         size_t n = 0;
-        for (Py_ssize_t k = 0; k < PyTuple_Size(all.p); ++k) {
-            model->arrays.push_back(std::make_unique<Buffer>(PyTuple_GetItem(all.p, k), "an array",
+        for (Py_ssize_t i = 0; i < PyTuple_Size(tuple.p); ++i) {
+            model->arrays.push_back(std::make_unique<Buffer>(PyTuple_GetItem(tuple.p, i), "an array",
                                                              kind, false, PyBUF_ANY_CONTIGUOUS));
             model->segments.begins.push_back(n);
             model->segments.data.push_back(model->arrays.back()->as());
@@ -432,14 +467,22 @@ PyObject* bind(PyObject*, PyObject* arguments) {
             const auto found = std::upper_bound(begins.begin(), begins.end(), offset);
             return offset == kNone || offset + size <= (found == begins.end() ? n : *found);
         };
+        const size_t k = std::max<size_t>(1, plan.n_members);
+        const Front& front = plan.front;
+        bool all = lies_whole(front.weight, front.width()) && lies_whole(front.bias, front.width()) &&
+                   lies_whole(front.bins, front.width() * front.n_bins);
         for (const Layer& layer : plan.layers) {
-            const size_t units = layer.units();
-            if (!lies_whole(layer.coefs.offset, layer.coefs.size()) ||
-                !lies_whole(layer.projection.offset, layer.projection.size()) ||
-                !lies_whole(layer.intercepts, units) || !lies_whole(layer.slopes, layer.n_slopes) ||
-                !lies_whole(layer.scale, units) || !lies_whole(layer.shift, units))
-                throw std::invalid_argument("a layer's numbers lie in more than one array");
+            const size_t units = layer.units(), n_matrices = layer.is_hidden ? 1 : k;
+            all = all && lies_whole(layer.coefs.offset, layer.coefs.size() * n_matrices) &&
+                  lies_whole(layer.projection.offset, layer.projection.size()) &&
+                  lies_whole(layer.intercepts, units * k) &&
+                  lies_whole(layer.slopes, layer.n_slopes) && lies_whole(layer.scale, units) &&
+                  lies_whole(layer.shift, units) &&
+                  lies_whole(layer.scales_in, layer.coefs.fan_in * k) &&
+                  lies_whole(layer.scales_out, units * k);
         }
+        if (!all)
+            throw std::invalid_argument("a layer's numbers lie in more than one array");
         PyObject* bound = PyCapsule_New(model.get(), kModel, [](PyObject* capsule) {
             delete static_cast<Model*>(PyCapsule_GetPointer(capsule, kModel));
         });
@@ -514,6 +557,8 @@ PyObject* gradient(PyObject*, PyObject* arguments) {
         const Plan& plan = plan_of(capsule);
         if (plan.has_batch_normalization())
             throw std::invalid_argument("the gradient of all rows has no batches to normalize by");
+        if (plan.n_members)
+            throw std::invalid_argument("the gradient of all rows is not that of members");
         const char kind = plan.is_double ? 'd' : 'f';
         Buffer flat(flat_, "flat", kind, false), gradient(gradient_, "gradient", kind, true);
         flat.expect("flat", plan.n_parameters);
