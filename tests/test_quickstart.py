@@ -3,6 +3,7 @@
 import importlib
 import itertools
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ import joblib
 import numpy as np
 import pandas as pd
 import pytest
+
+from sklmlp import TableEncoder
 
 SCRIPT = Path(__file__).parents[1] / "examples" / "quickstart.py"
 N_ROWS = 240
@@ -68,7 +71,7 @@ def customers():
 def load_table(monkeypatch):
     """The script's reader of tables."""
     monkeypatch.syspath_prepend(SCRIPT.parent)
-    return importlib.import_module("quickstart_table").load_table
+    return importlib.import_module("quickstart_csv").load_table
 
 
 @pytest.fixture
@@ -97,6 +100,7 @@ def test_classification_of_a_table(write, tmp_path):
     process = run("--csv", write(), "--target", "leaves", "--jobs", "1", folder=tmp_path)
     model = assert_finished(process, tmp_path)
     assert ": classification" in process.stdout
+    assert_beside_others(process, "TabularMLPClassifier", "log loss", "accuracy")
     assert "'since' (dates" in process.stdout
     assert "'note' (empty)" in process.stdout
     assert "'country' (one value only)" in process.stdout
@@ -110,7 +114,18 @@ def test_regression_of_a_table(write, customers, tmp_path):
     assert_finished(process, tmp_path)
     assert "10 of 240 rows have no 'spends': left out" in process.stdout
     assert ": regression" in process.stdout
-    assert held_out(process) > 0.5
+    figures = assert_beside_others(process, "TabularMLPRegressor", "RMSE", "R2")
+    assert figures["TabularMLPRegressor"]["R2"] > 0.5 > figures["without learning"]["R2"]
+
+
+def test_categories_of_more_levels_than_trees_take(write, load_table, customers, monkeypatch):
+    """Boosted trees get what the encoder makes of them."""
+    many = [f"street {i % 150 + 150 * (i < 150)}" for i in range(N_ROWS)]
+    monkeypatch.setattr(importlib.import_module("quickstart_table"), "MOST_LEVELS", 100)
+    table = load_table(write(street=many), "leaves")
+    models = importlib.import_module("quickstart_table").make_models(table.X, table.task, True)
+    trees = models["HistGradientBoosting"].fit(table.X, table.y)
+    assert trees.score(table.X, table.y) > 0.8
 
 
 def test_a_table_that_is_hard_to_read(load_table, write, customers):
@@ -127,8 +142,7 @@ def test_a_table_that_is_hard_to_read(load_table, write, customers):
     assert "'visits' has words among its numbers: 'many'" in notes
     assert "'age' has infinite values" in notes
     assert set(table.y) == {"no", "yes"}
-    prepare = importlib.import_module("quickstart_table").prepare(table.X, table.task)
-    assert np.isfinite(prepare.fit_transform(table.X, table.y)).all()
+    assert np.isfinite(TableEncoder(random_state=0).fit_transform(table.X, table.y)).all()
 
 
 def test_an_error_is_one_line(write, tmp_path):
@@ -188,6 +202,19 @@ def test_a_long_table_is_sampled(load_table, write):
     table = load_table(write(), "leaves", max_rows=100)
     assert len(table.X) == len(table.y) == 100
     assert "100 of 240 rows, drawn at random (--rows 0 takes all)" in table.notes
+
+
+def assert_beside_others(process, ours, *names):
+    """Check that the same figures were printed for each model, and return them."""
+    lines = process.stdout.splitlines()
+    (at,) = [i for i, line in enumerate(lines) if line.startswith("held-out rows")]
+    header = re.split(r"  +", lines[at].strip())
+    assert header == ["held-out rows", *names, "fit, s"]
+    rows = [re.split(r"  +", line.strip()) for line in lines[at + 1 : at + 5]]
+    assert [row[0] for row in rows] == [
+        ours, "HistGradientBoosting", "linear model", "without learning",
+    ]  # fmt: skip
+    return {name: dict(zip(header[1:], map(float, row), strict=True)) for name, *row in rows}
 
 
 def held_out(process):

@@ -80,7 +80,7 @@ class Network:
     dropout_seed : int
         Of the compiled engine's random numbers.
     statistics : ndarray or None
-        Running means and variances of a network that was compiled.
+        Running means and variances of a network that was compiled, or the edges of its bins.
     """
 
     def __init__(self, spec, weights, dtype, device):
@@ -220,7 +220,15 @@ class Network:
             for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
                 setattr(norm, name, part)
             self.statistics = joined.numpy()
+        elif self.spec.module is not None:
+            constants = [buffer.reshape(-1) for buffer in self.module.buffers()]
+            self.statistics = torch.cat(constants).numpy() if constants else None
         return self._plan
+
+    @property
+    def dropout(self):
+        """The rate that a callback may have set, of a `TiedNetwork`; else None."""
+        return self.module.dropout if isinstance(self.module, TiedNetwork) else None
 
     def count_batches(self, n):
         """Count batches that moved running statistics."""
@@ -290,7 +298,7 @@ class Network:
     def has_finite_numbers(self):
         """Whether all of `flat` is finite."""
         flat = self.flat.detach()
-        # NumPy takes a tenth of torch's time for a small array
+        # torch's is several operations, each of which takes longer than NumPy's on a small array
         return bool(np.isfinite(flat.numpy()).all() if flat.is_cpu else flat.isfinite().all())
 
     def is_finite(self, weights):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from sklmlp.losses import log_softmax
-from sklmlp.nn.piecewise import PiecewiseLinear
+from sklmlp.nn.periodic import make_front
 
 
 class TiedLayer(nn.Module):
@@ -62,6 +62,9 @@ class TiedNetwork(nn.Module):
         Share of each hidden layer's units that a training step sets to zero.
     average : str
         A key of `AVERAGES`: how predictions of members are averaged.
+    numeric_embedding : {"piecewise", "periodic", "both"}
+    frequency_scale : float
+        Of periodic embeddings.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class TiedNetwork(nn.Module):
         embedding_size=8,
         dropout=0.1,
         average="identity",
+        numeric_embedding="piecewise",
+        frequency_scale=0.1,
     ):
         super().__init__()
         edges, blocks = np.asarray(edges, dtype=np.float32), np.asarray(blocks)
@@ -82,8 +87,8 @@ class TiedNetwork(nn.Module):
         self.dropout, self.average = float(dropout), average
         self.generator = None
         """Of dropout's random numbers; None is torch's global one."""
-        self.front = PiecewiseLinear(edges, embedding_size) if len(edges) else None
-        r = first_scales(len(edges), embedding_size, blocks, n_members)
+        self.front, size = make_front(numeric_embedding, edges, embedding_size, frequency_scale)
+        r = first_scales(len(edges), size, blocks, n_members)
         layers = []
         for width in hidden_layer_sizes:
             layers.append(TiedLayer(r, width))

@@ -31,10 +31,15 @@ class CategoryEncoding:
         self.targets = targets
 
     @property
-    def takes(self):
-        """Kinds of columns that can be encoded."""
-        is_text = self.levels.dtype == object
-        return {"text", "missing"} if is_text else {"number", "boolean", "missing"}
+    def is_text(self):
+        """Whether levels are text, and not numbers or booleans."""
+        return self.levels.dtype == object
+
+    def row(self, value):
+        """Return what a value that is no gap becomes, (n_columns,)."""
+        place = self.levels.searchsorted(value)
+        is_level = place < len(self.levels) and self.levels[place] == value
+        return self.table[place if is_level else -1]
 
     @property
     def kinds(self):

@@ -21,11 +21,24 @@ LEARNING_RATE_INIT = {"classification": 6e-3, "regression": 3e-3}
 MATRIX_FACTOR, SCALE_FACTOR = 8.0, 3.0
 """Muon's rate for shared matrices, and that of the members' scales of inputs, over Adam's."""
 
+FREQUENCY_SCALE = 0.1
+"""Of periodic embeddings to start from, RealMLP's."""
+
 WEIGHT_DECAY = 0.01
 """Of shared matrices, by Muon."""
 
 LEAST_ROWS = 40
 """Tables with fewer rows keep none from training: what they would say is noise."""
+
+
+FOLDS, MOST_ROWS_OF_FOLDS = 5, 500
+"""Of fewer rows than these a share says too little: each is held out once, in one of so many folds.
+"""
+
+
+def n_folds(n):
+    """Return how many folds choose the number of epochs for n rows; 1 is a single split."""
+    return FOLDS if n < MOST_ROWS_OF_FOLDS else 1
 
 
 def batch_size(n):

@@ -5,6 +5,7 @@ Checks, batches, validation, callbacks, predictions and files are those of `MLPC
 """
 
 import math
+import time
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,6 +16,9 @@ from sklmlp.optim import Muon, Schedule
 from sklmlp.regressor import MLPRegressor
 from sklmlp.training import StoppingState
 
+BUDGET_SHARE, LEAST_EPOCHS = 0.85, 4
+"""The share of a time limit that epochs may take, and how many make a refit worth while."""
+
 
 class StopAfter(TrainingCallback):
     """Ends a fit after some epochs, as planned: nothing is warned of.
@@ -22,23 +26,58 @@ class StopAfter(TrainingCallback):
     Parameters
     ----------
     n_epochs : int
+    state : TrainingState
+        Counts them.
     """
 
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_done = n_epochs, 0
+    def __init__(self, n_epochs, state):
+        self.n_epochs, self.state = n_epochs, state
+
+    @property
+    def n_done(self):
+        """Epochs so far."""
+        return self.state.stopping.n_iter
 
     @property
     def stopped(self):
         """Whether the last epoch is over."""
         return self.n_done >= self.n_epochs
 
-    def end_epoch(self, record):
-        """Count an epoch."""
-        self.n_done += 1
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a fit may take, with the refit behind it.
+
+    Parameters
+    ----------
+    seconds : float
+    following : float
+        How long an epoch of what follows takes, over one of the fit: other folds and the refit.
+    overhead : float
+        Seconds that these take before their first epochs.
+    """
+
+    seconds: float
+    following: float
+    overhead: float
+
+    def n_epochs(self, seconds, most):
+        """Return how many epochs there is time for, if one takes so many seconds.
+
+        What follows takes as many in the worst case. Where that leaves too few of them, one fit
+        has all the time.
+        """
+        time_left = BUDGET_SHARE * self.seconds
+        both = (time_left - self.overhead) / (seconds * (1 + self.following))
+        n_epochs = int(both) if both >= LEAST_EPOCHS else int(time_left / seconds)
+        return max(1, min(most, n_epochs))
 
 
 class Course(StopAfter):
     """Takes dropout back in the second half of the schedule, and ends a fit as planned.
+
+    With a budget it times the first epoch, and lays out the schedule over as many epochs as there
+    is time for: a fit that has annealed is better than the beginning of a longer one.
 
     With dropout to the end, values that are nearly determined by the columns stay as blurred as
     dropout leaves them (Holzmüller, Grinsztajn & Steinwart 2024, sec. 3: "flat_cos").
@@ -47,14 +86,51 @@ class Course(StopAfter):
     ----------
     n_epochs : int
         Epochs to train.
+    run : TrainingRun
+        Of a `TiedNetwork`; the schedule is laid out over its `max_iter`.
+    budget : Budget, default=None
+
+    Attributes
+    ----------
     max_iter : int
-        Epochs that the schedule is laid out over.
-    module : TiedNetwork
+        Epochs that the schedule was laid out over in the end.
+    held_out_logits : dict of {int: ndarray of shape (n, n_outputs)}
+        Those of held-out rows after the epochs at which the rate had annealed.
     """
 
-    def __init__(self, n_epochs, max_iter, module):
-        super().__init__(n_epochs)
-        self.max_iter, self.module, self.dropout = max_iter, module, module.dropout
+    def __init__(self, n_epochs, run, budget=None):
+        super().__init__(n_epochs, run.state)
+        self.module, self.budget = run.network.module, budget
+        self.max_iter, self.dropout = run.config.max_iter, self.module.dropout
+        self.held_out_logits = {}
+
+    def recording(self, score):
+        """Return a score of held-out rows that also takes note of their logits."""
+
+        def recorded(logits, loss, network):
+            if self.n_done + 1 in ends_of_cycles(self.max_iter):
+                self.held_out_logits[self.n_done + 1] = logits
+            return score(logits, loss, network)
+
+        return recorded
+
+    def begin_training(self):
+        """Start the clock; a fit that goes on keeps the schedule that it has been given."""
+        self.started = time.monotonic()
+        self._shorten(self.state.stopping.ends[-1])
+
+    def end_epoch(self, record):
+        """After the first epoch say how many there is time for."""
+        if self.n_done == 1 and self.budget is not None:
+            self._shorten(self.budget.n_epochs(time.monotonic() - self.started, self.max_iter))
+
+    def _shorten(self, n_epochs):
+        """Lay out the schedule over fewer epochs."""
+        if n_epochs < self.max_iter:
+            self.n_epochs = self.max_iter = n_epochs
+            optimizer, stopping = self.state.optimizer, self.state.stopping
+            optimizer.schedule = replace(optimizer.schedule, n_epochs=n_epochs)
+            stopping.ends = ends_of_cycles(n_epochs)
 
     def begin_epoch(self):
         """Set the rate of dropout."""
@@ -129,24 +205,29 @@ class Plan:
         Epochs to train, of the `max_iter` that the schedule is laid out over.
     matrix_factor, scale_factor, weight_decay : float
         See `sklmlp.optim.Muon`.
+    budget : Budget or None
+        May shorten the schedule.
     """
 
     n_epochs: int
     matrix_factor: float
     scale_factor: float
     weight_decay: float
+    budget: Budget | None = None
 
 
 class TiedMixin:
     """Train a `TiedNetwork` by Muon with the coslog schedule, for a planned number of epochs."""
 
     def fit_by(self, plan, X, y, *args, **kwargs):
-        """Fit as `fit` does, by a `Plan`."""
-        self.plan = plan
+        """Fit as `fit` does, by a `Plan`; return the `Course` that the fit took."""
+        self.plan, courses = plan, []
+        self.courses = courses  # the fit goes on in a copy
         try:
-            return self.fit(X, y, *args, **kwargs)
+            self.fit(X, y, *args, **kwargs)
         finally:
-            del self.plan
+            del self.plan, self.courses
+        return courses[0]
 
     def _make_optimizer(self, network, config, incremental):
         plan, lr = self.plan, config.learning_rate_init
@@ -166,9 +247,12 @@ class TiedMixin:
 
     def _prepare_run(self, *args, **kwargs):
         run = super()._prepare_run(*args, **kwargs)
-        course = Course(self.plan.n_epochs, run.config.max_iter, run.network.module)
+        course = Course(self.plan.n_epochs, run, self.plan.budget)
+        self.courses.append(course)
         callback = CallbackList([run.callback, course])
         run.state.stopping = StoppingAtEnds(ends=ends_of_cycles(run.config.max_iter))
+        if run.validation is not None:
+            run.validation.score = course.recording(run.validation.score)
         # scores of training rows would take a third of the time
         return replace(run, callback=callback, training_sample=None)
 

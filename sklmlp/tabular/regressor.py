@@ -40,10 +40,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_estimators : int, default=8
         Members, whose predictions are averaged. They share most weights, so that more of them
         want wider layers.
+    numeric_embedding : {'piecewise', 'periodic', 'both'} or None, default='piecewise'
+        What numbers are besides themselves: vectors that are linear between the edges of bins,
+        or affine maps of cosines of learned frequencies [1]_ [4]_, for targets that oscillate.
+        The latter train by autograd, and take longer.
     n_bins : int, default=48
-        Bins of the piecewise-linear embedding of a number, at most. None embeds no numbers.
+        Bins of the piecewise-linear embedding of a number, at most.
     embedding_size : int, default=8
-        Length of these embeddings.
+        Length of these embeddings, of each kind.
     categorical_features : array-like, 'from_dtype' or None, default='from_dtype'
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
@@ -68,11 +72,15 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     validation_fraction : float, default=0.15
         The share of rows that is held out. Tables with fewer than 40 rows hold none out, and are
         trained on for `max_iter` epochs.
+    n_folds : int or 'auto', default='auto'
+        More than 1 hold out each row once, in one of so many folds, in place of
+        `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
+        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
-        Time limit in seconds. A fit ends at the end of an epoch, and a refit for which there is
-        no time is left out.
+        Time limit in seconds. After the first epoch the schedule is laid out over as many epochs,
+        up to `max_iter`, as there is time for together with the refit; `max_iter_` says how many.
     random_state : int, RandomState instance or None, default=None
         Draws the held-out rows, the weights to start from, and the order of rows.
     verbose : bool, default=False
@@ -95,13 +103,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_iter_ : int
         Epochs that `network_` was trained for.
     validation_scores_ : list of float or None
-        The score of held-out rows after each epoch; None where none were held out.
+        The score of held-out rows after each epoch, the mean over folds; None where none were held
+        out.
     loss_curve_ : list of float
         The training loss of the averaged members in each epoch of the fit with held-out rows, of
         scaled targets.
     history_ : list of dict
         As in :class:`MLPRegressor`, of the same fit.
-    batch_size_, max_iter_, learning_rate_init_ : int, int, float
+    batch_size_, max_iter_, learning_rate_init_, n_folds_ : int, int, float, int
         What 'auto' was.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -147,6 +156,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         quantile=0.5,
         clip=True,
         n_estimators=8,
+        numeric_embedding="piecewise",
         n_bins=48,
         embedding_size=8,
         categorical_features="from_dtype",
@@ -158,6 +168,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         max_iter="auto",
         scoring="loss",
         validation_fraction=0.15,
+        n_folds="auto",
         refit=True,
         max_time=None,
         random_state=None,
@@ -170,6 +181,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.quantile = quantile
         self.clip = clip
         self.n_estimators = n_estimators
+        self.numeric_embedding = numeric_embedding
         self.n_bins = n_bins
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
@@ -181,6 +193,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.max_iter = max_iter
         self.scoring = scoring
         self.validation_fraction = validation_fraction
+        self.n_folds = n_folds
         self.refit = refit
         self.max_time = max_time
         self.random_state = random_state

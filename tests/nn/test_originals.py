@@ -6,6 +6,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from sklmlp.nn import TiedNetwork
+from sklmlp.nn.periodic import N_FREQUENCIES, Periodic
 from sklmlp.nn.piecewise import PiecewiseLinear
 
 tabm = pytest.importorskip("tabm")
@@ -63,3 +64,20 @@ def test_members_are_those_of_tabm():
     copy_into(head.bias, network.head_bias.squeeze(1))
     expected = head(h).transpose(0, 1).detach()
     assert_allclose(network(x).detach(), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_periodic_embeddings_are_those_of_two_phases():
+    """A sine is a cosine of another phase: `PeriodicEmbeddings` without an activation."""
+    torch.manual_seed(0)
+    half = N_FREQUENCIES // 2
+    theirs = originals.PeriodicEmbeddings(
+        3, 5, n_frequencies=half, frequency_init_scale=0.1, activation=False, lite=False
+    )
+    ours = Periodic(3, 5, 0.1)
+    ours.frequencies.data = theirs.periodic.weight.data.repeat(1, 2).unsqueeze(1)
+    ours.phases.data = torch.tensor([0.0, -torch.pi / 2]).repeat_interleave(half).repeat(3, 1, 1)
+    copy_into(ours.weight, theirs.linear.weight)
+    copy_into(ours.bias.squeeze(1), theirs.linear.bias)
+    x = torch.randn(N, 3)
+    expected = theirs(x).transpose(0, 1).detach()
+    assert_allclose(ours(x).detach(), expected, rtol=1e-4, atol=1e-5)

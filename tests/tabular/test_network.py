@@ -3,7 +3,7 @@
 import pytest
 
 from sklmlp.optim.schedules import coslog
-from sklmlp.tabular.network import StoppingAtEnds, best_end, ends_of_cycles, flat_cos
+from sklmlp.tabular.network import Budget, StoppingAtEnds, best_end, ends_of_cycles, flat_cos
 
 
 @pytest.mark.parametrize("max_iter", [15, 30, 60])
@@ -18,6 +18,21 @@ def test_ends_are_where_the_rate_is_zero(max_iter):
 def test_short_fits_have_fewer_ends(max_iter, ends):
     """There is one at least."""
     assert ends_of_cycles(max_iter) == ends
+
+
+BUDGETS = {
+    "enough": (Budget(100.0, 1.2, 0.0), 0.1, 30),
+    "for fit and refit": (Budget(10.0, 1.0, 0.5), 0.5, 8),
+    "for the fit alone": (Budget(4.0, 1.0, 0.0), 0.5, 6),
+    "for one epoch": (Budget(0.1, 1.0, 0.0), 0.5, 1),
+    "without a refit": (Budget(10.0, 0.0, 0.0), 0.5, 17),
+}
+
+
+@pytest.mark.parametrize("budget, seconds, n_epochs", BUDGETS.values(), ids=BUDGETS)
+def test_a_budget_says_how_many_epochs(budget, seconds, n_epochs):
+    """Of 30 that were planned; a refit that is too short is left out."""
+    assert budget.n_epochs(seconds, 30) == n_epochs
 
 
 def test_dropout_stays_for_half_of_the_time():

@@ -1,6 +1,6 @@
 """The columns that a pipeline takes, as ONNX has to declare them: names and types."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,6 +15,8 @@ class Column:
     Parameters
     ----------
     name : str
+    place : int
+        Where it stands among those that were fitted.
     given : numpy.dtype
         What the ONNX model takes: the float dtype asked for, an integer, bool or TEXT.
     inner : numpy.dtype
@@ -22,6 +24,7 @@ class Column:
     """
 
     name: str
+    place: int
     given: np.dtype
     inner: np.dtype
 
@@ -88,7 +91,7 @@ def columns_of(estimator, X, dtype):
             raise ValueError(f"X has {X.shape[1]} columns, and {n} were fitted.")
         if hasattr(X, "columns") and names is not None and list(X.columns) != list(names):
             raise ValueError(f"X has the columns {list(X.columns)}; fitted were {list(names)}.")
-    uses = _uses_by_column(estimator, n or 0, names)
+    uses, takes_gaps = _uses_by_column(estimator, n or 0, names), _takes_gaps(estimator)
     if n is None or (X is not None and len(X.shape) != 2):
         raise ValueError(
             "to_onnx cannot tell the columns of this pipeline. Pass a few of the rows that it was "
@@ -96,14 +99,16 @@ def columns_of(estimator, X, dtype):
         )
     is_frame = names is not None if X is None else hasattr(X, "columns")
     given = [
-        _fitted_type(uses.get(i), dtype) if X is None else _given_type(X, i, dtype)
+        _fitted_type(uses.get(i), dtype) if X is None else _given_type(X, i, dtype, takes_gaps)
         for i in range(n)
     ]
     if not is_frame:
         given = _of_a_table(given, dtype)
     called = names if names is not None else X.columns if is_frame else [f"x{i}" for i in range(n)]
     columns = [
-        Column(str(called[i]), given[i], _inner(str(called[i]), given[i], uses.get(i, ()), dtype))
+        Column(
+            str(called[i]), i, given[i], _inner(str(called[i]), given[i], uses.get(i, ()), dtype)
+        )
         for i in range(n)
         if given[i] is not None
     ]
@@ -111,7 +116,7 @@ def columns_of(estimator, X, dtype):
     if is_frame or not alike:
         return columns, False
     if given[0].kind in "iub" and any(column.inner == dtype for column in columns):
-        columns = [Column(column.name, dtype, dtype) for column in columns]
+        columns = [replace(column, given=dtype, inner=dtype) for column in columns]
     return columns, True
 
 
@@ -144,13 +149,28 @@ def _inner(name, given, uses, dtype):
     return np.dtype(np.int64) if is_whole else dtype
 
 
-def _given_type(X, i, dtype):
+def _takes_gaps(estimator):
+    """Tell whether an encoder comes first that takes any text which is no level for a gap."""
+    while hasattr(estimator, "best_estimator_") or hasattr(estimator, "steps"):
+        if hasattr(estimator, "steps"):
+            steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+            estimator = steps[0] if steps else None
+        else:
+            estimator = estimator.best_estimator_
+    return hasattr(getattr(estimator, "encoder_", estimator), "category_tables_")
+
+
+def _given_type(X, i, dtype, takes_gaps):
     """Return the type of a column of rows."""
     if issparse(X):
         return dtype
     is_frame = hasattr(X, "columns")
     name = X.columns[i] if is_frame else f"x{i}"
     values = np.asarray(X[name] if is_frame else X[:, i])
+    if takes_gaps and values.dtype.kind in "OUT":
+        known = [each for each in values.tolist() if not _is_missing(each)]
+        if known and all(isinstance(value, str) for value in known):
+            return TEXT
     return _type_of_values(values, name, dtype)
 
 
@@ -216,6 +236,8 @@ def _uses(estimator, positions, names):
             yield from ((i, "numbers") for i in positions)
     elif hasattr(estimator, "best_estimator_"):
         yield from _uses(estimator.best_estimator_, positions, names)
+    elif hasattr(estimator, "encoder_"):
+        yield from _uses(estimator.encoder_, positions, names)
     elif hasattr(estimator, "steps"):
         steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
         yield from _uses(steps[0] if steps else None, positions, names)

@@ -5,9 +5,15 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp.fitted_network import class_targets
+from sklmlp.io.onnx.columns import columns_of
 from sklmlp.io.onnx.layers import Graph, as_model
-from sklmlp.io.onnx.pipeline import convert_pipeline, is_ours, unwrapped
+from sklmlp.io.onnx.pipeline import convert_pipeline, is_of_tables, is_ours, unwrapped
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
+from sklmlp.io.onnx.tabular import (
+    blocks_of,
+    predict_classes_of_table,
+    predict_values_of_table,
+)
 
 
 def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
@@ -73,24 +79,37 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
     estimator = unwrapped(estimator)
     if not is_ours(type(estimator)):
         return convert_pipeline(estimator, X, np.dtype(dtype), zipmap)
-    graph = Graph(dtype)
+    graph, network, x = Graph(dtype), estimator, "X"
+    inputs = [("X", np.dtype(dtype), estimator.n_features_in_)]
+    add_values, add_classes = predict_values, predict_classes
+    if is_of_tables(type(estimator)):
+        network, (x, inputs) = estimator.network_, _columns(estimator, X, np.dtype(dtype))
+        add_values, add_classes = predict_values_of_table, predict_classes_of_table
     if not is_classifier(estimator):
-        predict_values(graph, "X", estimator, "variable")
-        outputs = [_table("variable", dtype, n_values(estimator))]
+        add_values(graph, x, estimator, "variable")
+        outputs = [_table("variable", dtype, n_values(network))]
     else:
-        outputs = _add_classes(graph, estimator, dtype, zipmap)
-    return as_model(graph, estimator.n_features_in_, dtype, outputs)
+        table = "probabilities_as_table" if zipmap else "probabilities"
+        add_classes(graph, x, estimator, "label", table)
+        outputs = _outputs_of_classes(graph, network, dtype, zipmap)
+    return as_model(graph, inputs, outputs)
 
 
-def _add_classes(graph, estimator, dtype, zipmap):
-    """Label and probabilities of a classifier; gives what is to be known of the outputs."""
+def _columns(estimator, X, dtype):
+    """Return the columns of a table as blocks, and the inputs of the model."""
+    columns, is_table = columns_of(estimator, X, dtype)
+    if clash := {column.name for column in columns} & {"label", "probabilities", "variable"}:
+        raise ValueError(f"An output of the model is called {clash.pop()!r}: rename the column.")
+    return blocks_of(columns, is_table)
+
+
+def _outputs_of_classes(graph, estimator, dtype, zipmap):
+    """Return what is to be known of the outputs of a classifier; add probabilities as dicts."""
     from onnx import helper
 
     labels = labels_as_array(estimator)
     kind = class_targets(estimator).kind
     several = kind == "multilabel-indicator"
-    table = "probabilities_as_table" if zipmap else "probabilities"
-    predict_classes(graph, "X", estimator, "label", table)
     element = helper.np_dtype_to_tensor_dtype(np.dtype(np.int64) if several else labels.dtype)
     shape = [None, len(labels)] if several else [None]
     outputs = [helper.make_tensor_value_info("label", element, shape)]
@@ -105,7 +124,7 @@ def _add_classes(graph, estimator, dtype, zipmap):
     name, label_type = kinds[labels.dtype.kind]
     graph(
         "ZipMap",
-        graph.cast(table, np.float32),
+        graph.cast("probabilities_as_table", np.float32),
         output="probabilities",
         **{name: [label_type(label) for label in labels]},
     )

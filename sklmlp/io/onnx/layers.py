@@ -65,31 +65,32 @@ class Graph:
         return self("Cast", name, to=to, output=output)
 
 
-def as_model(graph, n_features, dtype, outputs):
-    """Return an ONNX model of a graph that takes a table "X" of `n_features` columns.
+def as_model(graph, inputs, outputs):
+    """Return an ONNX model of a graph.
 
     Parameters
     ----------
     graph : Graph
-    n_features : int
-    dtype : numpy.dtype
-        Of the table.
+    inputs : list of (name, numpy.dtype, width)
+        Each is (n, width).
     outputs : list of ValueInfoProto
     """
     from onnx import checker, helper, numpy_helper
 
-    element = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
-    table = helper.make_tensor_value_info("X", element, [None, n_features])
+    inputs = [
+        helper.make_tensor_value_info(name, element_type(dtype), [None, width])
+        for name, dtype, width in inputs
+    ]
     nodes = [
         helper.make_node(
-            operator, inputs, [output], domain=_domain(operator), name=f"{operator}_{i}", **more
+            operator, inputs, [output], domain=domain_of(operator), name=f"{operator}_{i}", **more
         )
         for i, (operator, inputs, output, more) in enumerate(graph.nodes)
     ]
     constants = [numpy_helper.from_array(array, name) for name, array in graph.constants]
-    body = helper.make_graph(nodes, "sklmlp", [table], outputs, constants)
+    body = helper.make_graph(nodes, "sklmlp", inputs, outputs, constants)
     opsets = [helper.make_opsetid("", OPSET)]
-    if any(_domain(operator) for operator, *_ in graph.nodes):
+    if any(domain_of(operator) for operator, *_ in graph.nodes):
         opsets.append(helper.make_opsetid("ai.onnx.ml", ML_OPSET))
     model = helper.make_model(
         body, opset_imports=opsets, ir_version=IR_VERSION, producer_name="sklmlp"
@@ -98,8 +99,17 @@ def as_model(graph, n_features, dtype, outputs):
     return model
 
 
-def _domain(operator):
-    return "ai.onnx.ml" if operator == "ZipMap" else ""
+def domain_of(operator):
+    """Return the domain of an operator in ONNX."""
+    return "ai.onnx.ml" if operator in ("LabelEncoder", "ZipMap") else ""
+
+
+def element_type(dtype):
+    """Return ONNX's number for a NumPy dtype; text of any length is one."""
+    from onnx import helper
+
+    dtype = np.dtype(dtype)
+    return helper.np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
 
 
 def logits(graph, x, network):

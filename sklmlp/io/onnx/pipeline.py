@@ -8,8 +8,9 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 
 from sklmlp.fitted_network import class_targets
-from sklmlp.io.onnx.columns import columns_of
-from sklmlp.io.onnx.layers import OPSET, Graph, NotInOnnx
+from sklmlp.io.onnx.columns import TEXT, columns_of
+from sklmlp.io.onnx.encoder import Block, encode_table, used_places
+from sklmlp.io.onnx.layers import OPSET, Graph, NotInOnnx, domain_of, element_type
 from sklmlp.io.onnx.predictions import labels_as_array, n_values, predict_classes, predict_values
 
 
@@ -19,10 +20,13 @@ def register_onnx_converter(cls):
     Parameters
     ----------
     cls : type
-        `MLPClassifier`, `MLPRegressor`, or one that extends them.
+        `MLPClassifier`, `MLPRegressor`, `TableEncoder`, or one that extends them.
     """
     from skl2onnx import update_registered_converter
 
+    if _is_table_encoder(cls):
+        update_registered_converter(cls, f"Sklmlp{cls.__name__}", _shape_of_encoded, _encode)
+        return
     options = None
     if is_classifier(cls()):
         options = {
@@ -95,6 +99,8 @@ def _add(graph, scope, container):
     for name, array in graph.constants:
         container.initializers.append(numpy_helper.from_array(array, name))
     for kind, inputs, output, attributes in graph.nodes:
+        if domain_of(kind):  # skl2onnx would take the newest version, which it does not know
+            attributes = attributes | {"op_domain": domain_of(kind), "op_version": 2}
         container.add_node(
             kind, inputs, output, name=scope.get_unique_operator_name(kind), **attributes
         )
@@ -226,12 +232,6 @@ def _type(dtype):
     return getattr(data_types, f"{name.replace('Ui', 'UI')}TensorType")
 
 
-def _element(dtype):
-    from onnx import helper
-
-    return helper.np_dtype_to_tensor_dtype(np.dtype(object) if dtype.kind == "U" else dtype)
-
-
 def _feed(model, columns, is_table, inner):
     """Put in front of a model what makes its inputs out of the columns as they are given."""
     from onnx import helper, numpy_helper
@@ -284,7 +284,7 @@ def _feed(model, columns, is_table, inner):
     body.node.extend([*nodes, *rest])
     body.initializer.extend(numpy_helper.from_array(array, name) for name, array in graph.constants)
     body.input.extend(
-        helper.make_tensor_value_info(name, _element(kind), [None, width])
+        helper.make_tensor_value_info(name, element_type(kind), [None, width])
         for name, kind, width in inputs
     )
 
@@ -293,7 +293,7 @@ def _cast_answers(model, dtype):
     """Cast outputs that are real numbers to the dtype that was asked for."""
     from onnx import TensorProto, helper
 
-    wanted = _element(dtype)
+    wanted = element_type(dtype)
     for output in model.graph.output:
         kind = output.type.tensor_type
         if kind.elem_type in (TensorProto.FLOAT, TensorProto.DOUBLE) and kind.elem_type != wanted:
@@ -346,14 +346,72 @@ def _impute(scope, operator, container):
     _add(graph, scope, container)
 
 
+def _shape_of_encoded(operator):
+    from skl2onnx.common.data_types import FloatTensorType
+
+    n = operator.inputs[0].get_first_dimension()
+    width = len(operator.raw_operator.feature_kinds_)
+    operator.outputs[0].type = FloatTensorType([n, width])
+
+
+def _encode(scope, operator, container):
+    """Convert a TableEncoder, of one table or of columns of several types."""
+    encoder = operator.raw_operator
+    widths = [variable.type.shape[1] for variable in operator.inputs]
+    places = list(range(encoder.n_features_in_))
+    if None not in widths and sum(widths) < len(places):
+        places = used_places(encoder)  # columns that nothing uses are no inputs
+    if None in widths or sum(widths) != len(places):
+        raise NotInOnnx(
+            f"The TableEncoder was fitted on {encoder.n_features_in_} columns, and the step before "
+            f"it gives {widths}."
+        )
+    ends = np.cumsum(widths)
+    blocks = [
+        Block(variable.full_name, _dtype_of(variable), places[end - width : end])
+        for variable, width, end in zip(operator.inputs, widths, ends, strict=True)
+    ]
+    graph = Graph(np.float32, scope.get_unique_variable_name)
+    encoded = encode_table(graph, blocks, encoder)
+    graph("Identity", encoded, output=operator.outputs[0].full_name)
+    _add(graph, scope, container)
+
+
+def _dtype_of(variable):
+    """Return the NumPy dtype of a variable of skl2onnx's."""
+    name = type(variable.type).__name__.removesuffix("TensorType").removesuffix("Type").lower()
+    names = {"string": TEXT, "float": np.float32, "double": np.float64, "boolean": bool}
+    return np.dtype(names.get(name, name))
+
+
 def is_ours(cls):
     """Tell whether a class is, or extends, one of our estimators; `io` may not import them."""
-    return any(base.__module__ == "sklmlp.prediction" for base in cls.__mro__)
+    return _extends(cls, "sklmlp.prediction") or is_of_tables(cls)
+
+
+def is_of_tables(cls):
+    """Tell whether a class is, or extends, one of our estimators of raw tables."""
+    return _extends(cls, "sklmlp.tabular.base")
+
+
+def _is_table_encoder(cls):
+    return _extends(cls, "sklmlp.tabular.encoder")
+
+
+def _extends(cls, module):
+    return any(base.__module__ == module for base in cls.__mro__)
 
 
 def classes_of_ours(estimator):
-    """Return the classes of our estimators inside another one, however deep."""
-    return {type(part) for part in _parts(estimator) if is_ours(type(part))}
+    """Return the classes inside another estimator, however deep, that we have converters for."""
+    classes = {type(part) for part in _parts(estimator)}
+    if behind := [cls.__name__ for cls in classes if is_of_tables(cls)]:
+        raise NotInOnnx(
+            f"to_onnx converts a {behind[0]} by itself, and not inside a "
+            f"{type(estimator).__name__}: it has no converter for skl2onnx. Convert the fitted "
+            f"{behind[0]}, or put a TableEncoder and an MLP into the pipeline."
+        )
+    return {cls for cls in classes if is_ours(cls) or _is_table_encoder(cls)}
 
 
 def _parts(value, seen=None):

@@ -5,6 +5,8 @@ import numpy as np
 from sklmlp import losses
 from sklmlp.fitted_network import class_targets, fitted_networks
 from sklmlp.io.onnx.layers import NotInOnnx, logits, softplus
+from sklmlp.io.onnx.tied import tied_logits
+from sklmlp.nn import TiedNetwork
 
 
 def _identity(g, z, spec):
@@ -75,22 +77,27 @@ def n_values(estimator):
     return spec.n_outputs // 2 if has_means else spec.n_outputs
 
 
-def predict_values(graph, x, estimator, output):
-    """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs)."""
+def predict_values(graph, x, estimator, output=None):
+    """Add `predict` of a regressor: rows in the graph's dtype to values, (n, n_outputs).
+
+    Returns
+    -------
+    output : str
+        The name of the values, which may be given.
+    """
     link = _of_loss(LINKS, estimator)
     outputs = [
         _in_units_of_y(graph, link(graph, _logits(graph, x, each), each.spec), each.spec.scaling)
         for each in fitted_networks(estimator)
     ]
-    graph("Identity", _mean(graph, outputs), output=output)
+    return graph("Identity", _mean(graph, outputs), output=output)
 
 
 def predict_classes(graph, x, estimator, label, probabilities):
     """Add `predict` and `predict_proba` of a classifier, under the names of their results."""
     kind, classes = class_targets(estimator).kind, labels_as_array(estimator)
     link = _of_loss(PROBABILITIES, estimator)
-    scores = [_logits(graph, x, each) for each in fitted_networks(estimator)]
-    p = _mean(graph, [_probabilities(graph, z, kind, link) for z in scores])
+    scores, p = _scores_and_probabilities(graph, x, estimator, link)
     # of one network the logits decide, of several the mean of probabilities, as in `predict`
     decisive = scores[0] if len(scores) == 1 else p
     threshold = 0.0 if len(scores) == 1 or link is _identity else 0.5
@@ -108,7 +115,28 @@ def predict_classes(graph, x, estimator, label, probabilities):
     if kind == "multilabel-indicator":
         graph("Identity", index, output=label)
     else:
-        graph("Gather", graph.constant(classes, as_it_is=True), index, output=label)
+        add_labels(graph, index, classes, label)
+
+
+def add_labels(graph, index, classes, label):
+    """Add labels of the places of classes, under their name."""
+    graph("Gather", graph.constant(classes, as_it_is=True), index, output=label)
+
+
+def class_probabilities(graph, x, estimator):
+    """Add `predict_proba` of a classifier, and return its name."""
+    link = _of_loss(PROBABILITIES, estimator)
+    p = _scores_and_probabilities(graph, x, estimator, link)[1]
+    if len(estimator.classes_) == 1:
+        return graph("Gather", p, np.array([-1]), axis=1)
+    return p
+
+
+def _scores_and_probabilities(graph, x, estimator, link):
+    """Return the logits of each network, and the mean of their probabilities."""
+    kind = class_targets(estimator).kind
+    scores = [_logits(graph, x, each) for each in fitted_networks(estimator)]
+    return scores, _mean(graph, [_probabilities(graph, z, kind, link) for z in scores])
 
 
 def labels_as_array(estimator):
@@ -141,7 +169,8 @@ def _logits(graph, x, network):
     """Compute logits in the dtype of the weights, and cast them to the graph's."""
     dtype = network.dtype
     outer, graph.dtype = graph.dtype, dtype
-    z = logits(graph, graph.cast(x, dtype), network)
+    add = tied_logits if network.spec.module is TiedNetwork else logits
+    z = add(graph, graph.cast(x, dtype), network)
     graph.dtype = outer
     return graph.cast(z, outer)
 
