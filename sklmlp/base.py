@@ -1,12 +1,13 @@
 """The base class of the estimators: a fit as a table of contents, and hooks."""
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from functools import partial
 
 import torch
 
 from sklmlp import io, runtime
-from sklmlp.callbacks import Checkpoints, SklearnCallbackSession
+from sklmlp.callbacks import Checkpoints, told_to_sklearn
 from sklmlp.compat import CALLBACKS, CallbackSupportMixin, fit_context
 from sklmlp.config import CONSTRAINTS, TrainingConfig
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
@@ -84,22 +85,19 @@ class BaseMLP(
                 runs = self._prepare_runs(members, data, reset, incremental)
                 if reset and not incremental:
                     let_pause(runs, data.rows)
-                runs, session = self._tell_sklearn((X, y), data, members, runs)
-                self._train(config, data, runs)
-                self._store([member for member, _ in members], runs, data.dtype)
-                if session is not None:
-                    session.end()
+                with self._told_to_sklearn((X, y), data, members, runs) as runs:
+                    self._train(config, data, runs)
+                    self._store([member for member, _ in members], runs, data.dtype)
 
-    def _tell_sklearn(self, raw, data, members, runs):
+    def _told_to_sklearn(self, raw, data, members, runs):
         """Let scikit-learn's callbacks follow the runs, where there are some."""
         if not vars(self).get(CALLBACKS):
-            return runs, None
-        session = SklearnCallbackSession(self, raw, data.rows.dataset, runs)
+            return nullcontext(runs)
         attributes = [
             partial(self._current_attributes, member, run.network, data.dtype)
             for (member, _), run in zip(members, runs, strict=True)
         ]
-        return list(map(session.follow, range(len(runs)), runs, attributes)), session
+        return told_to_sklearn(self, raw, data.rows.dataset, runs, attributes)
 
     def _train(self, config, data, runs):
         """Train the networks, and warn of those that learned nothing."""

@@ -100,7 +100,7 @@ def compiled_predictor(model, dtype):
 
     def predict(X, out_dtype, precision):
         n_threads, is_sparse = torch.get_num_threads(), sp.issparse(X)
-        if is_sparse and not model.plan.layers[0].skip:
+        if is_sparse and model.plan.takes_sparse:
             logits = model(_compiled_rows(X, dtype), n_threads)
         elif not is_sparse and X.dtype == dtype and X.flags.aligned and min(X.strides) >= 0:
             logits = model(X, n_threads)

@@ -2,15 +2,15 @@
 
 from sklmlp.callbacks.base import CallbackList, TrainingCallback
 from sklmlp.callbacks.checkpoint import Checkpoints, resume_run, snapshot_run
-from sklmlp.callbacks.sklearn import SklearnCallbackSession
+from sklmlp.callbacks.sklearn import told_to_sklearn
 from sklmlp.callbacks.skorch import SkorchCallback
 
 __all__ = [
     "CallbackList",
     "Checkpoints",
-    "SklearnCallbackSession",
     "SkorchCallback",
     "TrainingCallback",
     "resume_run",
     "snapshot_run",
+    "told_to_sklearn",
 ]

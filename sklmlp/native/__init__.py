@@ -5,8 +5,10 @@ It needs nothing but a C++ compiler to be built. Without it everything is comput
 
 from sklmlp.native.extension import instruction_set, is_available, why_not
 from sklmlp.native.plan import (
+    AVERAGES,
     NORMALIZATIONS,
     SKIPS,
+    Front,
     Layer,
     Model,
     Plan,
@@ -17,9 +19,11 @@ from sklmlp.native.plan import (
 from sklmlp.native.training import Block, Limits, Optimizer, Rows, State, shards, train_epochs
 
 __all__ = [
+    "AVERAGES",
     "NORMALIZATIONS",
     "SKIPS",
     "Block",
+    "Front",
     "Layer",
     "Limits",
     "Model",

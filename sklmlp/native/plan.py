@@ -51,6 +51,7 @@ def _values(defaults, given):
 
 NORMALIZATIONS = {None: 0, "batch": 1, "layer": 2, "rms": 3}
 SKIPS = {None: 0, "identity": 1, "projection": 2}
+AVERAGES = {"identity": 0, "softmax": 1, "logistic": 2, "exp": 3, "gaussian": 4}
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,8 @@ class Layer:
         A value of SKIPS.
     projection : int
         Offset of the matrix of a projection, which lies as (width, fan_in).
+    scales_in, scales_out : int
+        Offsets of what members scale by, (n_members, fan_in) and (n_members, units); see `Plan`.
     """
 
     fan_in: int
@@ -110,6 +113,8 @@ class Layer:
     dropout: float = 0.0
     skip: int = 0
     projection: int | None = None
+    scales_in: int | None = None
+    scales_out: int | None = None
 
     @property
     def activation_number(self):
@@ -123,8 +128,37 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Front:
+    """Piecewise-linear embeddings of the first columns; see `sklmlp.nn.piecewise`.
+
+    Parameters
+    ----------
+    n_numbers, n_bins, size : int
+        Columns, bins of each, and length of the embedding of one number.
+    weight, bias, bins : int
+        Offsets in the flat array, of (n_numbers, size) twice and (n_numbers, n_bins, size) numbers.
+    left, per_width : int
+        Offsets in the array of buffers, of (n_numbers, n_bins) numbers: the left edges of bins, and
+        one over their widths; 0 for what is no bin, behind the others.
+    """
+
+    n_numbers: int
+    n_bins: int
+    size: int
+    weight: int
+    bias: int
+    bins: int
+    left: int
+    per_width: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """A network that the engine computes. It does not change.
+
+    One with members, see `sklmlp.nn.TiedNetwork`, has several intercepts in each layer, several
+    matrices in the last layer, one member after the other, and ReLU. In training, the gradient is
+    that of the mean of the members' losses, and the loss that of their average.
 
     Parameters
     ----------
@@ -143,7 +177,13 @@ class Plan:
         Arguments of the loss; a delta of "huber" and the levels of "quantiles", which rise, are
         sequences with one for each output.
     n_buffers : int
-        Length of the array of running statistics.
+        Length of the array of running statistics and of edges.
+    n_members : int
+        0 for a network without members.
+    average : str
+        A key of AVERAGES: how members' logits become one prediction.
+    front : Front or None
+        What members share in front of the first layer; its embeddings, then all columns, go in.
     """
 
     is_double: bool
@@ -156,6 +196,19 @@ class Plan:
     loss: str
     loss_arguments: Mapping[str, float] = field(default_factory=dict)
     n_buffers: int = 0
+    n_members: int = 0
+    average: str = "identity"
+    front: Front | None = None
+
+    @property
+    def takes_sparse(self):
+        """Whether rows may be CSR."""
+        return not self.n_members and not self.layers[0].skip
+
+    @property
+    def average_number(self):
+        """The engine's number of the average."""
+        return AVERAGES[self.average]
 
     @property
     def loss_number(self):

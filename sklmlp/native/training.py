@@ -1,6 +1,7 @@
 """Blocks of epochs: what they read, what they change, what comes of them."""
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from sklmlp.native.extension import engine
 
-SOLVERS = {"sgd": 0, "adam": 1, "adamw": 2}
+SOLVERS = {"sgd": 0, "adam": 1, "adamw": 2, "muon": 3}
 REASONS = ("epochs", "seconds", "converged", "not_finite", "stopped")
 
 
@@ -46,12 +47,14 @@ class Optimizer:
 
     Parameters
     ----------
-    solver : {"sgd", "adam", "adamw"}
+    solver : {"sgd", "adam", "adamw", "muon"}
     beta_1, beta_2, epsilon : float
-        Of Adam, with scikit-learn's epsilon; of AdamW, with torch's.
+        Of Adam, with scikit-learn's epsilon; of AdamW and Muon, with torch's.
     weight_decay : float
-        Of AdamW; it decays the matrices, the first `n_coefs` numbers of a plan.
+        Of AdamW; it decays the matrices, the first `n_coefs` numbers of a plan. Of Muon; it decays
+        what Muon turns.
     momentum : float
+        Of SGD and Muon.
     nesterov : bool
     alpha : float
         The penalty: alpha / (2 weight_sum) times the squared coefs.
@@ -59,6 +62,10 @@ class Optimizer:
     power_t : float or None
         Of "invscaling": the rate after each epoch is learning_rate_init / (rows + 1)^power_t.
     learning_rate_init : float
+    parts : sequence of (int, int, int, float)
+        Of Muon, for networks with members: where a part starts, its rows and columns, and its rate
+        over the learning rate. A part without columns is so many numbers that Adam updates. The
+        parts follow each other and are all numbers.
     """
 
     solver: str = "adam"
@@ -72,6 +79,7 @@ class Optimizer:
     max_grad_norm: float | None = None
     power_t: float | None = None
     learning_rate_init: float = 0.0
+    parts: Sequence[tuple[int, int, int, float]] = ()
 
 
 @dataclass
@@ -82,9 +90,10 @@ class State:
     ----------
     flat : ndarray of shape (n_parameters,)
     first_moment, second_moment : ndarray of shape (n_parameters,) or None
-        Of Adam; SGD with momentum has the first alone, as torch's momentum buffer.
+        Of Adam; SGD with momentum has the first alone, as torch's momentum buffer, and so has what
+        Muon turns.
     buffers : ndarray of shape (n_buffers,) or None
-        Running means and variances.
+        Running means and variances, and the edges of bins.
     order : ndarray of int64 or None
         The rows that take part, in the order of the last epoch; None for all of them in place.
     t : int
@@ -167,6 +176,7 @@ def train_epochs(
     rng=None,
     rates=None,
     dropout_seed=0,
+    dropout=None,
     n_threads=1,
     n_shards=None,
 ):
@@ -186,6 +196,8 @@ def train_epochs(
     rates : ndarray of shape (max_epochs * n_batches,) or None
         The learning rate of each step; batches without weight take none.
     dropout_seed : int
+    dropout : float or None
+        The rate of dropout of members, in place of that of the plan.
     n_threads : int
     n_shards : int or None
         How many parts a batch is cut into. Nothing else decides on the bits of the outcome; None
@@ -198,6 +210,8 @@ def train_epochs(
     # the engine reads attributes by name
     settings = SimpleNamespace(**vars(optimizer), batch_size=batch_size, dropout_seed=dropout_seed)
     settings.solver = SOLVERS[optimizer.solver]
+    settings.parts = [float(value) for part in optimizer.parts for value in part]
+    settings.dropout = -1.0 if dropout is None else dropout
     settings.max_grad_norm = optimizer.max_grad_norm or 0.0
     settings.power_t = -1.0 if optimizer.power_t is None else optimizer.power_t
     vars(settings).update(vars(limits), rates=rates, n_threads=n_threads)
@@ -220,4 +234,5 @@ def shards(plan, batch_size, n_threads):
     """Count the parts that a batch is worth being cut into, at most `n_threads`."""
     values = sum(layer.units for layer in plan.layers)
     work = batch_size * (sum(la.fan_in * la.units for la in plan.layers) + 12 * values)
+    work *= max(1, plan.n_members)
     return max(1, min(n_threads, batch_size // 8, int(work // 100_000)))

@@ -6,6 +6,7 @@ import numpy as np
 
 from sklmlp import native
 from sklmlp.nn.builder import part_name
+from sklmlp.nn.compiled_tied import is_compilable_tied, tied_buffers, tied_plan, tied_sizes
 from sklmlp.nn.layers import EPSILON
 
 WITHOUT_EFFECT = {"inplace", "init", "num_parameters", "approximate"}
@@ -21,7 +22,7 @@ def can_compile(spec):
     """
     return (
         native.is_available()
-        and spec.module is None
+        and (spec.module is None or is_compilable_tied(spec))
         and _loss(spec)[0] is not None
         and all(_activation(choice) is not None for choice in spec.activations)
     )
@@ -97,12 +98,18 @@ def make_plan(spec, is_double, transposed):
     is_double : bool
         Whether it computes in float64.
     transposed : list of bool
-        For each affine map whether its coefs lie in memory as (fan_out, fan_in).
+        For each affine map whether its coefs lie in memory as (fan_out, fan_in); a module has none.
 
     Returns
     -------
     plan : sklmlp.native.Plan
     """
+    name, arguments = _loss(spec)
+    is_index = native.losses_of_indices()
+    n_targets = 0 if name in is_index else spec.n_outputs // spec.loss_function.n_units
+    loss = {"loss": name, "loss_arguments": arguments, "n_targets": n_targets}
+    if spec.module is not None:
+        return tied_plan(spec, is_double, loss)
     sizes, n_coefs = learned_sizes(spec)
     ends = accumulate(sizes.values())
     at = {name: end - n for (name, n), end in zip(sizes.items(), ends, strict=True)}
@@ -116,20 +123,15 @@ def make_plan(spec, is_double, transposed):
         if i < len(spec.hidden):
             layer |= _hidden_layer(spec, i, at, sizes, buffers)
         layers.append(native.Layer(**layer))
-    loss, arguments = _loss(spec)
-    is_index = native.losses_of_indices()
-    n_targets = 0 if loss in is_index else spec.n_outputs // spec.loss_function.n_units
     return native.Plan(
         is_double=is_double,
         n_features=spec.width_in,
         n_outputs=spec.n_outputs,
-        n_targets=n_targets,
         n_parameters=sum(sizes.values()),
         n_coefs=n_coefs,
         layers=layers,
-        loss=loss,
-        loss_arguments=arguments,
         n_buffers=sum(statistics.values()),
+        **loss,
     )
 
 
@@ -184,6 +186,11 @@ def make_model(spec, weights):
     model : sklmlp.native.Model
         Rows to logits.
     """
+    if spec.module is not None:
+        state, sizes, buffers = weights.state, tied_sizes(spec), tied_buffers(spec)
+        buffers = np.concatenate([state[name].ravel() for name in buffers]) if buffers else None
+        plan = make_plan(spec, state["head"].dtype == np.float64, [])
+        return native.Model(plan, [state[name] for name in sizes], buffers)
     sizes, _ = learned_sizes(spec)
     arrays = {f"coefs_{i}": coef for i, coef in enumerate(weights.coefs)}
     arrays |= {f"intercepts_{i}": each for i, each in enumerate(weights.intercepts)}

@@ -45,7 +45,7 @@ class Network:
     dropout_seed : int
         Of the compiled engine's random numbers.
     statistics : ndarray or None
-        Running means and variances of a network that was compiled.
+        Running means and variances of a network that was compiled, or the edges of its bins.
     """
 
     def __init__(self, spec, weights, dtype, device):
@@ -159,7 +159,15 @@ class Network:
             for (norm, name), part in zip(names, joined.split([*map(len, tensors)]), strict=True):
                 setattr(norm, name, part)
             self.statistics = joined.numpy()
+        elif self.spec.module is not None:
+            constants = [buffer.reshape(-1) for buffer in self.module.buffers()]
+            self.statistics = torch.cat(constants).numpy() if constants else None
         return self._plan
+
+    @property
+    def dropout(self):
+        """The rate that a callback may have set, of a `TiedNetwork`; else None."""
+        return self.module.dropout if isinstance(self.module, TiedNetwork) else None
 
     def count_batches(self, n):
         """Count batches that moved running statistics."""

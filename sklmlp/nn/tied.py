@@ -13,7 +13,6 @@ from torch.nn.functional import logsigmoid
 
 from sklmlp.losses import log_softmax
 from sklmlp.nn.periodic import make_front
-from sklmlp.nn.piecewise import PiecewiseLinear
 
 
 class TiedLayer(nn.Module):
@@ -100,11 +99,6 @@ class TiedNetwork(nn.Module):
         head = torch.empty(n_members, fan_in, n_outputs).uniform_(-bound, bound)
         self.head = nn.Parameter(head if layers else head * r.unsqueeze(2))
         self.head_bias = nn.Parameter(torch.empty(n_members, 1, n_outputs).uniform_(-bound, bound))
-
-    @property
-    def is_written_out(self):
-        """Whether steps by hand know its embeddings: piecewise-linear ones, or none."""
-        return self.front is None or isinstance(self.front, PiecewiseLinear)
 
     @property
     def shared(self):

@@ -49,6 +49,11 @@ class _Part(NamedTuple):
     factor: float
     """The part's rate over the optimizer's."""
 
+    def as_numbers(self):
+        """Return where it starts, its rows and columns, and the factor, as the engine takes it."""
+        shape = self.shape or (self.where.stop - self.where.start, 0)
+        return self.where.start, *shape, self.factor
+
 
 class Muon(Optimizer):
     """Muon with Nesterov momentum for some matrices, Adam for the rest.
@@ -91,6 +96,20 @@ class Muon(Optimizer):
             if shape is None:
                 run = [_Part(slice(run[0].where.start, run[-1].where.stop), None, factor)]
             self.parts += run
+
+    @property
+    def engine_options(self):
+        """See `Optimizer`."""
+        beta_1, beta_2 = self.group["betas"]
+        return {
+            "solver": "muon",
+            "beta_1": beta_1,
+            "beta_2": beta_2,
+            "epsilon": self.group["eps"],
+            "weight_decay": self.weight_decay,
+            "momentum": self.momentum,
+            "parts": [part.as_numbers() for part in self.parts],
+        }
 
     def update_tensors(self, flats, gradients, moments, steps, t, group):
         """Update the parts that lie in a flat tensor, or in a slice of it, at step t."""

@@ -51,24 +51,24 @@ class Budget:
     Parameters
     ----------
     seconds : float
-    refit_cost : float
-        What an epoch of the refit takes, over one of the fit; 0 where there is no refit.
-    refit_overhead : float
-        Seconds that the refit takes before its first epoch.
+    following : float
+        How long an epoch of what follows takes, over one of the fit: other folds and the refit.
+    overhead : float
+        Seconds that these take before their first epochs.
     """
 
     seconds: float
-    refit_cost: float
-    refit_overhead: float
+    following: float
+    overhead: float
 
     def n_epochs(self, seconds, most):
         """Return how many epochs there is time for, if one takes so many seconds.
 
-        The refit takes as many in the worst case. Where that leaves too few of them, one fit has
-        all the time.
+        What follows takes as many in the worst case. Where that leaves too few of them, one fit
+        has all the time.
         """
         time_left = BUDGET_SHARE * self.seconds
-        both = (time_left - self.refit_overhead) / (seconds * (1 + self.refit_cost))
+        both = (time_left - self.overhead) / (seconds * (1 + self.following))
         n_epochs = int(both) if both >= LEAST_EPOCHS else int(time_left / seconds)
         return max(1, min(most, n_epochs))
 
@@ -89,12 +89,30 @@ class Course(StopAfter):
     run : TrainingRun
         Of a `TiedNetwork`; the schedule is laid out over its `max_iter`.
     budget : Budget, default=None
+
+    Attributes
+    ----------
+    max_iter : int
+        Epochs that the schedule was laid out over in the end.
+    held_out_logits : dict of {int: ndarray of shape (n, n_outputs)}
+        Those of held-out rows after the epochs at which the rate had annealed.
     """
 
     def __init__(self, n_epochs, run, budget=None):
         super().__init__(n_epochs, run.state)
         self.module, self.budget = run.network.module, budget
         self.max_iter, self.dropout = run.config.max_iter, self.module.dropout
+        self.held_out_logits = {}
+
+    def recording(self, score):
+        """Return a score of held-out rows that also takes note of their logits."""
+
+        def recorded(logits, loss, network):
+            if self.n_done + 1 in ends_of_cycles(self.max_iter):
+                self.held_out_logits[self.n_done + 1] = logits
+            return score(logits, loss, network)
+
+        return recorded
 
     def begin_training(self):
         """Start the clock; a fit that goes on keeps the schedule that it has been given."""
@@ -202,14 +220,14 @@ class TiedMixin:
     """Train a `TiedNetwork` by Muon with the coslog schedule, for a planned number of epochs."""
 
     def fit_by(self, plan, X, y, *args, **kwargs):
-        """Fit as `fit` does, by a `Plan`; return the epochs that its schedule was laid out over."""
+        """Fit as `fit` does, by a `Plan`; return the `Course` that the fit took."""
         self.plan, courses = plan, []
         self.courses = courses  # the fit goes on in a copy
         try:
             self.fit(X, y, *args, **kwargs)
         finally:
             del self.plan, self.courses
-        return courses[0].max_iter
+        return courses[0]
 
     def _make_optimizer(self, network, config, incremental):
         plan, lr = self.plan, config.learning_rate_init
@@ -233,6 +251,8 @@ class TiedMixin:
         self.courses.append(course)
         callback = CallbackList([run.callback, course])
         run.state.stopping = StoppingAtEnds(ends=ends_of_cycles(run.config.max_iter))
+        if run.validation is not None:
+            run.validation.score = course.recording(run.validation.score)
         # scores of training rows would take a third of the time
         return replace(run, callback=callback, training_sample=None)
 

@@ -30,8 +30,13 @@ def train_lbfgs(runs):
     ended : bool
         Whether they ended by themselves.
     """
-    is_compiled = all(map(is_compilable, runs))
+    is_compiled = all(map(_is_compilable, runs))
     return run_or_enqueue(TrainingJob(runs, _train_jobs, is_compiled=is_compiled))
+
+
+def _is_compilable(run):
+    """Return whether the engine has the gradient of all rows, which it has not of a module."""
+    return is_compilable(run) and run.network.spec.module is None
 
 
 def _train_jobs(jobs, interrupted):
@@ -121,7 +126,7 @@ def _minimise(run, interrupted):
     network.module.eval()  # a line search needs the same function twice
     best, loss_reached = network.flat.detach().cpu().double().numpy().copy(), float("nan")
 
-    make_objective = _compiled_objective if is_compilable(run) else _torch_objective
+    make_objective = _compiled_objective if _is_compilable(run) else _torch_objective
     objective = make_objective(run, interrupted)
 
     def loss_and_gradient(values):

@@ -19,7 +19,7 @@ from sklmlp import runtime
 from sklmlp.caller import is_one_of_many, kind_of, warn
 from sklmlp.data import rows_of_a_batch, share_memory
 from sklmlp.training.loop import train_stack
-from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep, TiedStep
+from sklmlp.training.steps import AutogradStep, CompiledStep, DenseStep
 
 _here = threading.local()  # not a context variable: threads may inherit those of their parents
 
@@ -55,7 +55,7 @@ class Interrupt:
         return self.flag[0] != 0
 
 
-STEPS = [CompiledStep, DenseStep, TiedStep, AutogradStep]
+STEPS = [CompiledStep, DenseStep, AutogradStep]
 """The fastest first; the last one can run anything."""
 
 

@@ -18,8 +18,8 @@ def philox(counter, key):
 
 def kept(seed, step, layer, n, width, rate):
     """Which units of a layer dropout leaves in each of n rows, (n, width)."""
-    key = seed % WORD, seed // WORD
-    words = [
-        [philox((j, row, layer, step), key) for j in range(-(-width // 4))] for row in range(n)
-    ]
-    return np.reshape(words, (n, -1))[:, :width] >= int(rate * WORD)
+    key, n_counters = (seed % WORD, seed // WORD), -(-width // 64) * 16
+    words = [[philox((j, row, layer, step), key) for j in range(n_counters)] for row in range(n)]
+    # of 16 counters, the first two words of each, and then the other two
+    words = np.reshape(words, (n, -1, 16, 2, 2)).swapaxes(2, 3)
+    return words.reshape(n, -1)[:, :width] >= int(rate * WORD)

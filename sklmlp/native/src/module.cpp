@@ -1,7 +1,6 @@
 // The Python module: plain values and buffers in, engine out. Reads attributes of the objects that
 // sklmlp/native/*.py describe.
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
+#include "python.hpp"
 
 #include <cmath>
 #include <cstdlib>
@@ -14,122 +13,6 @@
 using namespace sklmlp;
 
 namespace {
-
-struct PythonError {};  // one that Python knows of already
-
-struct Object {
-    PyObject* p;
-    explicit Object(PyObject* p) : p(p) {
-        if (!p) throw PythonError();
-    }
-    ~Object() { Py_DECREF(p); }
-    Object(const Object&) = delete;
-    bool is_none() const { return p == Py_None; }
-};
-
-// Attributes of a Python object.
-struct Reader {
-    PyObject* of;
-
-    PyObject* get(const char* name) const { return PyObject_GetAttrString(of, name); }
-    double real(const char* name) const {
-        Object value(get(name));
-        const double x = PyFloat_AsDouble(value.p);
-        if (x == -1 && PyErr_Occurred()) throw PythonError();
-        return x;
-    }
-    long long integer(const char* name) const {
-        Object value(get(name));
-        const long long x = PyLong_AsLongLong(value.p);
-        if (x == -1 && PyErr_Occurred()) throw PythonError();
-        return x;
-    }
-    size_t count(const char* name) const {
-        const long long x = integer(name);
-        if (x < 0) throw std::invalid_argument(std::string(name) + " is negative");
-        return size_t(x);
-    }
-    size_t offset(const char* name) const {  // None: nowhere
-        return Object(get(name)).is_none() ? kNone : count(name);
-    }
-    bool truth(const char* name) const {
-        Object value(get(name));
-        const int x = PyObject_IsTrue(value.p);
-        if (x < 0) throw PythonError();
-        return x;
-    }
-    std::vector<double> reals(const char* name) const {
-        Object value(get(name)), tuple(PySequence_Tuple(value.p));
-        std::vector<double> all;
-        for (Py_ssize_t i = 0; i < PyTuple_Size(tuple.p); ++i) {
-            all.push_back(PyFloat_AsDouble(PyTuple_GetItem(tuple.p, i)));
-            if (PyErr_Occurred()) throw PythonError();
-        }
-        return all;
-    }
-    void set(const char* name, PyObject* value) const {
-        Object owned(value);
-        if (PyObject_SetAttrString(of, name, owned.p) < 0) throw PythonError();
-    }
-};
-
-// Contiguous memory of a Python object; nothing for None.
-class Buffer {
-  public:
-    // Kinds: 'f' float32, 'd' float64, 'q' int64, 'i' int32, 'B' bytes.
-    Buffer(PyObject* object, const char* name, char kind, bool writable,
-           int layout = PyBUF_C_CONTIGUOUS) {
-        if (object == Py_None) return;
-        const int flags = PyBUF_FORMAT | layout | (writable ? PyBUF_WRITABLE : 0);
-        if (PyObject_GetBuffer(object, &view_, flags) < 0) throw PythonError();
-        held_ = true;
-        const char* format = view_.format ? view_.format : "B";
-        const bool is_long = (*format == 'l' || *format == 'q') && view_.itemsize == 8;
-        const bool fits = kind == 'q'   ? is_long
-                          : kind == 'i' ? (*format == 'i' || *format == 'l') && view_.itemsize == 4
-                                        : *format == kind;
-        if (!fits || format[1] != 0) {
-            const std::string got = format;
-            PyBuffer_Release(&view_);
-            throw std::invalid_argument(std::string(name) + " has format '" + got +
-                                        "', expected '" + kind + "'");
-        }
-    }
-    Buffer(const Reader& from, const char* name, char kind, bool writable,
-           int layout = PyBUF_C_CONTIGUOUS)
-        : Buffer(Object(from.get(name)).p, name, kind, writable, layout) {}
-    ~Buffer() {
-        if (held_) PyBuffer_Release(&view_);
-    }
-    Buffer(const Buffer&) = delete;
-
-    bool held() const { return held_; }
-    size_t size() const { return held_ ? size_t(view_.len / view_.itemsize) : 0; }
-    void expect(const char* name, size_t n) const {
-        if (size() != n)
-            throw std::invalid_argument(std::string(name) + " holds " + std::to_string(size()) +
-                                        " values, expected " + std::to_string(n));
-    }
-    // Take the array for dense rows; its strides may be any multiples of an item.
-    void set_strides(Rows& rows, size_t width) const {
-        if (view_.ndim != 2 || size_t(view_.shape[0]) != rows.n || size_t(view_.shape[1]) != width)
-            throw std::invalid_argument("x is not of shape (n_rows, n_features)");
-        const Py_ssize_t row = view_.strides[0], column = view_.strides[1];
-        if (row < 0 || column < 0 || row % view_.itemsize || column % view_.itemsize)
-            throw std::invalid_argument(
-                "x has strides that are negative or no multiples of an item");
-        rows.row_stride = size_t(row / view_.itemsize),
-        rows.column_stride = size_t(column / view_.itemsize);
-    }
-    template <class T = void>
-    T* as() const {
-        return held_ ? static_cast<T*>(view_.buf) : nullptr;
-    }
-
-  private:
-    Py_buffer view_{};
-    bool held_ = false;
-};
 
 const Engine* engine = &baseline_engine;
 const char* instruction_set = "baseline";
@@ -148,32 +31,6 @@ void choose_engine(const std::string& name) {
 #endif
 }
 
-// Run `body`, which gives a new reference, and turn what it throws into a Python error.
-template <class Body>
-PyObject* guarded(Body&& body) {
-    try {
-        return body();
-    } catch (const PythonError&) {
-    } catch (const std::invalid_argument& error) {
-        PyErr_SetString(PyExc_ValueError, error.what());
-    } catch (const std::bad_alloc&) {
-        PyErr_NoMemory();
-    } catch (const std::exception& error) {
-        PyErr_SetString(PyExc_RuntimeError, error.what());
-    }
-    return nullptr;
-}
-
-// Run `body` without the interpreter's lock; the first thing that it throws goes on after.
-template <class Body>
-void without_lock(Body&& body) {
-    std::exception_ptr thrown;
-    Py_BEGIN_ALLOW_THREADS try { body(); } catch (...) {
-        thrown = std::current_exception();
-    }
-    Py_END_ALLOW_THREADS if (thrown) std::rethrow_exception(thrown);
-}
-
 size_t threads(long long n) { return size_t(n < 1 ? 1 : n > 256 ? 256 : n); }
 
 Layer layer_of(const Reader& from, bool is_hidden) {
@@ -184,6 +41,7 @@ Layer layer_of(const Reader& from, bool is_hidden) {
                    from.truth("is_stored_transposed")};
     layer.intercepts = from.offset("intercepts");
     if (!is_hidden) return layer;
+    layer.scales_in = from.offset("scales_in"), layer.scales_out = from.offset("scales_out");
     layer.activation = int(from.integer("activation_number"));
     layer.arguments = from.reals("argument_values");
     layer.slopes = from.offset("slopes"), layer.n_slopes = from.count("n_slopes");
@@ -198,6 +56,32 @@ Layer layer_of(const Reader& from, bool is_hidden) {
     if (layer.skip == Skip::projection)
         layer.projection = {from.offset("projection"), layer.coefs.fan_in, layer.width, true};
     return layer;
+}
+
+void read_members(Plan& plan, const Reader& from) {
+    plan.n_members = from.count("n_members");
+    plan.average = Average(int(from.integer("average_number")));
+    Object object(from.get("front"));
+    if (object.is_none()) return;
+    const Reader front{object.p};
+    plan.front = {front.count("n_numbers"), front.count("n_bins"), front.count("size"),
+                  front.offset("weight"),   front.offset("bias"),  front.offset("bins"),
+                  front.offset("left"),     front.offset("per_width")};
+}
+
+// Parts of Muon: four numbers each, which follow each other from 0 to n_parameters.
+std::vector<Part> parts_of(const std::vector<double>& values, size_t n_parameters) {
+    std::vector<Part> parts;
+    size_t offset = 0;
+    for (size_t i = 0; i + 3 < values.size(); i += 4) {
+        parts.push_back({size_t(values[i]), size_t(values[i + 1]), size_t(values[i + 2]),
+                         values[i + 3]});
+        if (values[i] != double(offset)) break;
+        offset += parts.back().size();
+    }
+    if (offset != n_parameters)
+        throw std::invalid_argument("parts do not follow each other up to n_parameters");
+    return parts;
 }
 
 constexpr const char* kPlan = "sklmlp.native.plan";
@@ -217,6 +101,7 @@ PyObject* make_plan(PyObject*, PyObject* object) {
         const Py_ssize_t n = PyTuple_Size(all.p);
         for (Py_ssize_t l = 0; l < n; ++l)
             plan->layers.push_back(layer_of({PyTuple_GetItem(all.p, l)}, l + 1 < n));
+        read_members(*plan, from);
         plan->check();
         PyObject* capsule = PyCapsule_New(plan.get(), kPlan, [](PyObject* capsule) {
             delete static_cast<Plan*>(PyCapsule_GetPointer(capsule, kPlan));
@@ -257,8 +142,9 @@ struct RowsOf {
                 throw std::invalid_argument("rows have neither x nor values and indices");
             indptr.expect("indptr", rows.n + 1);
             indices.expect("indices", values.size());
-            if (plan.layers[0].skip != Skip::none)
-                throw std::invalid_argument("sparse rows do not go into a residual layer");
+            if (plan.layers[0].skip != Skip::none || plan.n_members)
+                throw std::invalid_argument(
+                    "sparse rows go neither into a residual layer nor to members");
             if (rows.has_long_indices)
                 check_indices<int64_t>(plan);
             else
@@ -311,8 +197,12 @@ PyObject* train(PyObject*, PyObject* arguments) {
 
         Options& o = run.options;
         const long long solver = settings.integer("solver");
-        if (solver < 0 || solver > 2) throw std::invalid_argument("unknown solver");
+        if (solver < 0 || solver > 3) throw std::invalid_argument("unknown solver");
         o.solver = Solver(solver);
+        if (o.solver == Solver::muon) {
+            if (!plan.n_members) throw std::invalid_argument("muon trains networks with members");
+            o.parts = parts_of(settings.reals("parts"), plan.n_parameters);
+        }
         o.beta_1 = settings.real("beta_1"), o.beta_2 = settings.real("beta_2"),
         o.epsilon = settings.real("epsilon");
         o.weight_decay = settings.real("weight_decay"), o.momentum = settings.real("momentum"),
@@ -345,6 +235,8 @@ PyObject* train(PyObject*, PyObject* arguments) {
         if (!run.batch_size || !run.n_shards || run.n_shards > 256)
             throw std::invalid_argument("batch_size or n_shards is out of range");
         run.dropout_seed = uint64_t(settings.integer("dropout_seed"));
+        run.dropout = settings.real("dropout");
+        if (run.dropout >= 1) throw std::invalid_argument("dropout is not in [0, 1)");
         run.max_epochs = settings.count("max_epochs"),
         run.max_seconds = settings.real("max_seconds");
         run.tol = settings.real("tol"), run.n_iter_no_change = settings.integer("n_iter_no_change");
@@ -415,10 +307,10 @@ PyObject* bind(PyObject*, PyObject* arguments) {
         auto model = std::make_unique<Model>(capsule);
         model->buffers = std::make_unique<Buffer>(buffers, "buffers", kind, false);
         if (plan.n_buffers) model->buffers->expect("buffers", plan.n_buffers);
-        Object all(PySequence_Tuple(arrays_));
+        Object tuple(PySequence_Tuple(arrays_));
         size_t n = 0;
-        for (Py_ssize_t k = 0; k < PyTuple_Size(all.p); ++k) {
-            model->arrays.push_back(std::make_unique<Buffer>(PyTuple_GetItem(all.p, k), "an array",
+        for (Py_ssize_t i = 0; i < PyTuple_Size(tuple.p); ++i) {
+            model->arrays.push_back(std::make_unique<Buffer>(PyTuple_GetItem(tuple.p, i), "an array",
                                                              kind, false, PyBUF_ANY_CONTIGUOUS));
             model->segments.begins.push_back(n);
             model->segments.data.push_back(model->arrays.back()->as());
@@ -432,14 +324,22 @@ PyObject* bind(PyObject*, PyObject* arguments) {
             const auto found = std::upper_bound(begins.begin(), begins.end(), offset);
             return offset == kNone || offset + size <= (found == begins.end() ? n : *found);
         };
+        const size_t k = std::max<size_t>(1, plan.n_members);
+        const Front& front = plan.front;
+        bool all = lies_whole(front.weight, front.width()) && lies_whole(front.bias, front.width()) &&
+                   lies_whole(front.bins, front.width() * front.n_bins);
         for (const Layer& layer : plan.layers) {
-            const size_t units = layer.units();
-            if (!lies_whole(layer.coefs.offset, layer.coefs.size()) ||
-                !lies_whole(layer.projection.offset, layer.projection.size()) ||
-                !lies_whole(layer.intercepts, units) || !lies_whole(layer.slopes, layer.n_slopes) ||
-                !lies_whole(layer.scale, units) || !lies_whole(layer.shift, units))
-                throw std::invalid_argument("a layer's numbers lie in more than one array");
+            const size_t units = layer.units(), n_matrices = layer.is_hidden ? 1 : k;
+            all = all && lies_whole(layer.coefs.offset, layer.coefs.size() * n_matrices) &&
+                  lies_whole(layer.projection.offset, layer.projection.size()) &&
+                  lies_whole(layer.intercepts, units * k) &&
+                  lies_whole(layer.slopes, layer.n_slopes) && lies_whole(layer.scale, units) &&
+                  lies_whole(layer.shift, units) &&
+                  lies_whole(layer.scales_in, layer.coefs.fan_in * k) &&
+                  lies_whole(layer.scales_out, units * k);
         }
+        if (!all)
+            throw std::invalid_argument("a layer's numbers lie in more than one array");
         PyObject* bound = PyCapsule_New(model.get(), kModel, [](PyObject* capsule) {
             delete static_cast<Model*>(PyCapsule_GetPointer(capsule, kModel));
         });
@@ -514,6 +414,8 @@ PyObject* gradient(PyObject*, PyObject* arguments) {
         const Plan& plan = plan_of(capsule);
         if (plan.has_batch_normalization())
             throw std::invalid_argument("the gradient of all rows has no batches to normalize by");
+        if (plan.n_members)
+            throw std::invalid_argument("the gradient of all rows is not that of members");
         const char kind = plan.is_double ? 'd' : 'f';
         Buffer flat(flat_, "flat", kind, false), gradient(gradient_, "gradient", kind, true);
         flat.expect("flat", plan.n_parameters);

@@ -37,8 +37,13 @@ struct LayerMemory {
 };
 
 template <class T>
-class Network {
+class Network : public Batch<T> {
   public:
+    using Batch<T>::x, Batch<T>::sparse, Batch<T>::n_rows, Batch<T>::in_training, Batch<T>::y,
+        Batch<T>::dropout_seed, Batch<T>::step, Batch<T>::gathered, Batch<T>::gathered_y,
+        Batch<T>::row_losses, Batch<T>::row_scales, Batch<T>::has_row_scales, Batch<T>::scale,
+        Batch<T>::n_shards, Batch<T>::begin_of, Batch<T>::row_of;
+
     // Room for `capacity` rows; for gradients where `learns`, by shards.
     Network(const Plan& plan, const T* flat, const Segments* segments, T* buffers, size_t capacity,
             bool learns, bool gathers, size_t n_shards)
@@ -48,8 +53,8 @@ class Network {
           buffers(buffers),
           memory(plan.layers.size()),
           learns_(learns),
-          gathers_(gathers),
-          n_shards_(n_shards) {
+          gathers_(gathers) {
+        this->n_shards = n_shards, this->gathered_stride = plan.n_features;
         for (size_t l = 0; l < memory.size(); ++l)
             memory[l].arguments = converted(plan.layers[l].arguments);
         loss_arguments = converted(plan.loss_arguments);
@@ -68,28 +73,10 @@ class Network {
     std::vector<LayerMemory<T>> memory;
     std::vector<T> loss_arguments;
 
-    // The batch: dense rows `x`, or CSR rows by number.
-    const T* x = nullptr;
-    const Rows* sparse = nullptr;
-    const int64_t* order = nullptr;  // of the batch's rows in `sparse`; null: from `first` on
-    size_t first = 0, n_rows = 0;
-    bool in_training = false;  // dropout and statistics of the batch
-    uint64_t dropout_seed = 0;
-    uint32_t step = 0;
-
-    T* gathered = nullptr;       // (capacity, n_features)
-    void* gathered_y = nullptr;  // (capacity, n_targets) of T, or (capacity,) of int64_t
-    T* row_losses = nullptr;     // (capacity,)
-    T* row_scales = nullptr;     // (capacity,)
-    const void* y = nullptr;
-
     T* logits() const { return memory.back().z; }
     T* panel(size_t s) const { return panels_ + s * packed_size<T>(); }
     T* rest(size_t s) const { return rests_ + s * rest_stride_; }
     size_t n_rest() const { return plan.n_parameters - plan.n_coefs; }
-    size_t begin_of(size_t s) const { return n_rows * s / n_shards_; }
-    size_t n_shards() const { return n_shards_; }
-    size_t row_of(size_t i) const { return order ? size_t(order[i]) : first + i; }
     const T* input(size_t l) const { return l == 0 ? x : memory[l - 1].out; }
 
     const T* at(size_t offset) const { return segments ? segments->at<T>(offset) : flat + offset; }
@@ -146,7 +133,7 @@ class Network {
         std::fill(squares, squares + units, T(0));
         std::fill(m.mean, m.mean + units, T(0));
         size_t n = 0;
-        for (size_t s = 0; s < n_shards_; ++s) {
+        for (size_t s = 0; s < n_shards; ++s) {
             const size_t more = begin_of(s + 1) - begin_of(s);
             const T* moments = moments_ + 2 * s * moments_stride_;
             if (more)
@@ -184,9 +171,6 @@ class Network {
         }
         return total;
     }
-    bool has_row_scales = false;
-    T scale = T(1);
-
     // Backward over the rows of a shard from layer l down, to the first or to a layer whose
     // normalization needs the sums of all shards; returns 0 or that layer + 1.
     size_t backward(size_t s, size_t l, bool resumed) {
@@ -214,7 +198,7 @@ class Network {
         const size_t units = layer.units(), scale = layer.scale - plan.n_coefs,
                      shift = layer.shift - plan.n_coefs;
         std::fill(sums_, sums_ + 2 * moments_stride_, T(0));
-        for (size_t s = 0; s < n_shards_; ++s) {
+        for (size_t s = 0; s < n_shards; ++s) {
             add(units, rest(s) + scale, sums_);
             add(units, rest(s) + shift, sums_ + moments_stride_);
         }
@@ -279,14 +263,14 @@ class Network {
         }
         moments_stride_ = (widest + 15) / 16 * 16;
         rest_stride_ = (n_rest() + 15) / 16 * 16;
-        panels_ = arena.take(n_shards_ * packed_size<T>());
-        if (!learns_) return;
+        panels_ = arena.take(n_shards * packed_size<T>());
         if (gathers_) gathered = arena.take(n * plan.n_features);
+        if (!learns_) return;
         gathered_y = arena.template take<char>(n * std::max<size_t>(8, plan.n_targets * sizeof(T)));
         row_losses = arena.take(n);
         row_scales = arena.take(n);
-        rests_ = arena.take(n_shards_ * rest_stride_);
-        moments_ = arena.take(2 * n_shards_ * moments_stride_);
+        rests_ = arena.take(n_shards * rest_stride_);
+        moments_ = arena.take(2 * n_shards * moments_stride_);
         sums_ = arena.take(2 * moments_stride_);
     }
 
@@ -416,7 +400,7 @@ class Network {
 
     T* panel_of(size_t begin) const {
         size_t s = 0;
-        while (s + 1 < n_shards_ && begin_of(s + 1) <= begin) ++s;
+        while (s + 1 < n_shards && begin_of(s + 1) <= begin) ++s;
         return panel(s);
     }
 
@@ -463,7 +447,6 @@ class Network {
     }
 
     const bool learns_, gathers_;
-    const size_t n_shards_;
     std::unique_ptr<char, Free> block_;
     size_t moments_stride_ = 0, rest_stride_ = 0;
     T *panels_ = nullptr, *rests_ = nullptr, *moments_ = nullptr, *sums_ = nullptr;

@@ -19,7 +19,7 @@ struct Update {
         // epsilon as scikit-learn has it; torch adds it to the corrected sqrt(v).
         const double correction = std::sqrt(1 - std::pow(o.beta_2, double(t)));
         rate = T(learning_rate * correction / (1 - std::pow(o.beta_1, double(t))));
-        if (solver == Solver::adamw) epsilon = T(o.epsilon * correction);
+        if (solver != Solver::adam) epsilon = T(o.epsilon * correction);
     }
 
     // AdamW decays matrices alone.
@@ -60,3 +60,13 @@ struct Update {
         }
     }
 };
+
+// What a gradient is multiplied by, that its norm has a bound: Pascanu, Mikolov & Bengio 2013,
+// algorithm 1, as torch has it; NaN stays. `squares` are those of the shards of the gradient.
+template <class T>
+T clipping(double bound, const std::vector<double>& squares) {
+    double total = 0;
+    for (double part : squares) total += part;
+    const T ratio = T(bound) / (T(std::sqrt(total)) + T(1e-6));
+    return ratio > T(1) ? T(1) : ratio;
+}

@@ -44,6 +44,7 @@ void Plan::check() const {
                                                      : n_outputs;
     require(n_targets == targets && (kind != Loss::gaussian || n_outputs % 2 == 0),
             "n_targets does not fit the loss");
+    if (n_members) return check_members();
     size_t width = n_features;
     for (size_t l = 0; l < layers.size(); ++l) {
         const Layer& layer = layers[l];
@@ -95,12 +96,56 @@ void Plan::check() const {
     }
 }
 
+void Plan::check_members() const {
+    const auto require_learned = [&](size_t offset, size_t n, const std::string& name) {
+        require_range(offset, n, 0, n_parameters, name);
+    };
+    require(n_members < kMost && int(average) >= 0 && int(average) <= int(Average::gaussian),
+            "unknown average");
+    require(average != Average::gaussian || n_outputs % 2 == 0, "average does not fit n_outputs");
+    const size_t n = front.n_numbers, n_bins = n * front.n_bins;
+    require(n <= n_features && front.n_bins < kMost && front.size < kMost,
+            "the front has more numbers than there are features");
+    if (n) {
+        require(front.n_bins > 0 && front.size > 0, "the front has bins and a size");
+        require_learned(front.weight, front.width(), "front: weight");
+        require_learned(front.bias, front.width(), "front: bias");
+        require_learned(front.bins, n_bins * front.size, "front: bins");
+        require_range(front.left, n_bins, 0, n_buffers, "front: left");
+        require_range(front.per_width, n_bins, 0, n_buffers, "front: per_width");
+    }
+    size_t width = width_in();
+    for (size_t l = 0; l < layers.size(); ++l) {
+        const Layer& layer = layers[l];
+        const std::string name = "layer " + std::to_string(l) + ": ";
+        const size_t units = layer.units();
+        require(layer.is_hidden == (l + 1 < layers.size()),
+                name + "only the last layer is an output layer");
+        require(units > 0 && units < kMost && layer.width == units, name + "units do not fit width");
+        require(layer.coefs.fan_in == width && !layer.coefs.is_stored_transposed,
+                name + "fan_in is " + std::to_string(layer.coefs.fan_in) + ", expected " +
+                    std::to_string(width));
+        require_learned(layer.intercepts, n_members * units, name + "intercepts");
+        require_learned(layer.coefs.offset, layer.coefs.size() * (layer.is_hidden ? 1 : n_members),
+                        name + "coefs");
+        if (layer.is_hidden) {
+            require(layer.activation == int(Activation::relu) && layer.skip == Skip::none &&
+                        layer.normalization == Normalization::none,
+                    name + "members have ReLU, and neither skip nor normalization");
+            require(layer.dropout >= 0 && layer.dropout < 1, name + "dropout is not in [0, 1)");
+            require_learned(layer.scales_in, n_members * width, name + "scales_in");
+            require_learned(layer.scales_out, n_members * units, name + "scales_out");
+        }
+        width = units;
+    }
+}
+
 double Plan::multiplications() const {
     double total = 0;
     for (const Layer& layer : layers)
         total += double(layer.coefs.size()) +
                  (layer.skip == Skip::projection ? double(layer.projection.size()) : 0);
-    return total;
+    return total * double(std::max<size_t>(1, n_members));
 }
 
 bool Plan::has_batch_normalization() const {

@@ -50,9 +50,28 @@ struct Layer {
     size_t mean = kNone, variance = kNone;  // running ones, in the array of buffers
     double dropout = 0;
     Skip skip = Skip::none;
+    size_t scales_in = kNone, scales_out = kNone;  // of members: (k, fan_in), (k, fan_out)
     size_t units() const { return coefs.fan_out; }  // that go into the activation
 };
 
+// How predictions of members become one; see `sklmlp.nn.tied.AVERAGES`.
+enum class Average : int { identity = 0, softmax = 1, logistic = 2, exp = 3, gaussian = 4 };
+
+// Piecewise-linear embeddings of the first columns: of a number x, x weight + bias + P(x) bins,
+// where component t of P rises from 0 at the left edge of bin t to 1 at the right one.
+struct Front {
+    size_t n_numbers = 0, n_bins = 0, size = 0;
+    size_t weight = kNone, bias = kNone, bins = kNone;  // (F, size) twice, (F, n_bins, size)
+    size_t left = kNone, per_width = kNone;  // (F, n_bins) in the array of buffers; 0: no bin
+    size_t width() const { return n_numbers * size; }
+};
+
+// A network. One with members is k of them over one front, which hand embeddings and columns on:
+//
+//     h <- dropout(relu((h * scales_in) W * scales_out + b)),   logits = h W_member + b
+//
+// The W of hidden layers is the same for all members; what else is theirs lies one member after
+// the other.
 struct Plan {
     bool is_double = false;
     size_t n_features = 0, n_outputs = 0, n_targets = 0;  // targets a row, 0: the index of a class
@@ -60,13 +79,26 @@ struct Plan {
     int loss = 0;
     std::vector<double> loss_arguments;
     std::vector<Layer> layers;
+    size_t n_members = 0;  // 0: a network without such
+    Average average = Average::identity;
+    Front front;
 
     void check() const;
+    void check_members() const;
+    size_t width_in() const { return n_features + front.width(); }  // of the first layer
     double multiplications() const;  // of one row, forward
     bool has_batch_normalization() const;
 };
 
-enum class Solver : int { sgd = 0, adam = 1, adamw = 2 };
+enum class Solver : int { sgd = 0, adam = 1, adamw = 2, muon = 3 };
+
+// Neighbouring numbers that Muon turns as a matrix; or that Adam updates, which has no columns.
+struct Part {
+    size_t offset, rows, columns;
+    double factor;  // of the learning rate
+    bool is_matrix() const { return columns > 0; }
+    size_t size() const { return is_matrix() ? rows * columns : rows; }
+};
 
 struct Options {
     Solver solver = Solver::adam;
@@ -75,6 +107,7 @@ struct Options {
     bool nesterov = false;
     double alpha = 0, max_grad_norm = 0;          // 0: no bound
     double power_t = -1, learning_rate_init = 0;  // negative: the rate stays as it is
+    std::vector<Part> parts;                      // of Muon: all numbers, one part after the other
 };
 
 // Rows: dense, or CSR where `indptr` is given.
@@ -123,6 +156,7 @@ struct Training {
     int64_t* order = nullptr;           // (n,), or null: rows as they lie
     BitGenerator* generator = nullptr;  // null: no shuffle
     uint64_t dropout_seed = 0;
+    double dropout = -1;            // of members, in place of the layers'; negative: as they say
     const double* rates = nullptr;  // (max_epochs * batches), or null
     void *flat, *first_moment = nullptr, *second_moment = nullptr, *buffers = nullptr;
     // the state

@@ -15,6 +15,15 @@ struct Matrix {
     Matrix right(size_t j) const { return {data + j * column, row, column}; }
 };
 
+// What the rows and columns of B are multiplied by while it is packed: diag(rows) B diag(columns).
+template <class T>
+struct Scales {
+    const T *rows = nullptr, *columns = nullptr;
+    explicit operator bool() const { return rows != nullptr; }
+    Scales transposed() const { return {columns, rows}; }
+    Scales from(size_t i, size_t j) const { return rows ? Scales{rows + i, columns + j} : *this; }
+};
+
 constexpr size_t kTileRows = kRegisters == 32 ? 12 : 6;
 constexpr size_t kTileVectors = 2;
 constexpr size_t kDepth = 256;  // rows of a panel
@@ -92,6 +101,28 @@ void pack(Matrix<T> b, size_t depth, size_t width, size_t padded, T* panel) {
     }
 }
 
+// `pack` of a matrix that lies by rows, and is scaled.
+template <class T>
+void pack_scaled(Matrix<T> b, Scales<T> scales, size_t depth, size_t width, size_t padded,
+                 T* panel) {
+    using S = Simd<T>;
+    for (size_t j = 0; j < width; j += S::lanes) {
+        const size_t part = std::min(S::lanes, width - j);
+        const T *from = b.data + j, *factors = scales.columns + j;
+        if (part == S::lanes) {
+            const typename S::Vector columns = S::load(factors);
+            for (size_t p = 0; p < depth; ++p)
+                S::store(panel + p * padded + j,
+                         S::load(from + p * b.row) * (columns * scales.rows[p]));
+        } else {
+            const typename S::Vector columns = S::load_part(factors, part);
+            for (size_t p = 0; p < depth; ++p)
+                S::store(panel + p * padded + j,
+                         S::load_part(from + p * b.row, part) * (columns * scales.rows[p]));
+        }
+    }
+}
+
 // The product of few rows with a large matrix, which is read once and in the order of its memory.
 template <class T>
 void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc) {
@@ -112,12 +143,13 @@ void product_of_few(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, 
 constexpr size_t kFew = 3, kLarge = 8192;
 
 // C (m x n, rows ldc apart) = bias + A B, or += A B where `adds`; A is (m, depth), B is (depth, n);
-// a bias of n values is the same for all rows. `panel` is memory for packed_size<T>() values.
+// a bias of n values is the same for all rows. `panel` is memory for packed_size<T>() values. A B
+// that is scaled lies by rows.
 template <class T>
 void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, size_t ldc,
-             bool adds, T* panel, const T* bias = nullptr) {
+             bool adds, T* panel, const T* bias = nullptr, Scales<T> scales = {}) {
     constexpr size_t lanes = Simd<T>::lanes, full = kTileVectors * lanes;
-    if (m == 1 || depth == 0 || (m <= kFew && n * depth > kLarge)) {
+    if (!scales && (m == 1 || depth == 0 || (m <= kFew && n * depth > kLarge))) {
         for (size_t i = 0; i < m && !adds; ++i)
             if (bias)
                 std::copy(bias, bias + n, c + i * ldc);
@@ -132,11 +164,14 @@ void product(size_t m, size_t n, size_t depth, Matrix<T> a, Matrix<T> b, T* c, s
             const bool narrow = width <= lanes;
             const Matrix<T> right = b.below(p).right(j);
             // what few tiles use, and what is whole vectors, is used where it lies
-            const bool in_place =
-                b.column == 1 && m <= 2 * kTileRows && (width == full || width == lanes);
+            const bool in_place = !scales && b.column == 1 && m <= 2 * kTileRows &&
+                                  (width == full || width == lanes);
             const T* from = in_place ? right.data : panel;
             const size_t step = in_place ? b.row : narrow ? lanes : full;
-            if (!in_place) pack(right, deep, width, step, panel);
+            if (scales)
+                pack_scaled(right, scales.from(p, j), deep, width, step, panel);
+            else if (!in_place)
+                pack(right, deep, width, step, panel);
             const T* own_bias = bias ? bias + j : nullptr;
             for (size_t i = 0; i < m; i += kTileRows) {
                 const size_t rows = std::min(kTileRows, m - i);

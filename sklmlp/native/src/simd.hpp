@@ -61,6 +61,14 @@ struct Simd {
     }
 #endif
 
+    // The first n values, or all where n is larger.
+    static Vector load_up_to(const T* from, size_t n) {
+        return n < lanes ? load_part(from, n) : load(from);
+    }
+    static void store_up_to(T* to, Vector v, size_t n) {
+        n < lanes ? store_part(to, v, n) : store(to, v);
+    }
+
     static T total(Vector v) {
         T total = v[0];
         for (size_t i = 1; i < lanes; ++i) total += v[i];

@@ -3,7 +3,6 @@
 from sklmlp.training.steps.base import AutogradStep, BatchStep, Step
 from sklmlp.training.steps.compiled import CompiledStep
 from sklmlp.training.steps.dense import DenseStep
-from sklmlp.training.steps.tied import TiedStep
 
 __all__ = [
     "AutogradStep",
@@ -11,5 +10,4 @@ __all__ = [
     "CompiledStep",
     "DenseStep",
     "Step",
-    "TiedStep",
 ]

@@ -113,6 +113,7 @@ class CompiledStep(Step):
                 rng=run.state.rng if config.shuffle else None,
                 rates=rates,
                 dropout_seed=network.dropout_seed,
+                dropout=network.dropout,
                 n_threads=self.n_threads,
             )
         finally:  # also where Ctrl-C ends it
