@@ -1,4 +1,4 @@
-"""What every test file shares: tests for a GPU or a cluster, kinds of targets, short fits."""
+"""What every test file shares: tests for a GPU or a cluster, settings that stay, short fits."""
 
 import warnings
 
