@@ -2,7 +2,7 @@
 # make test         ruff, then the tests
 # make test-cluster the tests that need a cluster: two worker processes of Dask
 # make test-torch   the tests of training without the compiled engine: torch computes everything
-# make test-oldest  the tests with the oldest versions that are supported, but for those of torch alone
+# make test-oldest  the tests of what depends on versions, with the oldest that are supported
 # make wheel        a wheel with the compiled engine, into dist/
 # make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
@@ -19,7 +19,11 @@ ARGS ?=
 JOBS ?= auto
 
 PACKAGING = pyproject.toml setup.py $(wildcard sklmlp/native/src/*)
-PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
+
+# Python compiles a module when it is first imported. Of torch and its company most never are, so pip
+# need not compile them all; what was compiled is to be kept.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-cluster test-torch lint format test-oldest wheel bench clean
 
@@ -50,14 +54,20 @@ format: $(VENV)/installed-test
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# The oldest torch is today's: what compares with torch alone need not run again.
-TORCH_IS_THE_SAME = tests/native/test_kernels.py tests/native/test_predicting.py \
-	tests/training/test_same_steps.py tests/optim/test_clipping.py tests/optim/test_schedules.py \
-	tests/optim/test_torch_optimizers.py
+# What can depend on versions is what a user's libraries call and are called by: scikit-learn's checks,
+# tables of pandas, polars and SciPy, SciPy's solvers, skorch's callbacks, joblib, files of skops and
+# ONNX, figures, docs and examples. Left out is what would run the same code again: the oldest torch is
+# today's, and these files take at most NumPy's arrays and `clone` from elsewhere.
+SAME_WITH_ANY_VERSION = $(addprefix tests/, test_imports.py test_networks.py test_refits.py \
+	test_serving.py failures/test_target_scale.py runtime \
+	$(patsubst %,native/test_%.py,kernels plan predicting) \
+	$(patsubst %,nn/test_%.py,activation_spec layers network originals piecewise spec tied weight_init) \
+	$(patsubst %,optim/test_%.py,clipping muon registry schedules torch_optimizers) \
+	$(patsubst %,training/test_%.py,same_steps steps stopping tied))
 
 test-oldest: $(VENV_OLDEST)/installed-test
 	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python $(PYTEST_PARALLEL) \
-		$(addprefix --ignore=,$(TORCH_IS_THE_SAME)) $(ARGS)
+		$(addprefix --ignore=,$(SAME_WITH_ANY_VERSION)) $(ARGS)
 
 wheel: $(VENV)/bin/python
 	SKLMLP_NEED_EXTENSION=1 $(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
@@ -73,15 +83,30 @@ clean:
 $(VENV)/bin/python $(VENV_OLDEST)/bin/python:
 	$(PYTHON) -m venv $(patsubst %/bin/python,%,$@)
 
+CONSTRAINTS = constraints.txt
+$(VENV_OLDEST)/%: CONSTRAINTS = constraints-oldest.txt
+
 # Torch comes first and by itself, so that its pinned version is found before anything asks for "a torch".
-$(VENV)/installed-%: $(PACKAGING) constraints.txt | $(VENV)/bin/python
-	@echo "Installing sklmlp[$*] in $(VENV) ..."
-	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt torch
-	$(VENV)/bin/python $(PIP_INSTALL) -c constraints.txt -e '.[$*]'
+$(VENV)/torch: constraints.txt | $(VENV)/bin/python
+$(VENV_OLDEST)/torch: constraints-oldest.txt | $(VENV_OLDEST)/bin/python
+$(VENV)/torch $(VENV_OLDEST)/torch:
+	@echo "Installing torch in $(@D) ..."
+	$(@D)/bin/python $(PIP_INSTALL) -c $(CONSTRAINTS) torch
 	@touch $@
 
-$(VENV_OLDEST)/installed-%: $(PACKAGING) constraints-oldest.txt | $(VENV_OLDEST)/bin/python
-	@echo "Installing sklmlp[$*] in $(VENV_OLDEST) ..."
-	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt torch
-	$(VENV_OLDEST)/bin/python $(PIP_INSTALL) -c constraints-oldest.txt -e '.[$*]'
+# The compiled engine lies in the source tree, and one fits every version of Python: it is compiled by
+# the first environment, and by others where it is older than its sources.
+ENGINE = sklmlp/native/_engine.abi3.so
+IS_BUILT = test -e $(ENGINE) && test -z "$$(find $(PACKAGING) -newer $(ENGINE))"
+define INSTALL
+	@echo "Installing sklmlp[$*] in $(@D) ..."
+	if $(IS_BUILT); then export SKLMLP_NO_EXTENSION=1; fi; \
+		$(@D)/bin/python $(PIP_INSTALL) -c $(CONSTRAINTS) -e '.[$*]'
 	@touch $@
+endef
+
+$(VENV)/installed-%: $(PACKAGING) $(VENV)/torch
+	$(INSTALL)
+
+$(VENV_OLDEST)/installed-%: $(PACKAGING) $(VENV_OLDEST)/torch
+	$(INSTALL)

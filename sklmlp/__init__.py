@@ -3,12 +3,14 @@
 from sklmlp import search
 from sklmlp.classifier import MLPClassifier
 from sklmlp.regressor import MLPRegressor
+from sklmlp.search import MLPSearchCV
 from sklmlp.tabular import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
 from sklmlp.versions import __version__, show_versions
 
 __all__ = [
     "MLPClassifier",
     "MLPRegressor",
+    "MLPSearchCV",
     "TableEncoder",
     "TabularMLPClassifier",
     "TabularMLPRegressor",

@@ -1,12 +1,13 @@
 """The base class of the estimators: a fit as a table of contents, and hooks."""
 
 from abc import ABC, abstractmethod
+from contextlib import nullcontext
 from functools import partial
 
 import torch
 
 from sklmlp import io, runtime
-from sklmlp.callbacks import Checkpoints, SklearnCallbackSession
+from sklmlp.callbacks import Checkpoints, told_to_sklearn
 from sklmlp.compat import CALLBACKS, CallbackSupportMixin, fit_context
 from sklmlp.config import CONSTRAINTS, TrainingConfig
 from sklmlp.failures import warn_of_divergence, warn_of_failed_learning
@@ -17,10 +18,7 @@ from sklmlp.parameters import ParametersMixin, check_parameters
 from sklmlp.prediction import PredictionMixin, learning_aside
 from sklmlp.preparation import PreparationMixin, make_members
 from sklmlp.runtime import explain_oom
-from sklmlp.training import (
-    train_lbfgs,
-    train_networks,
-)
+from sklmlp.training import let_pause, train_lbfgs, train_networks
 
 NO_ROWS = (None, None, None)
 
@@ -85,22 +83,21 @@ class BaseMLP(
             with explain_oom(config, data.rows.dataset, self._count_outputs(data.rows.y)):
                 members = make_members(self, config, reset)
                 runs = self._prepare_runs(members, data, reset, incremental)
-                runs, session = self._tell_sklearn((X, y), data, members, runs)
-                self._train(config, data, runs)
-                self._store([member for member, _ in members], runs, data.dtype)
-                if session is not None:
-                    session.end()
+                if reset and not incremental:
+                    let_pause(runs, data.rows)
+                with self._told_to_sklearn((X, y), data, members, runs) as runs:
+                    self._train(config, data, runs)
+                    self._store([member for member, _ in members], runs, data.dtype)
 
-    def _tell_sklearn(self, raw, data, members, runs):
+    def _told_to_sklearn(self, raw, data, members, runs):
         """Let scikit-learn's callbacks follow the runs, where there are some."""
         if not vars(self).get(CALLBACKS):
-            return runs, None
-        session = SklearnCallbackSession(self, raw, data.rows.dataset, runs)
+            return nullcontext(runs)
         attributes = [
             partial(self._current_attributes, member, run.network, data.dtype)
             for (member, _), run in zip(members, runs, strict=True)
         ]
-        return list(map(session.follow, range(len(runs)), runs, attributes)), session
+        return told_to_sklearn(self, raw, data.rows.dataset, runs, attributes)
 
     def _train(self, config, data, runs):
         """Train the networks, and warn of those that learned nothing."""
@@ -110,7 +107,7 @@ class BaseMLP(
             has_ended = train_lbfgs(runs)
         if has_ended and runs[0].is_one_epoch:
             warn_of_divergence(runs)
-        elif has_ended:
+        elif has_ended and not any(run.outcome.has_paused for run in runs):
             warn_of_failed_learning(runs, getattr(self, "feature_names_in_", None))
 
     def _open_checkpoint(self, config, data, runs):

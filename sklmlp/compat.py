@@ -18,6 +18,12 @@ import functools
 import sys
 
 from sklearn.base import _fit_context as fit_context
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._validation import _fit_and_score as fit_and_score
+from sklearn.model_selection._validation import _insert_error_scores as insert_error_scores
+from sklearn.model_selection._validation import (
+    _warn_or_raise_about_fit_failures as warn_or_raise_about_fit_failures,
+)
 from sklearn.utils import _safe_indexing as safe_indexing
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -28,6 +34,7 @@ from sklearn.utils._param_validation import (
 )
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
+from sklearn.utils.validation import _check_method_params as check_method_params
 from torch import _fused_adam_ as fused_adam
 from torch import _fused_sgd_ as fused_sgd
 from torch.nn.modules.batchnorm import _BatchNorm as AnyBatchNorm
@@ -72,6 +79,7 @@ __all__ = [
     "OF_EVERY_ESTIMATOR",
     "AnyBatchNorm",
     "AnyDropout",
+    "BaseSearchCV",
     "CallbackSupportMixin",
     "HasMethods",
     "Interval",
@@ -80,15 +88,20 @@ __all__ = [
     "StrOptions",
     "cached_property",
     "check_feature_names_in",
+    "check_method_params",
     "check_partial_fit_first_call",
     "constraints_of",
     "extend_html",
+    "fit_and_score",
     "fit_context",
     "fused_adam",
     "fused_sgd",
     "init_callback_context",
+    "insert_error_scores",
     "metric_of",
     "safe_indexing",
+    "scorer_as_stored",
+    "warn_or_raise_about_fit_failures",
     "with_labels",
 ]
 
@@ -146,6 +159,17 @@ def with_labels(scorer, labels):
     scorer = copy.copy(scorer)
     scorer._kwargs = {**kwargs, "labels": labels}
     return scorer
+
+
+def scorer_as_stored(scorer):
+    """Return what a search keeps as `scorer_`: a scorer, or a dict of several.
+
+    Parameters
+    ----------
+    scorer : callable
+        As a search has made it of its `scoring`.
+    """
+    return getattr(scorer, "_scorers", scorer)
 
 
 def extend_html(parameters, more):

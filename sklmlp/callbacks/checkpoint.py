@@ -34,7 +34,7 @@ class Checkpoints:
         Raises
         ------
         ValueError
-            If it is not what `snapshot` gives of these fits.
+            If it is not what `snapshot_run` gives of these fits.
         """
         snapshots = self.file.read()
         if snapshots is None:
@@ -45,7 +45,7 @@ class Checkpoints:
             for run, snapshot in pairs:
                 check(run, snapshot)
             for run, snapshot in pairs:
-                resume(run, snapshot)
+                resume_run(run, snapshot)
         except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             raise ValueError(
                 f"checkpoint={self.file.path!r} does not describe this fit: {error}"
@@ -59,13 +59,13 @@ class Checkpoints:
         with the networks that it had, and with them its arithmetic.
         """
         ended = [
-            (run, snapshot(run, order, ended=True))
+            (run, snapshot_run(run, order, ended=True))
             for k, (run, order) in enumerate(zip(runs, orders, strict=True))
             if k not in going
         ]
         is_due = not going or runs[0].state.stopping.n_iter % self.every == 0
         running = going if is_due else []
-        running = [(runs[k], snapshot(runs[k], orders[k], ended=False)) for k in running]
+        running = [(runs[k], snapshot_run(runs[k], orders[k], ended=False)) for k in running]
         with self._lock:
             self._ended += ended
             if is_due:
@@ -79,7 +79,7 @@ class Checkpoints:
         self.file.write(self._latest)
 
 
-def snapshot(run, order, ended):
+def snapshot_run(run, order, ended):
     """Return all that a fit has to know to go on: plain values and arrays, copied.
 
     Parameters
@@ -283,8 +283,8 @@ def _require(condition, message):
         raise ValueError(message)
 
 
-def resume(run, snapshot):
-    """Take a fit that has not begun to where another one was, whose `snapshot` this is.
+def resume_run(run, snapshot):
+    """Take a fit that has not begun to where another one was, whose snapshot this is.
 
     One that had come to its `max_iter` goes on where that has been raised.
     """

@@ -1,6 +1,7 @@
 """scikit-learn's callbacks in our training loop: a fit and its epochs as tasks."""
 
 import threading
+from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -9,8 +10,9 @@ from sklmlp.callbacks.base import CallbackList, TrainingCallback
 from sklmlp.compat import init_callback_context, safe_indexing
 
 
-class SklearnCallbackSession:
-    """A fit as scikit-learn's callbacks see it.
+@contextmanager
+def told_to_sklearn(estimator, raw, dataset, runs, attributes):
+    """Let scikit-learn's callbacks follow a fit: the block trains, and stores what was learned.
 
     The task of the fit has one subtask an epoch; that of an ensemble has one a network, and each of
     these one an epoch.
@@ -24,61 +26,44 @@ class SklearnCallbackSession:
     dataset : Dataset
         All rows of the fit.
     runs : list of TrainingRun
+    attributes : list of callable
+        For each run, gives the attributes that make the estimator one of the weights of the moment.
+
+    Yields
+    ------
+    runs : list of TrainingRun
+        The same with one more listener each.
     """
-
-    def __init__(self, estimator, raw, dataset, runs):
-        self.estimator, self.raw, self.n_networks = estimator, raw, len(runs)
-        self.n_epochs = 1 if runs[0].is_one_epoch else runs[0].config.max_iter
-        self.lock = threading.Lock()  # networks of an ensemble may train on several threads
-        several = len(runs) > 1
-        self.context = init_callback_context(
-            estimator,
-            max_subtasks=len(runs) if several else self.n_epochs,
-            sequential_subtasks=not several,
-        )
-        self.rows = self._rows_of(dataset)
-        self.context.call_on_fit_task_begin(estimator=estimator, **self.rows)
-
-    def follow(self, number, run, attributes):
-        """Let callbacks follow one network's training.
-
-        Parameters
-        ----------
-        number : int
-            Which network it is.
-        run : TrainingRun
-        attributes : callable
-            Gives the attributes that make the estimator one of the weights of the moment.
-
-        Returns
-        -------
-        run : TrainingRun
-            The same with one more listener.
-        """
-        kwargs = {"estimator": self.estimator, **self._rows_of(run.dataset)}
-        kwargs["reconstruction_attributes"] = attributes
-        if self.n_networks == 1:
-            callback = SklearnCallback(self.context, None, self.lock, kwargs)
-        else:
-            task = self.context.subcontext("network", task_id=number, max_subtasks=self.n_epochs)
-            callback = SklearnCallback(task, task, self.lock, kwargs)
+    n_epochs = 1 if runs[0].is_one_epoch else runs[0].config.max_iter
+    lock = threading.Lock()  # networks of an ensemble may train on several threads
+    several = len(runs) > 1
+    context = init_callback_context(
+        estimator,
+        max_subtasks=len(runs) if several else n_epochs,
+        sequential_subtasks=not several,
+    )
+    rows = _rows_of(raw, dataset)
+    context.call_on_fit_task_begin(estimator=estimator, **rows)
+    followed = []
+    for number, (run, current) in enumerate(zip(runs, attributes, strict=True)):
+        kwargs = {"estimator": estimator, **_rows_of(raw, run.dataset)}
+        kwargs["reconstruction_attributes"] = current
+        task, parent = None, context
+        if several:
+            task = parent = context.subcontext("network", task_id=number, max_subtasks=n_epochs)
+        callback = SklearnCallback(parent, task, lock, kwargs)
         if run.has_batch_callbacks:
             callback = CallbackList([run.callback, callback])
-        return replace(run, callback=callback)
+        followed.append(replace(run, callback=callback))
+    yield followed
+    context.call_on_fit_task_end(estimator=estimator, **rows, reconstruction_attributes={})
 
-    def _rows_of(self, dataset):
-        """`X`, `y` and `metadata` of the rows of a dataset, as the user gave them."""
-        index, weight = dataset.index, dataset.weights()
-        X, y = self.raw
-        if index is not None:
-            X, y = (safe_indexing(each, index) for each in self.raw)
-        return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
-    def end(self):
-        """Tell of the end; the estimator is fitted."""
-        self.context.call_on_fit_task_end(
-            estimator=self.estimator, **self.rows, reconstruction_attributes={}
-        )
+def _rows_of(raw, dataset):
+    """Return `X`, `y` and `metadata` of the rows of a dataset, as the user gave them."""
+    index, weight = dataset.index, dataset.weights()
+    X, y = raw if index is None else (safe_indexing(each, index) for each in raw)
+    return {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
 
 
 class SklearnCallback(TrainingCallback):

@@ -3,7 +3,6 @@
 import skorch
 import torch
 from skorch.dataset import Dataset
-from torch import nn
 
 from sklmlp.callbacks.base import TrainingCallback
 from sklmlp.optim import StackedUpdate, TorchOptimizerAdapter
@@ -130,9 +129,13 @@ class SkorchCallback(TrainingCallback):
 
     def __init__(self, config, network, state, decode, classes, training, held_out):
         loss = network.spec.loss_function
+
+        def mean_loss(z, y):
+            return loss.value(z, torch.as_tensor(y)).mean()
+
         self.net = Net(
             network.module,
-            _Criterion(loss),
+            lambda: mean_loss,  # skorch calls what is no module to get its criterion
             lr=config.learning_rate_init,
             max_epochs=config.max_iter,
             train_split=None,
@@ -223,14 +226,3 @@ class SkorchCallback(TrainingCallback):
             self.net.history.pop()
         X, y = self.data["train"]
         self._notify("on_train_end", X=X, y=y)
-
-
-class _Criterion(nn.Module):
-    """A `Loss` as skorch's criterion."""
-
-    def __init__(self, loss):
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, z, y):
-        return self.loss.value(z, torch.as_tensor(y)).mean()

@@ -1,8 +1,7 @@
 """A look inside fitted networks: facts, pictures, and hidden layers as features."""
 
-from sklmlp.inspection.diagnosis import diagnose, linear_equivalent
+from sklmlp.inspection.diagnosis import GradientFlowDisplay, diagnose, linear_equivalent
 from sklmlp.inspection.displays import ActivationDisplay, LossCurveDisplay
-from sklmlp.inspection.gradient_flow import GradientFlowDisplay
 from sklmlp.inspection.hidden_features import HiddenFeatures
 from sklmlp.inspection.hidden_units import HiddenUnitsDisplay
 

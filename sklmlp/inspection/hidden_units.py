@@ -4,8 +4,18 @@ import numpy as np
 import torch
 
 from sklmlp import runtime
+from sklmlp.fitted_network import fitted_networks
 from sklmlp.inspection.displays import COLOURS, axes_for, legend_below
-from sklmlp.inspection.layers import in_chunks, layers_of, one_network, outputs, rows_for, slope
+from sklmlp.inspection.layers import (
+    activation_of,
+    in_chunks,
+    layers_of,
+    names_of,
+    one_network,
+    outputs,
+    rows_for,
+    slope,
+)
 
 ZERO = 1e-6
 """A unit whose output never exceeds this, of either sign, is dead."""
@@ -22,26 +32,28 @@ class Activity:
 
     Parameters
     ----------
-    layer : sklmlp.inspection.layers.Layer
+    name : str
+        See `names_of`.
+    choice : ActivationSpec or None
+        What the activation is; None for the output layer, whose logits are looked at.
+    activation : torch.nn.Module or None
+        It is hooked.
 
     Attributes
     ----------
-    name : str
-        "hidden 0", "hidden 1" and so on, and "output", of which the logits are looked at.
     activation : str or None
     mean : float
         Of all rows and units.
     """
 
-    def __init__(self, layer):
-        choice = layer.choice
-        self.name, self.activation = layer.name, choice and choice.name
+    def __init__(self, name, choice, activation):
+        self.name, self.activation = name, choice and choice.name
         self.n_rows, self.flat, self.steepest = 0, None, None
         self.is_elementwise = choice is not None and choice.entry.elementwise
         if self.is_elementwise:
-            self.steepest = _steepest(layer.activation)
+            self.steepest = _steepest(activation)
         if self.steepest is not None:
-            layer.activation.register_forward_pre_hook(self._count_flat)
+            activation.register_forward_pre_hook(self._count_flat)
 
     def _count_flat(self, activation, inputs):
         flat = slope(activation.forward, inputs[0]).abs() < FLAT * self.steepest
@@ -117,7 +129,9 @@ def activities(estimator, X):
         One for each hidden layer, and the output's.
     """
     layers = layers_of(estimator)
-    gathered = [Activity(layer) for layer in layers]
+    choices = [*fitted_networks(estimator)[0].spec.activations, None]
+    parts = zip(names_of(layers), choices, map(activation_of, layers), strict=True)
+    gathered = [Activity(*part) for part in parts]
 
     @torch.inference_mode()
     def look():

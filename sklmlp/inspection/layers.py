@@ -1,13 +1,14 @@
 """The layers of a fitted network, and their outputs for rows."""
 
 import copy
-from dataclasses import dataclass
+from collections import OrderedDict
 
 import numpy as np
 import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
+from torch import nn
 
 from sklmlp.data import ConvertedRows, check_X
 from sklmlp.fitted_network import VALUES_AT_A_TIME, fitted_networks, members, snapshot
@@ -112,49 +113,6 @@ def rows_for(estimator, X):
     return check_X(estimator, X, fitted_networks(estimator)[0].dtype)
 
 
-@dataclass
-class Layer:
-    """One layer of a network: an affine map and what follows it.
-
-    Parameters
-    ----------
-    name : str
-        "hidden 0", "hidden 1" and so on, and "output".
-    children : dict of str to torch.nn.Module
-        What rows go through, one after the other.
-    choice : ActivationSpec or None
-        What the activation is; None for the output layer, whose logits are looked at.
-    """
-
-    name: str
-    children: dict
-    choice: object
-
-    @property
-    def activation(self):
-        """The activation's module, or None for the output layer."""
-        for child, parent in self.children.items():
-            for name, module in parent.named_modules(prefix=child):
-                if name.rpartition(".")[2].startswith("activation"):
-                    return module
-        return None
-
-    def modules(self):
-        """Iterate over all modules in it, as `torch.nn.Module.modules` does."""
-        return (module for child in self.children.values() for module in child.modules())
-
-    @property
-    def matrices(self):
-        """Its weights without biases, slopes and the scales of normalizations."""
-        return [p for child in self.children.values() for p in child.parameters() if p.ndim > 1]
-
-    def __call__(self, x):
-        """Compute a layer's output, (n, units), from its input, (n, fan in)."""
-        for child in self.children.values():
-            x = child(x)
-        return x
-
-
 def layers_of(estimator, module=None):
     """Return the layers of a network in prediction, as a copy to be hooked and differentiated.
 
@@ -167,14 +125,29 @@ def layers_of(estimator, module=None):
 
     Returns
     -------
-    layers : list of Layer
-        The last one is the output's.
+    layers : list of torch.nn.Sequential
+        An affine map and what follows it, (n, fan in) to (n, units); the last one is the output's.
     """
     module = copy.deepcopy(estimator.module_ if module is None else module).eval()
-    choices = fitted_networks(estimator)[0].spec.activations
-    names = [*(f"hidden {i}" for i in range(len(choices))), "output"]
-    parts = zip(names, children_by_layer(module), [*choices, None], strict=True)
-    return [Layer(*part) for part in parts]
+    return [nn.Sequential(OrderedDict(children)) for children in children_by_layer(module)]
+
+
+def names_of(layers):
+    """Return what layers are called: "hidden 0", "hidden 1" and so on, and "output"."""
+    return [*(f"hidden {i}" for i in range(len(layers) - 1)), "output"]
+
+
+def activation_of(layer):
+    """Return the module of a layer's activation; the output layer has none."""
+    for name, module in layer.named_modules():
+        if name.rpartition(".")[2].startswith("activation"):
+            return module
+    return None
+
+
+def matrices_of(layer):
+    """Return a layer's weights without biases, slopes and the scales of normalizations."""
+    return [p for p in layer.parameters() if p.ndim > 1]
 
 
 def outputs(layers, x):

@@ -15,6 +15,7 @@ from sklmlp.io.integrity import is_learned
 from sklmlp.io.state import from_columns, spec_from_portable
 from sklmlp.losses import LOSSES, Loss
 from sklmlp.nn import NORMALIZATIONS, learned_shapes, part_name
+from sklmlp.optim import SOLVERS, is_rate
 
 ONLY_WITH_A_SPEC = ("coefs_", "intercepts_", "_state", "_module_seed", "_optimizer", "history_")
 
@@ -83,6 +84,11 @@ def _require(condition, message):
         raise ValueError(message)
 
 
+def _expect(condition, name, value):
+    """Raise ValueError with a value, cut short, that is not what is expected of its name."""
+    _require(condition, f"{name} is {value!r:.80}.")
+
+
 def _check_names(state, estimator_class):
     """No entry may stand in front of a method or a property."""
     for name in state:
@@ -114,7 +120,7 @@ def _with_network(state, is_classifier):
         )
     else:
         seed = state.get("_module_seed")
-        _require(_is_count(seed) and seed < 2**63, f"_module_seed is {seed!r:.80}.")
+        _expect(_is_count(seed) and seed < 2**63, "_module_seed", seed)
     _check_learned(state.get("_state"), spec)
     if is_classifier:
         _check_classes(state, spec.n_outputs)
@@ -128,21 +134,18 @@ def _built_spec(state):
     _require(isinstance(plain, dict), f"_spec is no dict but {type(plain).__name__}.")
     for name in ("n_features", "n_outputs"):
         number = plain.get(name)
-        _require(_is_count(number) and number > 0, f"_spec[{name!r}] is {number!r:.80}.")
+        _expect(_is_count(number) and number > 0, f"_spec[{name!r}]", number)
     hidden, activations = plain.get("hidden"), plain.get("activations")
     for name, value in (("hidden", hidden), ("activations", activations)):
-        _require(isinstance(value, list | tuple), f"_spec[{name!r}] is {value!r:.80}.")
+        _expect(isinstance(value, list | tuple), f"_spec[{name!r}]", value)
     _require(
         len(hidden) == len(activations),
         f"_spec has {len(hidden)} hidden layers and {len(activations)} activations.",
     )
-    _require(
-        all(_is_count(width) and width > 0 for width in hidden),
-        f"_spec['hidden'] is {hidden!r:.80}.",
-    )
+    _expect(all(_is_count(width) and width > 0 for width in hidden), "_spec['hidden']", hidden)
     loss = plain.get("loss")
     is_known = isinstance(loss, Loss) or (isinstance(loss, str) and loss in LOSSES)
-    _require(is_known, f"_spec['loss'] is {loss!r:.80}.")
+    _expect(is_known, "_spec['loss']", loss)
     _check_layers(plain, len(hidden))
     try:
         spec = spec_from_portable(plain)
@@ -175,34 +178,30 @@ def _is_plain(value):
 
 def _check_layers(plain, n_hidden):
     """Check what a spec says besides widths and activations, which is nothing in format 1."""
-    params, module = plain.get("loss_params", {}), plain.get("module")
-    _require(
-        isinstance(params, dict) and all(_is_plain(v) for v in params.values()),
-        f"_spec['loss_params'] is {params!r:.80}.",
-    )
-    _require(
-        module is None or (isinstance(module, type) and issubclass(module, torch.nn.Module)),
-        f"_spec['module'] is {module!r:.80}.",
-    )
-    params = plain.get("module_params", {})
-    _require(
-        isinstance(params, dict) and all(isinstance(name, str) for name in params),
-        f"_spec['module_params'] is {params!r:.80}.",
-    )
-    rates = plain.get("dropout", ())
-    _require(
-        isinstance(rates, list | tuple)
-        and len(rates) in (0, n_hidden)
-        and all(isinstance(r, Real) and 0 <= r < 1 for r in rates),
-        f"_spec['dropout'] is {rates!r:.80}.",
-    )
-    name = plain.get("normalization")
-    _require(
-        name is None or (isinstance(name, str) and name in NORMALIZATIONS),
-        f"_spec['normalization'] is {name!r:.80}.",
-    )
-    residual = plain.get("residual", False)
-    _require(isinstance(residual, bool), f"_spec['residual'] is {residual!r:.80}.")
+
+    def are_rates(value):
+        is_list = isinstance(value, list | tuple) and len(value) in (0, n_hidden)
+        return is_list and all(isinstance(rate, Real) and 0 <= rate < 1 for rate in value)
+
+    entries = {  # the default of each, and what it has to be
+        "loss_params": ({}, lambda v: isinstance(v, dict) and all(map(_is_plain, v.values()))),
+        "module": (None, lambda v: v is None or _is_module_class(v)),
+        "module_params": ({}, lambda v: isinstance(v, dict) and all(map(_is_text, v))),
+        "dropout": ((), are_rates),
+        "normalization": (None, lambda v: v is None or (_is_text(v) and v in NORMALIZATIONS)),
+        "residual": (False, lambda v: isinstance(v, bool)),
+    }
+    for name, (default, holds) in entries.items():
+        value = plain.get(name, default)
+        _expect(holds(value), f"_spec[{name!r}]", value)
+
+
+def _is_module_class(value):
+    return isinstance(value, type) and issubclass(value, torch.nn.Module)
+
+
+def _is_text(value):
+    return isinstance(value, str)
 
 
 def _check_arrays(name, arrays, shapes):
@@ -274,8 +273,8 @@ def _check_optimizer(state, spec):
     )
     _check_numbers("_optimizer", optimizer)
     solver, options, moments = (optimizer[name] for name in ("solver", "options", "moments"))
-    _require(isinstance(solver, str), f"_optimizer['solver'] is {solver!r:.80}.")
-    _require(_is_count(optimizer["t"]), f"_optimizer['t'] is {optimizer['t']!r:.80}.")
+    _expect(isinstance(solver, str), "_optimizer['solver']", solver)
+    _expect(_is_count(optimizer["t"]), "_optimizer['t']", optimizer["t"])
     for name, part in (("options", options), ("moments", moments)):
         _require(isinstance(part, dict), f"_optimizer[{name!r}] is {type(part).__name__}, no dict.")
     for name, moment in moments.items():
@@ -283,24 +282,22 @@ def _check_optimizer(state, spec):
             isinstance(moment, np.ndarray),
             f"_optimizer['moments'][{name!r:.80}] is {type(moment).__name__}, no array.",
         )
-    _require(
-        _is_rate(options.get("lr")),
-        f"the learning rate of _optimizer is {options.get('lr')!r:.80}.",
-    )
-    if solver not in OPTIONS:
+    _expect(is_rate(options.get("lr")), "the learning rate of _optimizer", options.get("lr"))
+    ours = getattr(SOLVERS.get(solver), "optimizer", None)
+    if not hasattr(ours, "option_checks"):
         groups = options.get("param_groups")
-        _require(
+        _expect(
             isinstance(groups, list | tuple)
             and all(isinstance(g, dict) and not any(map(_has_array, g.values())) for g in groups),
-            f"_optimizer['options']['param_groups'] is {groups!r:.80}.",
+            "_optimizer['options']['param_groups']",
+            groups,
         )
         return
-    names_of_moments, expected = OPTIONS[solver]
-    for name, holds in expected.items():
+    for name, holds in ours.option_checks.items():
         value = options.get(name)
-        _require(holds(value), f"_optimizer['options'][{name!r}] is {value!r:.80}.")
+        _expect(holds(value), f"_optimizer['options'][{name!r}]", value)
     _require(
-        set(moments) == names_of_moments(options),
+        set(moments) == ours.names_of_moments(options),
         f"the moments of _optimizer are {', '.join(map(str, moments))}.",
     )
     # a user's own activations may have buffers, and so have normalizations
@@ -328,35 +325,6 @@ def _has_array(value):
     return isinstance(value, np.ndarray)
 
 
-def _is_rate(value):
-    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < np.inf
-
-
-def _is_share(value):
-    return _is_rate(value) and value <= 1
-
-
-def _are_betas(value):
-    return (
-        isinstance(value, list | tuple)
-        and len(value) == 2
-        and all(_is_share(beta) and beta < 1 for beta in value)
-    )
-
-
-OPTIONS = {
-    "adam": (
-        lambda options: {"exp_avg", "exp_avg_sq"},
-        {"betas": _are_betas, "eps": lambda value: _is_rate(value) and value > 0},
-    ),
-    "sgd": (
-        lambda options: {"momentum_buffer"} if options["momentum"] else set(),
-        {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)},
-    ),
-}
-"""Built-in solver -> its moments for its options, and what these have to be."""
-
-
 def _check_ensemble(state, estimator_class):
     members = state["estimators_"]
     _require(
@@ -379,13 +347,14 @@ def _check_ensemble(state, estimator_class):
 def _check_classes(state, n_outputs):
     """Check the labels of a classifier, one an output."""
     targets, classes = state.get("_targets"), state.get("classes_")
-    _require(
+    _expect(
         isinstance(targets, list | tuple)
         and len(targets) == 2
         and isinstance(targets[0], str)
         and targets[0] in KINDS
         and isinstance(targets[1], bool),
-        f"_targets is {targets!r:.80}.",
+        "_targets",
+        targets,
     )
     _require(
         isinstance(classes, np.ndarray) and classes.ndim == 1 and len(classes) > 0,
@@ -411,28 +380,21 @@ def _check_facts(state):
     spec = state["_spec"] if "_spec" in state else vars(state["estimators_"][0])["_spec"]
     layers = ["n_layers_"] if spec.module is None else []
     for name in (*layers, "n_outputs_", "n_iter_", "t_"):
-        _require(_is_count(state.get(name)), f"{name} is {state.get(name)!r:.80}.")
+        _expect(_is_count(state.get(name)), name, state.get(name))
     for name in ("loss_curve_", "validation_scores_"):
         curve = state.get(name)
-        _require(
-            curve is None or (isinstance(curve, list) and all(_is_float(v) for v in curve)),
-            f"{name} is {curve!r:.80}.",
-        )
+        is_curve = isinstance(curve, list) and all(map(_is_float, curve))
+        _expect(curve is None or is_curve, name, curve)
     for name in ("loss_", "best_loss_", "best_validation_score_"):
-        number = state.get(name)
-        _require(number is None or _is_float(number), f"{name} is {number!r:.80}.")
+        _expect(state.get(name) is None or _is_float(state[name]), name, state.get(name))
     n_bad = state.get("_no_improvement_count", 0)
-    _require(_is_count(n_bad), f"_no_improvement_count is {n_bad!r:.80}.")
-    partly = state.get("_partly_fitted", "_optimizer" not in state)
-    _require(
-        isinstance(partly, bool) and (partly or "_optimizer" not in state),
-        f"_partly_fitted is {partly!r:.80}.",
-    )
+    _expect(_is_count(n_bad), "_no_improvement_count", n_bad)
+    has_moments = "_optimizer" in state
+    partly = state.get("_partly_fitted", not has_moments)
+    _expect(isinstance(partly, bool) and (partly or not has_moments), "_partly_fitted", partly)
     precision = state.get("matmul_precision")
-    _require(
-        isinstance(precision, str) and precision in ("highest", "high", "medium"),
-        f"matmul_precision is {precision!r:.80}.",
-    )
+    is_known = _is_text(precision) and precision in ("highest", "high", "medium")
+    _expect(is_known, "matmul_precision", precision)
     try:
         torch.device(state.get("_device"))
     except (TypeError, RuntimeError) as error:

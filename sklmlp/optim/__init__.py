@@ -1,6 +1,6 @@
 """Optimizers: a gradient to an update."""
 
-from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, stack_padded
+from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, is_rate, stack_padded
 from sklmlp.optim.muon import Muon
 from sklmlp.optim.registry import (
     SOLVERS,
@@ -29,6 +29,7 @@ __all__ = [
     "TorchOptimizerAdapter",
     "check_next_step",
     "check_solver",
+    "is_rate",
     "is_stochastic",
     "lookup_solver",
     "make_optimizer",

@@ -1,10 +1,26 @@
 """SGD and Adam with scikit-learn's arithmetic in torch's fused kernels, over one flat tensor."""
 
 import math
+from numbers import Real
+from types import MappingProxyType
 
 import torch
 
 from sklmlp.compat import fused_adam, fused_sgd
+
+
+def is_rate(value):
+    """Tell whether a value is a finite number of at least 0, and no bool."""
+    return isinstance(value, Real) and not isinstance(value, bool) and 0 <= value < math.inf
+
+
+def _is_share(value):
+    return is_rate(value) and value <= 1
+
+
+def _are_betas(value):
+    is_pair = isinstance(value, list | tuple) and len(value) == 2
+    return is_pair and all(_is_share(beta) and beta < 1 for beta in value)
 
 
 class Optimizer:
@@ -32,6 +48,8 @@ class Optimizer:
         Whether 'invscaling' and 'adaptive' change its learning rate, as in scikit-learn.
     option_names : tuple of str
         The options that are kept for the next call of `partial_fit`.
+    option_checks : mapping of str to callable
+        Of these but the rate, whether a value in a file may be one.
     schedule : Schedule or None
         Rates that change step by step.
     """
@@ -94,13 +112,21 @@ class Adam(Optimizer):
     """
 
     solver = "adam"
-    option_names = ("lr", "betas", "eps")
+    option_checks = MappingProxyType(
+        {"betas": _are_betas, "eps": lambda value: is_rate(value) and value > 0}
+    )
+    option_names = ("lr", *option_checks)
 
     @classmethod
     def of(cls, network, params):
         """Return the optimizer of a network that an estimator's parameters ask for."""
         lr = params.learning_rate_init
         return cls(network.flat, lr, params.beta_1, params.beta_2, params.epsilon)
+
+    @staticmethod
+    def names_of_moments(options):
+        """Return torch's names of the moments that there are with these options."""
+        return {"exp_avg", "exp_avg_sq"}
 
     def __init__(self, flat, lr, beta_1, beta_2, epsilon):
         group = {"lr": lr, "betas": (beta_1, beta_2), "eps": epsilon}
@@ -148,13 +174,21 @@ class SGD(Optimizer):
 
     solver = "sgd"
     supports_sklearn_schedules = True
-    option_names = ("lr", "momentum", "nesterov")
+    option_checks = MappingProxyType(
+        {"momentum": _is_share, "nesterov": lambda value: isinstance(value, bool)}
+    )
+    option_names = ("lr", *option_checks)
 
     @classmethod
     def of(cls, network, params):
         """Return the optimizer of a network that an estimator's parameters ask for."""
         lr = params.learning_rate_init
         return cls(network.flat, lr, params.momentum, params.nesterovs_momentum)
+
+    @staticmethod
+    def names_of_moments(options):
+        """Return torch's names of the moments that there are with these options."""
+        return {"momentum_buffer"} if options["momentum"] else set()
 
     def __init__(self, flat, lr, momentum, nesterov):
         group = {"lr": lr, "momentum": momentum, "nesterov": nesterov and momentum > 0}

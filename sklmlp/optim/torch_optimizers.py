@@ -200,6 +200,8 @@ class TorchOptimizerAdapter:
     @property
     def moments(self):
         """What the optimizer keeps of each of its parameters, by `"number.name"`."""
+        if self.parts:
+            self._join()
         return {
             f"{number}.{name}": torch.as_tensor(value)
             for number, state in self.optimizer.state_dict()["state"].items()

@@ -1,6 +1,8 @@
-"""Many fits at once: a joblib backend that trains them together, and search spaces."""
+"""Many fits at once: a search that ends with a model, a joblib backend, and search spaces."""
 
 from sklmlp.search.backend import StackBackend
+from sklmlp.search.cv import MLPSearchCV
+from sklmlp.search.samplers import sampler
 from sklmlp.search.spaces import params_of, space, suggest
 
-__all__ = ["StackBackend", "params_of", "space", "suggest"]
+__all__ = ["MLPSearchCV", "StackBackend", "params_of", "sampler", "space", "suggest"]

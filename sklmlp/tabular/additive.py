@@ -29,7 +29,7 @@ class AdditiveClassifier(MLPClassifier):
 
     def _prepare_run(self, *args, **kwargs):
         run = super()._prepare_run(*args, **kwargs)
-        return replace(run, callback=CallbackList([run.callback, StopAfter(MAX_ITER)]))
+        return replace(run, callback=CallbackList([run.callback, StopAfter(MAX_ITER, run.state)]))
 
     def _train(self, config, data, runs):
         train_lbfgs(runs)  # what was learned too little is found out by the blend

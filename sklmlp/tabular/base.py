@@ -41,13 +41,13 @@ class Rows(NamedTuple):
 class FittedTable(NamedTuple):
     """An encoder, the network that was trained on its output, and that output.
 
-    `max_iter` is how many epochs the schedule was laid out over.
+    `course` is the `Course` that the training took.
     """
 
     encoder: object
     network: object
     X: np.ndarray
-    max_iter: int
+    course: object
 
 
 class BaseTabularMLP(BaseEstimator, ABC):
@@ -68,6 +68,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         "max_iter": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "scoring": [str, callable, None],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_folds": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
         "refit": ["boolean"],
         "max_time": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
@@ -109,24 +110,25 @@ class BaseTabularMLP(BaseEstimator, ABC):
         started, rng = time.monotonic(), check_random_state(self.random_state)
         rows = self._check_rows(X, y, sample_weight)
         self._learn_targets(rows)
-        training, held_out = self._hold_out(rows, validation_data, rng)
-        self._resolve_defaults(len(training.y))
+        splits = self._hold_out(rows, validation_data, rng)
+        self._resolve_defaults(len(splits[0][0].y))
+        has_refit = splits[0][1] is not None and validation_data[0] is None and self.refit
+        fits = self._train_by_split(splits, has_refit, rng, started)
 
-        has_refit = held_out is not None and validation_data[0] is None and self.refit
-        first = self._train(training, self.max_iter_, held_out, rng, started, has_refit)
-        n_done, self.max_iter_ = first.network.n_iter_, first.max_iter
+        first, _, held_out = fits[0]
         self.validation_scores_, self.loss_curve_, self.history_ = (
             getattr(first.network, name)
             for name in ("validation_scores_", "loss_curve_", "history_")
         )
-        self.best_iteration_ = n_done
+        self.best_iteration_ = first.network.n_iter_
         if held_out is not None:
-            self.best_iteration_ = best_end(self.validation_scores_, ends_of_cycles(self.max_iter_))
-            self._calibrate(first, training, held_out)
-        is_whole = n_done == self.max_iter_ or self.callbacks
+            self.validation_scores_ = _mean_scores(fits)
+            self.best_iteration_ = self._best_length(fits)
+            self._calibrate(fits)
+        is_whole = fits[-1][0].network.n_iter_ == self.max_iter_ or self.callbacks
         fitted = first
         if has_refit and is_whole:
-            fitted = self._refit(rows, first, rng, started)
+            fitted = self._refit(rows, first, len(fits), rng, started)
             if fitted is not first:
                 self._complete(fitted, rows)
         self.encoder_, self.network_ = fitted[:2]
@@ -136,12 +138,40 @@ class BaseTabularMLP(BaseEstimator, ABC):
             if hasattr(self.encoder_, name):
                 setattr(self, name, getattr(self.encoder_, name))
 
-    def _refit(self, rows, first, rng, started):
+    def _train_by_split(self, splits, has_refit, rng, started):
+        """Train on each split until one is cut short: a list of (FittedTable, rows, held out)."""
+        n, fits = len(splits), []
+        share = 1 - self.validation_fraction if n == 1 else 1 - 1 / n
+        for training, held_out in splits:
+            if fits and self._lacks_time(started, len(fits)):
+                break
+            # what follows in the other splits and the refit, over what this one takes
+            following = None if fits else n - 1 + has_refit / share
+            fit = self._train(training, self.max_iter_, held_out, rng, started, following)
+            self.max_iter_ = fit.course.max_iter
+            fits.append((fit, training, held_out))
+            if fit.network.n_iter_ < self.max_iter_:
+                break
+        return fits
+
+    def _best_length(self, fits):
+        """Return the number of epochs that held-out rows like best."""
+        return best_end(self.validation_scores_, ends_of_cycles(self.max_iter_))
+
+    def _lacks_time(self, started, n_done):
+        """Tell whether there is no time for another fit and the refit, after some fits."""
+        if self.max_time is None:
+            return False
+        spent = time.monotonic() - started
+        return spent + 2 * spent / n_done > self.max_time
+
+    def _refit(self, rows, first, n_fits, rng, started):
         """Train again on all rows, for as long as the held-out rows liked it best."""
         n_epochs = self.best_iteration_
         if self.max_time is not None:
             spent = time.monotonic() - started
-            needed = spent * n_epochs / first.network.n_iter_ / (1 - self.validation_fraction)
+            epoch = spent / n_fits / first.network.n_iter_
+            needed = epoch * n_epochs / (1 - self.validation_fraction)
             if spent + needed > self.max_time:
                 return first
         if self.verbose:
@@ -151,26 +181,62 @@ class BaseTabularMLP(BaseEstimator, ABC):
         return again if again.network.n_iter_ == n_epochs else first
 
     def _hold_out(self, rows, validation_data, rng):
-        """Return the rows to train on, and those that choose the number of epochs or None."""
+        """Return the rows to train on and those that choose the number of epochs, by split.
+
+        There are several splits of cross-validation, and no rows to choose of a few.
+        """
         X_val, y_val, weight_val = validation_data
+        self.n_folds_ = 1
         if X_val is not None or y_val is not None:
             if X_val is None or y_val is None:
                 given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
                 raise ValueError(f"{given} is provided, but {missing} was not provided.")
-            return rows, self._check_rows(X_val, y_val, weight_val, "_val")
+            return [(rows, self._check_rows(X_val, y_val, weight_val, "_val"))]
         if weight_val is not None:
             raise ValueError("sample_weight_val is provided, but X_val was not provided.")
         n = len(rows.y)
         if n < defaults.LEAST_ROWS:
-            return rows, None
-        index = self._split(rows, rng)
-        training, held_out = map(rows.take, index)
+            return [(rows, None)]
+        self.n_folds_ = self.n_folds
+        if self.n_folds == "auto":
+            can_fold = self.refit and not self.callbacks
+            self.n_folds_ = defaults.n_folds(n) if can_fold else 1
+        elif self.n_folds > 1 and not self.refit:
+            raise ValueError(
+                f"n_folds={self.n_folds} needs refit=True: networks of folds are for choosing the "
+                "number of epochs, and none of them is the model."
+            )
+        if self.n_folds_ > 1:
+            splits = [tuple(map(rows.take, index)) for index in self._folds(rows, rng)]
+            splits = [each for each in splits if all(_has_weight(part) for part in each)]
+            if splits:
+                return splits
+        training, held_out = map(rows.take, self._split(rows, rng))
         check_split(training.weight, held_out.weight)
-        return training, held_out
+        return [(training, held_out)]
 
     def _split(self, rows, rng):
         """Draw the rows to train on and those to hold out."""
         return split_rows(len(rows.y), self.validation_fraction, None, rng)
+
+    def _folds(self, rows, rng):
+        """Yield the rows to train on and those to hold out, by fold.
+
+        Classes are dealt out evenly. One that has rows in a single fold is trained on in all.
+        """
+        classes = self._classes_of(rows)
+        order = rng.permutation(len(classes))
+        order = order[np.argsort(classes[order], kind="stable")]
+        fold = np.empty(len(classes), int)
+        fold[order] = np.arange(len(classes)) % self.n_folds_
+        for number in range(self.n_folds_):
+            is_held_out = fold == number
+            is_held_out &= np.isin(classes, classes[~is_held_out])
+            yield np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)
+
+    def _classes_of(self, rows):
+        """Return what folds are to have in the same proportions, a number for each row."""
+        return np.zeros(len(rows.y), int)
 
     def _resolve_defaults(self, n):
         """Say what "auto" stands for."""
@@ -185,10 +251,11 @@ class BaseTabularMLP(BaseEstimator, ABC):
             task = "classification" if is_classifier(self) else "regression"
             self.learning_rate_init_ = defaults.LEARNING_RATE_INIT[task]
 
-    def _train(self, rows, n_epochs, held_out, rng, started, has_refit=None):
+    def _train(self, rows, n_epochs, held_out, rng, started, following=None):
         """Encode rows and train a network on them: a `FittedTable`.
 
-        With `max_time` the schedule may become shorter, unless `has_refit` is None.
+        With `max_time` the schedule may become shorter. `following` is how long what follows
+        takes, over this fit; None leaves the schedule as it is.
         """
         began = time.monotonic()
         seeds = rng.randint(np.iinfo(np.int32).max, size=2).tolist()
@@ -226,14 +293,14 @@ class BaseTabularMLP(BaseEstimator, ABC):
                 "y_val": held_out.y,
                 "sample_weight_val": held_out.weight,
             }
-        if self.max_time is not None and has_refit is not None:
-            refit_cost = 1 / (1 - self.validation_fraction) if has_refit else 0.0
-            budget = Budget(self._time_left(started), refit_cost, time.monotonic() - began)
+        if self.max_time is not None and following is not None:
+            overhead = following * (time.monotonic() - began)
+            budget = Budget(self._time_left(started), following, overhead)
         plan = Plan(
             n_epochs, defaults.MATRIX_FACTOR, defaults.SCALE_FACTOR, defaults.WEIGHT_DECAY, budget
         )
-        max_iter = network.fit_by(plan, X, rows.y, rows.weight, **validation)
-        return FittedTable(encoder, network, X, max_iter)
+        course = network.fit_by(plan, X, rows.y, rows.weight, **validation)
+        return FittedTable(encoder, network, X, course)
 
     def _time_left(self, started):
         if self.max_time is None:
@@ -307,8 +374,25 @@ class BaseTabularMLP(BaseEstimator, ABC):
     def _average(self):
         """Return how predictions of members are averaged, a key of `sklmlp.nn.tied.AVERAGES`."""
 
-    def _calibrate(self, first, training, held_out):
-        """Learn from held-out rows what is to be made of the network's predictions."""
+    def _calibrate(self, fits):
+        """Learn from held-out rows what is to be made of predictions.
+
+        `fits` are a FittedTable, the rows that it was trained on and those held out, by split.
+        """
 
     def _complete(self, fitted, rows):
         """Fit what stands beside the network again, to all rows."""
+
+
+def _has_weight(rows):
+    """Tell whether there are rows, and some of them have weight."""
+    return len(rows.y) > 0 and (rows.weight is None or rows.weight.any())
+
+
+def _mean_scores(fits):
+    """Return the mean score of held-out rows after each epoch, over splits by their weight."""
+    scores = [fit.network.validation_scores_ for fit, _, _ in fits]
+    n_epochs = min(map(len, scores))
+    parts = [held_out for _, _, held_out in fits]
+    sizes = [len(part.y) if part.weight is None else part.weight.sum() for part in parts]
+    return np.average([each[:n_epochs] for each in scores], axis=0, weights=sizes).tolist()

@@ -1,6 +1,7 @@
 """TabularMLPClassifier: parameters, classes and calibrated probabilities."""
 
 import numpy as np
+from scipy.special import softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 
@@ -70,6 +71,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     validation_fraction : float, default=0.15
         The share of rows that is held out, in the proportions of the classes. Tables with fewer
         than 40 rows hold none out, and are trained on for `max_iter` epochs.
+    n_folds : int or 'auto', default='auto'
+        More than 1 hold out each row once, in one of so many folds, in place of
+        `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
+        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
@@ -103,12 +108,13 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     n_iter_ : int
         Epochs that `network_` was trained for.
     validation_scores_ : list of float or None
-        The score of held-out rows after each epoch; None where none were held out.
+        The score of held-out rows after each epoch, the mean over folds; None where none were held
+        out.
     loss_curve_ : list of float
         The training loss of the averaged members in each epoch of the fit with held-out rows.
     history_ : list of dict
         As in :class:`MLPClassifier`, of the same fit.
-    batch_size_, max_iter_, learning_rate_init_ : int, int, float
+    batch_size_, max_iter_, learning_rate_init_, n_folds_ : int, int, float, int
         What 'auto' was.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -168,6 +174,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         max_iter="auto",
         scoring="loss",
         validation_fraction=0.15,
+        n_folds="auto",
         refit=True,
         max_time=None,
         random_state=None,
@@ -192,6 +199,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.max_iter = max_iter
         self.scoring = scoring
         self.validation_fraction = validation_fraction
+        self.n_folds = n_folds
         self.refit = refit
         self.max_time = max_time
         self.random_state = random_state
@@ -223,6 +231,11 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         is_known = np.isin(index[held_out], index[training])
         return np.append(training, held_out[~is_known]), held_out[is_known]
 
+    def _classes_of(self, rows):
+        if self._kind_of_targets == "multilabel-indicator":
+            return super()._classes_of(rows)
+        return np.searchsorted(self.classes_, rows.y)
+
     def _make_network(self, **params):
         return TiedClassifier(class_weight=self.class_weight, **params)
 
@@ -233,26 +246,76 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     def _average(self):
         return "softmax" if self._kind_of_targets == "multiclass" else "logistic"
 
-    def _calibrate(self, first, training, held_out):
+    def _best_length(self, fits):
+        """Return the length that is best once probabilities are as sure as they may be.
+
+        Of few rows the length with the least log loss is one that is not sure of itself, however
+        many it has right; a temperature mends that too, and keeps what was learned later
+        (Berta, Holzmüller, Jordan & Bach 2025, "Rethinking early stopping").
+        """
+        ends = set.intersection(*(set(fit.course.held_out_logits) for fit, _, _ in fits))
+        if len(fits) == 1 or not ends or not self._is_tempered or self.scoring != "loss":
+            return super()._best_length(fits)
+        index, weight = self._held_out_classes(fits)
+
+        def log_loss(end):
+            probability = self._held_out_probability(fits, end)
+            temperature = learn_temperature(probability, index, weight)
+            of_truth = tempered(probability, temperature)[np.arange(len(index)), index]
+            return -np.average(np.log(np.maximum(of_truth, 1e-300)), weights=weight)
+
+        return min(sorted(ends), key=log_loss)
+
+    @property
+    def _is_tempered(self):
+        """Whether there is a temperature."""
+        return self.calibrate and self._kind_of_targets != "multilabel-indicator"
+
+    def _calibrate(self, fits):
         if self._kind_of_targets == "multilabel-indicator":
             return
-        X = first.encoder.transform(held_out.X)
-        probability = first.network.predict_proba(X)
-        index = np.searchsorted(self.classes_, held_out.y)
-        weight = held_out.weight
-        if self.class_weight is not None:
-            weight = class_weighted(
-                self.class_weight, self.classes_, held_out.y, weight, (training.y, training.weight)
-            )
+        index, weight = self._held_out_classes(fits)
+        probability = self._held_out_probability(fits, self.best_iteration_)
         if self.additive:
-            additive = self._fit_additive(first, training)
-            other = additive.predict_proba(X)
+            models = [self._fit_additive(fit, training) for fit, training, _ in fits]
+            other = np.concatenate(
+                [
+                    model.predict_proba(fit.encoder.transform(held_out.X))
+                    for model, (fit, _, held_out) in zip(models, fits, strict=True)
+                ]
+            )
             self.additive_weight_ = learn_weight(probability, other, index, weight)
             if self.additive_weight_:
-                self.additive_ = additive
+                self.additive_ = models[0]
                 probability = self._blended(probability, other)
         if self.calibrate:
             self.temperature_ = learn_temperature(probability, index, weight)
+
+    def _held_out_probability(self, fits, n_epochs):
+        """Return probabilities of all held-out rows, (n, n_classes), after some epochs."""
+        parts = []
+        for fit, _, held_out in fits:
+            logits = fit.course.held_out_logits.get(n_epochs)
+            if logits is None:  # a fit ended before its first cycle
+                parts.append(fit.network.predict_proba(fit.encoder.transform(held_out.X)))
+                continue
+            if logits.shape[1] == 1:
+                logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
+            parts.append(softmax(logits.astype(np.float64), axis=1))
+        return np.concatenate(parts)
+
+    def _held_out_classes(self, fits):
+        """Return classes and weights of all held-out rows."""
+        index = np.searchsorted(self.classes_, np.concatenate([part.y for _, _, part in fits]))
+        weights = [part.weight for _, _, part in fits]
+        if self.class_weight is not None:
+            weights = [
+                class_weighted(
+                    self.class_weight, self.classes_, part.y, part.weight, (rows.y, rows.weight)
+                )
+                for _, rows, part in fits
+            ]
+        return index, None if weights[0] is None else np.concatenate(weights)
 
     def _complete(self, fitted, rows):
         if self.additive_weight_:

@@ -31,6 +31,16 @@ LEAST_ROWS = 40
 """Tables with fewer rows keep none from training: what they would say is noise."""
 
 
+FOLDS, MOST_ROWS_OF_FOLDS = 5, 500
+"""Of fewer rows than these a share says too little: each is held out once, in one of so many folds.
+"""
+
+
+def n_folds(n):
+    """Return how many folds choose the number of epochs for n rows; 1 is a single split."""
+    return FOLDS if n < MOST_ROWS_OF_FOLDS else 1
+
+
 def batch_size(n):
     """Return the rows of a batch for n training rows."""
     return min(n, BATCH_SIZES[bisect_right(ROWS, n)])

@@ -26,19 +26,22 @@ class StopAfter(TrainingCallback):
     Parameters
     ----------
     n_epochs : int
+    state : TrainingState
+        Counts them.
     """
 
-    def __init__(self, n_epochs):
-        self.n_epochs, self.n_done = n_epochs, 0
+    def __init__(self, n_epochs, state):
+        self.n_epochs, self.state = n_epochs, state
+
+    @property
+    def n_done(self):
+        """Epochs so far."""
+        return self.state.stopping.n_iter
 
     @property
     def stopped(self):
         """Whether the last epoch is over."""
         return self.n_done >= self.n_epochs
-
-    def end_epoch(self, record):
-        """Count an epoch."""
-        self.n_done += 1
 
 
 @dataclass(frozen=True)
@@ -48,24 +51,24 @@ class Budget:
     Parameters
     ----------
     seconds : float
-    refit_cost : float
-        What an epoch of the refit takes, over one of the fit; 0 where there is no refit.
-    refit_overhead : float
-        Seconds that the refit takes before its first epoch.
+    following : float
+        How long an epoch of what follows takes, over one of the fit: other folds and the refit.
+    overhead : float
+        Seconds that these take before their first epochs.
     """
 
     seconds: float
-    refit_cost: float
-    refit_overhead: float
+    following: float
+    overhead: float
 
     def n_epochs(self, seconds, most):
         """Return how many epochs there is time for, if one takes so many seconds.
 
-        The refit takes as many in the worst case. Where that leaves too few of them, one fit has
-        all the time.
+        What follows takes as many in the worst case. Where that leaves too few of them, one fit
+        has all the time.
         """
         time_left = BUDGET_SHARE * self.seconds
-        both = (time_left - self.refit_overhead) / (seconds * (1 + self.refit_cost))
+        both = (time_left - self.overhead) / (seconds * (1 + self.following))
         n_epochs = int(both) if both >= LEAST_EPOCHS else int(time_left / seconds)
         return max(1, min(most, n_epochs))
 
@@ -86,23 +89,43 @@ class Course(StopAfter):
     run : TrainingRun
         Of a `TiedNetwork`; the schedule is laid out over its `max_iter`.
     budget : Budget, default=None
+
+    Attributes
+    ----------
+    max_iter : int
+        Epochs that the schedule was laid out over in the end.
+    held_out_logits : dict of {int: ndarray of shape (n, n_outputs)}
+        Those of held-out rows after the epochs at which the rate had annealed.
     """
 
     def __init__(self, n_epochs, run, budget=None):
-        super().__init__(n_epochs)
-        self.state, self.module, self.budget = run.state, run.network.module, budget
+        super().__init__(n_epochs, run.state)
+        self.module, self.budget = run.network.module, budget
         self.max_iter, self.dropout = run.config.max_iter, self.module.dropout
+        self.held_out_logits = {}
+
+    def recording(self, score):
+        """Return a score of held-out rows that also takes note of their logits."""
+
+        def recorded(logits, loss, network):
+            if self.n_done + 1 in ends_of_cycles(self.max_iter):
+                self.held_out_logits[self.n_done + 1] = logits
+            return score(logits, loss, network)
+
+        return recorded
 
     def begin_training(self):
-        """Start the clock."""
+        """Start the clock; a fit that goes on keeps the schedule that it has been given."""
         self.started = time.monotonic()
+        self._shorten(self.state.stopping.ends[-1])
 
     def end_epoch(self, record):
-        """Count an epoch; after the first one say how many there is time for."""
-        super().end_epoch(record)
-        if self.n_done > 1 or self.budget is None:
-            return
-        n_epochs = self.budget.n_epochs(time.monotonic() - self.started, self.max_iter)
+        """After the first epoch say how many there is time for."""
+        if self.n_done == 1 and self.budget is not None:
+            self._shorten(self.budget.n_epochs(time.monotonic() - self.started, self.max_iter))
+
+    def _shorten(self, n_epochs):
+        """Lay out the schedule over fewer epochs."""
         if n_epochs < self.max_iter:
             self.n_epochs = self.max_iter = n_epochs
             optimizer, stopping = self.state.optimizer, self.state.stopping
@@ -197,14 +220,14 @@ class TiedMixin:
     """Train a `TiedNetwork` by Muon with the coslog schedule, for a planned number of epochs."""
 
     def fit_by(self, plan, X, y, *args, **kwargs):
-        """Fit as `fit` does, by a `Plan`; return the epochs that its schedule was laid out over."""
+        """Fit as `fit` does, by a `Plan`; return the `Course` that the fit took."""
         self.plan, courses = plan, []
         self.courses = courses  # the fit goes on in a copy
         try:
             self.fit(X, y, *args, **kwargs)
         finally:
             del self.plan, self.courses
-        return courses[0].max_iter
+        return courses[0]
 
     def _make_optimizer(self, network, config, incremental):
         plan, lr = self.plan, config.learning_rate_init
@@ -228,6 +251,8 @@ class TiedMixin:
         self.courses.append(course)
         callback = CallbackList([run.callback, course])
         run.state.stopping = StoppingAtEnds(ends=ends_of_cycles(run.config.max_iter))
+        if run.validation is not None:
+            run.validation.score = course.recording(run.validation.score)
         # scores of training rows would take a third of the time
         return replace(run, callback=callback, training_sample=None)
 

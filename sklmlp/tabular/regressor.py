@@ -72,6 +72,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     validation_fraction : float, default=0.15
         The share of rows that is held out. Tables with fewer than 40 rows hold none out, and are
         trained on for `max_iter` epochs.
+    n_folds : int or 'auto', default='auto'
+        More than 1 hold out each row once, in one of so many folds, in place of
+        `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
+        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
@@ -99,13 +103,14 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_iter_ : int
         Epochs that `network_` was trained for.
     validation_scores_ : list of float or None
-        The score of held-out rows after each epoch; None where none were held out.
+        The score of held-out rows after each epoch, the mean over folds; None where none were held
+        out.
     loss_curve_ : list of float
         The training loss of the averaged members in each epoch of the fit with held-out rows, of
         scaled targets.
     history_ : list of dict
         As in :class:`MLPRegressor`, of the same fit.
-    batch_size_, max_iter_, learning_rate_init_ : int, int, float
+    batch_size_, max_iter_, learning_rate_init_, n_folds_ : int, int, float, int
         What 'auto' was.
     n_features_in_ : int
         Columns seen in `fit`.
@@ -163,6 +168,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         max_iter="auto",
         scoring="loss",
         validation_fraction=0.15,
+        n_folds="auto",
         refit=True,
         max_time=None,
         random_state=None,
@@ -187,6 +193,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.max_iter = max_iter
         self.scoring = scoring
         self.validation_fraction = validation_fraction
+        self.n_folds = n_folds
         self.refit = refit
         self.max_time = max_time
         self.random_state = random_state

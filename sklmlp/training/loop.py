@@ -5,6 +5,7 @@ from functools import partial
 from sklearn.exceptions import ConvergenceWarning
 
 from sklmlp import runtime
+from sklmlp.training.pausing import ending_in_time
 
 
 def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
@@ -26,16 +27,17 @@ def train_stack(runs, step, interrupted, one_thread, checkpoints=None):
         run.start()
     running = list(runs)
     try:
-        for run in runs:
-            _isolated(run, run.callback.begin_training)
-        while running and not interrupted.is_set():
-            epochs = partial(_train_epochs, running, step, interrupted, checkpoints)
-            if step.is_compiled and all(run.validation is None for run in running):
-                going = epochs()
-            else:
-                going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
-            running = [running[k] for k in going]
-            step.select(going)
+        with ending_in_time(runs, interrupted):
+            for run in runs:
+                _isolated(run, run.callback.begin_training)
+            while running and not interrupted.is_set():
+                epochs = partial(_train_epochs, running, step, interrupted, checkpoints)
+                if step.is_compiled and all(run.validation is None for run in running):
+                    going = epochs()
+                else:
+                    going = runtime.compute(epochs, runs[0].config.matmul_precision, one_thread)
+                running = [running[k] for k in going]
+                step.select(going)
     except KeyboardInterrupt:
         interrupted.set()
     for run in runs:
@@ -55,6 +57,9 @@ def _train_epochs(runs, step, interrupted, checkpoints):
         going = [k for k in everybody if _goes_on(runs[k])]
         if checkpoints is not None:
             checkpoints.after_epoch(runs, step.orders, going)
+        for k in everybody:
+            if k not in going and runs[k].state.pause is not None:
+                _isolated(runs[k], runs[k].state.pause.keep, runs[k], step.orders[k])
         if going != everybody or runtime.others_wait() or interrupted.is_set():
             return going
 
@@ -63,7 +68,7 @@ def _most_epochs(runs, checkpoints):
     """Return for how many epochs a step may go on by itself."""
     if checkpoints is not None or any(run.is_one_epoch or run.is_watched for run in runs):
         return 1
-    return max(1, min(run.config.max_iter - run.state.stopping.n_iter for run in runs))
+    return max(1, min(run.n_epochs_left for run in runs))
 
 
 def _goes_on(run):
@@ -71,7 +76,7 @@ def _goes_on(run):
     has_ended = _isolated(run, run.has_ended)
     if has_ended or run.is_one_epoch or run.outcome.error is not None:
         return False
-    return not _is_out_of_epochs_or_time(run)
+    return not (_is_out_of_epochs_or_time(run) or run.pauses())
 
 
 def _isolated(run, act, *args):

@@ -28,7 +28,9 @@ class TrainingState:
     order : ndarray of int or None
         The rows in the order of the last epoch; None for that of the dataset.
     started_at : float
-        When the clock of `max_time` began to run, in seconds. The only entry that is not stored.
+        When the clock of `max_time` began to run, in seconds. Not stored.
+    pause : Pause or None
+        When it pauses, for a fit that goes on later. Not stored.
     """
 
     rng: np.random.RandomState
@@ -36,6 +38,7 @@ class TrainingState:
     optimizer: object = None
     order: np.ndarray | None = None
     started_at: float = field(default_factory=lambda: time.monotonic())
+    pause: object = None
 
 
 @dataclass
@@ -50,6 +53,8 @@ class TrainingOutcome:
         Whether `max_iter` or `max_time` ended it, rather than the rules of stopping.
     was_resumed : bool
         Whether it went on from a checkpoint.
+    has_paused : bool
+        Whether it is to go on later.
     was_finished : bool
         Whether that checkpoint was taken after its last epoch.
     warnings : list of (str, type)
@@ -61,6 +66,7 @@ class TrainingOutcome:
     final_loss: float = np.nan
     ran_out: bool = False
     was_resumed: bool = False
+    has_paused: bool = False
     was_finished: bool = False
     warnings: list = field(default_factory=list)
     error: Exception | None = None
@@ -142,6 +148,20 @@ class TrainingRun:
         """Whether `max_time` is over."""
         most = self.config.max_time
         return most is not None and time.monotonic() - self.state.started_at >= most
+
+    @property
+    def n_epochs_left(self):
+        """Epochs until `max_iter`, or until it pauses."""
+        limits = [self.config.max_iter]
+        if self.state.pause is not None and self.state.pause.n_epochs is not None:
+            limits.append(self.state.pause.n_epochs)
+        return min(limits) - self.state.stopping.n_iter
+
+    def pauses(self):
+        """Tell whether it pauses after this epoch, and take note of it."""
+        pause = self.state.pause
+        self.outcome.has_paused = pause is not None and pause.is_due(self.state.stopping.n_iter)
+        return self.outcome.has_paused
 
     @property
     def pace(self):

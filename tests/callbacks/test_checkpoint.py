@@ -164,13 +164,13 @@ def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
 
 def test_a_fit_that_goes_on_leaves_its_snapshot_alone(path, stop_at, monkeypatch, short_fits):
     """Until a network's next checkpoint the others write the file with its last one, unchanged."""
-    resume, taken = snapshots.resume, []
+    resume, taken = snapshots.resume_run, []
 
     def watched(run, snapshot):
         taken.append((snapshot["progress"], copy.deepcopy(snapshot["progress"])))
         resume(run, snapshot)
 
-    monkeypatch.setattr(snapshots, "resume", watched)
+    monkeypatch.setattr(snapshots, "resume_run", watched)
     X, y = make_table("regression")
     model = make("regression", checkpoint=path, checkpoint_every=3, max_iter=10)
     stop_at(1)

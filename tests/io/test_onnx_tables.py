@@ -16,7 +16,9 @@ from sklmlp.io.onnx.tied import AVERAGES
 from sklmlp.nn.tied import AVERAGES as AVERAGES_OF_NETWORKS
 
 N = 240
-SMALL = {"hidden_layer_sizes": (8,), "n_estimators": 2, "max_iter": 2, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (8,), "n_estimators": 2, "max_iter": 2, "n_folds": 1, "random_state": 0,
+}  # fmt: skip
 
 
 def make_frame():

@@ -162,7 +162,7 @@ def test_instruction_sets_agree(name, kind, dtype):
 
 
 def steps(alone, shared):
-    """Return the share of seconds beyond the best way to take these steps, and those shared."""
+    """Return the share of seconds lost to the best way, and which steps were shared."""
     ways = np.empty(len(alone), np.int64)
     engine().pace(alone, shared, ways)
     took = np.where(ways, shared, alone).sum()

@@ -1,13 +1,11 @@
 """Gradients of bounded length, against `torch.nn.utils.clip_grad_norm_`."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from sklmlp.training.steps.base import Update
+from sklmlp.training.steps.base import bounds_of_norms, clip
 from tests.optim.plain_torch import PARAMS, X, Y, adamw, assert_trains_as_torch, sgd
 from tests.tables import make
 
@@ -33,22 +31,6 @@ def test_short_gradients_stay_as_they_are():
     assert (tight.coefs_[0] != free.coefs_[0]).any()
 
 
-class NoUpdate:
-    """In place of an optimizer."""
-
-    def begin_epoch(self):
-        """Nothing."""
-
-    def step(self):
-        """Nothing."""
-
-
-def run_with(**config):
-    """A run as far as an update looks at it, without a schedule."""
-    state = SimpleNamespace(optimizer=SimpleNamespace(schedule=None))
-    return SimpleNamespace(config=SimpleNamespace(**config), state=state)
-
-
 def test_each_network_of_a_stack_by_its_own_norm():
     """Each row is clipped by its own bound, or by none."""
     bounds = [0.5, None, 100.0, 2.0, 1.0]
@@ -59,6 +41,5 @@ def test_each_network_of_a_stack_by_its_own_norm():
         parameter = torch.zeros(30, dtype=torch.float64, requires_grad=True)
         parameter.grad = row
         torch.nn.utils.clip_grad_norm_([parameter], np.inf if bound is None else bound)
-    runs = [run_with(max_grad_norm=bound) for bound in bounds]
-    Update(NoUpdate(), gradient, runs).step()
+    clip(gradient, bounds_of_norms(bounds, gradient))
     assert_allclose(gradient.numpy(), expected.numpy(), rtol=1e-12)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklmlp.io.validation import OPTIONS
 from sklmlp.optim import SOLVERS, Solver, lookup_solver, register_solver
 from tests.optim.plain_torch import Lion
 from tests.tables import make, make_table
@@ -62,8 +61,13 @@ def test_flags(name):
     assert lookup_solver(name) is SOLVERS[name]
 
 
-def test_files_know_our_optimizers():
-    """A model file's options and moments are checked for each solver of our own."""
-    assert set(OPTIONS) == {n for n, s in SOLVERS.items() if s.is_ours and s.is_stochastic}
-    for name, (_, checks) in OPTIONS.items():
-        assert {"lr", *checks} == set(SOLVERS[name].optimizer.option_names)
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("name", ["adam", "sgd"])
+def test_files_know_our_optimizers(name, momentum):
+    """The checks of a model file pass the options and moments that a fit leaves behind."""
+    X, y = make_table("regression")
+    state = make("regression", solver=name, momentum=momentum).fit(X, y)._optimizer
+    kind = SOLVERS[name].optimizer
+    assert set(state["options"]) == {"lr", *kind.option_checks}
+    assert all(holds(state["options"][option]) for option, holds in kind.option_checks.items())
+    assert set(state["moments"]) == kind.names_of_moments(state["options"])

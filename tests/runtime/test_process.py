@@ -13,7 +13,7 @@ from sklearn.base import clone
 from sklearn.frozen import FrozenEstimator
 
 from sklmlp.inspection import HiddenFeatures
-from sklmlp.inspection.gradient_flow import gradient_norms
+from sklmlp.inspection.diagnosis import gradient_norms
 from sklmlp.optim.torch_optimizers import OPTIMIZERS
 from tests.pairwise import pairwise
 from tests.tables import make, make_table

@@ -837,13 +837,13 @@ def test_no_jobs():
 
 
 def test_many_searches_end():
-    """Sixty tiny searches, three in threads of their own at a time, all come to an end."""
+    """Thirty tiny searches, three in threads of their own at a time, all come to an end."""
     grid = {"alpha": [1e-4, 1.0], "hidden_layer_sizes": [(2,), (3,)]}
     mlp, small = MLPClassifier(max_iter=1, random_state=0), slice(None, None, 3)
     expected = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
 
     def search():
-        for _ in range(20):
+        for _ in range(10):
             with joblib.parallel_config(backend="sklmlp"):
                 got = GridSearchCV(mlp, grid, cv=2).fit(X[small], Y[small])
             found.append(got.cv_results_["mean_test_score"])
@@ -857,8 +857,8 @@ def test_many_searches_end():
             thread.start()
         for thread in threads:
             thread.join(end - time.monotonic())
-    assert len(found) == 60
-    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 60)
+    assert len(found) == 30
+    assert_allclose(found, [expected.cv_results_["mean_test_score"]] * 30)
 
 
 def test_the_backend_is_there_after_import():

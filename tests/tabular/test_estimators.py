@@ -5,8 +5,10 @@ import pickle
 import warnings
 from unittest import SkipTest
 
+import joblib
 import numpy as np
 import pytest
+import scipy.special
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
@@ -20,9 +22,12 @@ from skorch.callbacks import Callback
 from sklmlp import TabularMLPClassifier, TabularMLPRegressor
 from sklmlp.io import load_skops
 from sklmlp.tabular import defaults
-from sklmlp.tabular.network import ends_of_cycles
+from sklmlp.tabular.calibration import learn_temperature, tempered
+from sklmlp.tabular.network import Budget, ends_of_cycles
 
-SMALL = {"hidden_layer_sizes": (16,), "n_estimators": 2, "max_iter": 8, "random_state": 0}
+SMALL = {
+    "hidden_layer_sizes": (16,), "n_estimators": 2, "max_iter": 8, "n_folds": 1, "random_state": 0,
+}  # fmt: skip
 N = 120
 
 
@@ -66,28 +71,27 @@ def output(model, X):
     return model.predict_proba(X) if hasattr(model, "classes_") else model.predict(X)
 
 
-LEFT_OUT = {
+EXPECTED_FAILED = {
     "check_sample_weight_equivalence_on_dense_data": "bins, scales and dropout see rows, whatever "
     "their weights, as in gradient boosting",
-    "check_class_weight_classifiers": "it asks for 1,000 epochs; see "
-    "test_weights_of_rows_and_of_classes_count",
 }
 CHECKED = {
-    "hidden_layer_sizes": (16,),
+    "hidden_layer_sizes": (8,),
     "n_estimators": 2,
-    "max_iter": 20,
-    "learning_rate_init": 0.03,
+    "max_iter": 8,
+    "learning_rate_init": 0.1,
+    "n_folds": 1,
 }
 
 
 @pytest.mark.parametrize("of", [TabularMLPClassifier, TabularMLPRegressor])
 def test_check_estimator(of):
-    """scikit-learn's checks hold."""
+    """scikit-learn's checks hold, but for one that row weights cannot."""
     failed, n_checks = [], 0
-    for model, check in estimator_checks_generator(of(**CHECKED)):
-        name = check.func.__name__
-        if name in LEFT_OUT:
-            continue
+    checks = estimator_checks_generator(
+        of(**CHECKED), expected_failed_checks=EXPECTED_FAILED, mark="skip"
+    )
+    for model, check in checks:
         n_checks += 1
         try:
             with warnings.catch_warnings():
@@ -96,7 +100,7 @@ def test_check_estimator(of):
         except SkipTest:
             pass
         except Exception as error:
-            failed.append((name, error))
+            failed.append((check, error))
     assert failed == []
     assert n_checks > 50
 
@@ -131,14 +135,56 @@ def test_skops_files_predict_the_same(case):
     assert_array_equal(output(loaded, X), output(model, X))
 
 
-def test_a_frame_of_numbers_words_and_gaps():
-    """Columns are known by name; categories, gaps and unknown levels go in."""
+def make_frame():
     pd = pytest.importorskip("pandas")
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"size": rng.normal(size=N), "kind": rng.choice(["a", "b", "c"], N)})
     y = np.where(frame["kind"] == "a", frame["size"] > 0, frame["size"] < 0)
     frame.loc[::9, "size"] = None
     frame["kind"] = frame["kind"].astype("category")
+    return frame, y
+
+
+def by_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    return joblib.load(file)
+
+
+def by_skops(model):
+    skops_io = pytest.importorskip("skops.io")
+    return load_skops(io.BytesIO(skops_io.dumps(model)))
+
+
+FILES = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "joblib": by_joblib,
+    "skops": by_skops,
+}
+
+
+@pytest.fixture(scope="module")
+def of_a_frame():
+    """A classifier with all of its parts, and the frame that it was fitted to."""
+    frame, y = make_frame()
+    model = TabularMLPClassifier(**SMALL | {"numeric_embedding": "both"}).fit(frame, y)
+    assert model.additive_ is not None
+    return model, frame
+
+
+@pytest.mark.parametrize("form", FILES)
+def test_files_of_a_model_of_a_frame(form, of_a_frame):
+    """Levels, target encodings, embeddings and the additive model are in it; a row is encoded."""
+    model, frame = of_a_frame
+    loaded = FILES[form](model)
+    assert_array_equal(loaded.predict_proba(frame), model.predict_proba(frame))
+    assert_array_equal(loaded.predict_proba(frame[:1]), model.predict_proba(frame[:1]))
+
+
+def test_a_frame_of_numbers_words_and_gaps():
+    """Columns are known by name; categories, gaps and unknown levels go in."""
+    pd = pytest.importorskip("pandas")
+    frame, y = make_frame()
     model = TabularMLPClassifier(**SMALL | {"max_iter": 40}).fit(frame, y)
     assert list(model.feature_names_in_) == ["size", "kind"] and model.n_features_in_ == 2
     assert model.score(frame, y) > 0.85
@@ -199,6 +245,68 @@ def test_the_best_epoch_is_taken_and_all_rows_are_fitted_again():
     assert first.network_.t_ == 12 * int(N * 0.85)
 
 
+class Lengths(TabularMLPClassifier):
+    """Keeps what it trains on."""
+
+    def _train(self, rows, n_epochs, held_out, *args):
+        fit = super()._train(rows, n_epochs, held_out, *args)
+        fit.network.held_out_logits = fit.course.held_out_logits
+        self.__dict__.setdefault("fits", []).append((rows, n_epochs, held_out, fit.network))
+        return fit
+
+
+def test_folds_hold_out_each_row_once_and_choose_together():
+    """The epoch is the best by the mean of the folds' scores, and all rows are fitted again."""
+    _, X, y = make("multiclass")
+    y[0] = 7  # of one row
+    X[:, 3] = np.arange(N)
+    model = Lengths(**SMALL | {"n_folds": 3}).fit(X, y)
+    *folds, last = model.fits
+    assert len(folds) == model.n_folds_ == 3
+    held_out = np.concatenate([each[2].X[:, 3] for each in folds])
+    assert_array_equal(np.sort(held_out), np.arange(1, N))
+    for rows, _, part, _ in folds:
+        assert set(rows.y) == set(y) and len(rows.y) + len(part.y) == N
+        assert np.bincount(part.y)[:3] == pytest.approx(np.bincount(y)[:3] / 3, abs=1)
+    sizes = [len(each[2].y) for each in folds]
+    scores = [each[3].validation_scores_ for each in folds]
+    assert_allclose(model.validation_scores_, np.average(scores, axis=0, weights=sizes))
+    assert model.best_iteration_ == last[1] and len(last[0].y) == N
+    plain = Lengths(**SMALL | {"n_folds": 3}, calibrate=False).fit(X, y)
+    best = max(ends_of_cycles(8), key=lambda end: plain.validation_scores_[end - 1])
+    assert plain.best_iteration_ == best
+
+
+def test_folds_choose_the_length_by_probabilities_that_are_tempered():
+    """The log loss of all held-out rows, as scikit-learn has it, is least after temperatures."""
+    model, X, y = make("multiclass", n_folds=3)
+    model = Lengths(**model.get_params()).fit(X, y)
+    *folds, _ = model.fits
+    truth = np.concatenate([each[2].y for each in folds])
+    losses = {}
+    for end in ends_of_cycles(8):
+        z = np.concatenate([each[3].held_out_logits[end] for each in folds])
+        probability = scipy.special.softmax(z, axis=1)
+        temperature = learn_temperature(probability, truth)
+        losses[end] = log_loss(truth, tempered(probability, temperature))
+    assert model.best_iteration_ == min(losses, key=losses.get)
+
+
+def test_folds_are_for_small_tables():
+    """Of 500 rows on a share is enough; callbacks follow one fit."""
+    assert [defaults.n_folds(n) for n in (40, 499, 500)] == [5, 5, 1]
+    model, X, y = make("regression", n_folds="auto", callbacks=[Callback()], max_iter=1)
+    assert model.fit(X, y).n_folds_ == 1
+    assert model.set_params(callbacks=None).fit(X, y).n_folds_ == 5
+
+
+def test_folds_without_a_refit_are_refused():
+    """None of their networks is the model."""
+    model, X, y = make("regression", n_folds=4, refit=False)
+    with pytest.raises(ValueError, match="n_folds=4 needs refit=True"):
+        model.fit(X, y)
+
+
 def test_validation_rows_of_the_user_choose_and_are_not_trained_on():
     """All rows of X are trained on, once."""
     model, X, y = make("multiclass")
@@ -246,13 +354,25 @@ def test_weights_of_rows_and_of_classes_count():
     assert weighted.predict_proba(X)[:, 0].mean() > plain + 0.1
 
 
-@pytest.mark.parametrize("refit", [False, True])
-def test_max_time_shortens_the_schedule(refit):
-    """The fit anneals within it, and the refit has its time as well: nothing is cut short."""
-    model, X, y = make("regression", max_iter=50_000, max_time=1.0, refit=refit)
+FOLLOWING = [(False, 1, 0), (True, 1, 1 / 0.85), (True, 3, 2 + 3 / 2)]
+"""Refit, folds, and what follows the first fit over what that takes."""
+
+
+@pytest.mark.parametrize("refit, n_folds, following", FOLLOWING)
+def test_max_time_shortens_the_schedule(refit, n_folds, following, monkeypatch):
+    """The fit anneals within it, and what follows has its time: nothing is cut short."""
+    budgets = []
+
+    def n_epochs(budget, seconds, most):
+        budgets.append(budget)
+        return 7
+
+    monkeypatch.setattr(Budget, "n_epochs", n_epochs)
+    model, X, y = make("regression", max_iter=50, max_time=1e4, refit=refit, n_folds=n_folds)
     model.fit(X, y)
-    assert len(model.validation_scores_) == model.max_iter_ < 50_000
-    assert model.best_iteration_ in ends_of_cycles(model.max_iter_)
+    assert [budget.following for budget in budgets] == [pytest.approx(following)]
+    assert len(model.validation_scores_) == model.max_iter_ == 7
+    assert model.best_iteration_ in ends_of_cycles(7)
     rows = N if refit else int(N * 0.85)
     assert model.network_.t_ == model.n_iter_ * rows
 

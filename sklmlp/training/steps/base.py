@@ -92,9 +92,9 @@ class Step(ABC):
 class BatchStep(Step):
     """A step that is called with one batch after another, from Python.
 
-    A subclass writes `begin_epoch()`, which takes note of learning rates, `__call__(batch)`, which
-    trains on a batch and fills in its logits and squared coefs, and, where it can stack,
-    `_rearrange(before, indices)`.
+    A subclass says by `prepare_update` where weights and gradients lie. It writes
+    `__call__(batch)`, which computes the gradient of a batch, fills in its logits and squared coefs
+    and calls `update_weights`; and, where it can stack, `_rearrange(before, indices)`.
 
     Parameters
     ----------
@@ -112,9 +112,41 @@ class BatchStep(Step):
         sparse = self.takes_sparse and datasets[0].rows.is_multiplied_sparse
         self.batches = Batches(datasets, config.batch_size, rngs, n_outputs, sparse)
 
-    @abstractmethod
+    def prepare_update(self, flat, gradient):
+        """Have weights and gradients in memory of their own, or in that of a stack.
+
+        Parameters
+        ----------
+        flat, gradient : tensor of shape (K, P), or (P,) for one network
+        """
+        optimizers = [run.state.optimizer for run in self.runs]
+        if optimizers[0].pins_parameters:
+            self.optimizer = optimizers[0]
+        else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
+            watched = self.runs[0].callback.optimizer
+            self.optimizer = watched or StackedUpdate(optimizers, flat, gradient)
+        self.all_gradients = gradient
+        self.bounds = bounds_of_norms([run.config.max_grad_norm for run in self.runs], gradient)
+        self.scheduled = [run for run in self.runs if run.state.optimizer.schedule is not None]
+
     def begin_epoch(self):
-        """Take note of learning rates, which an epoch may have changed."""
+        """Take note of learning rates, and lay out those of schedules."""
+        self.optimizer.begin_epoch()
+        keys = [
+            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
+            for run in self.scheduled
+        ]
+        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
+        self.rates = zip(*(rates[key] for key in keys), strict=True)
+
+    def update_weights(self):
+        """Move the weights of every network along its gradient."""
+        if self.bounds is not None:
+            clip(self.all_gradients, self.bounds)
+        if self.scheduled:
+            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
+                run.state.optimizer.set_rate(rate)
+        self.optimizer.step()
 
     @abstractmethod
     def __call__(self, batch):
@@ -178,48 +210,28 @@ def _add_losses(total, group, loss, half_alpha):
     total.add_(rows.sum(-1)).addcmul_(half_alpha, squared_coefs.sum(0))
 
 
-class Update:
-    """The update of networks, with what comes before it: rates of schedules and clipped gradients.
-
-    Gradients are of bounded length, each network's by its own bound c:
-    g <- g min(1, c / (|g| + 1e-6)), as `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov &
-    Bengio 2013, algorithm 1).
+def bounds_of_norms(bounds, gradient):
+    """Return the bounds that `clip` takes, (K, 1) or (1,); None where there are none.
 
     Parameters
     ----------
-    update : StackedUpdate, CallbackOptimizerView or TorchOptimizerAdapter
+    bounds : list of float or None
+        Of each network; None is no bound.
     gradient : tensor of shape (K, P), or (P,) for one network
-    runs : list of TrainingRun
-        K of them; `max_grad_norm` is the bound of each, and None is no bound.
     """
+    if all(bound is None for bound in bounds):
+        return None
+    bounds = [math.inf if bound is None else bound for bound in bounds]
+    return gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
 
-    def __init__(self, update, gradient, runs):
-        self.update, self.gradient, self.bounds = update, gradient, None
-        self.scheduled = [run for run in runs if run.state.optimizer.schedule is not None]
-        bounds = [run.config.max_grad_norm for run in runs]
-        if any(bound is not None for bound in bounds):
-            bounds = [math.inf if bound is None else bound for bound in bounds]
-            self.bounds = gradient.new_tensor(bounds).view(*gradient.shape[:-1], 1)
 
-    def begin_epoch(self):
-        """Take note of learning rates, and lay out those of schedules."""
-        self.update.begin_epoch()
-        keys = [
-            (run.state.optimizer.schedule, run.epoch, run.batch_plan.n_batches)
-            for run in self.scheduled
-        ]
-        rates = {key: key[0].rates(*key[1:]) for key in dict.fromkeys(keys)}
-        self.rates = zip(*(rates[key] for key in keys), strict=True)
+def clip(gradient, bounds):
+    """Bound the length of each network's gradient: g <- g min(1, c / (|g| + 1e-6)).
 
-    def step(self):
-        """One step of every network."""
-        if self.bounds is not None:
-            norms = torch.linalg.vector_norm(self.gradient, dim=-1, keepdim=True)  # (K, 1)
-            self.gradient.mul_((self.bounds / norms.add_(1e-6)).clamp_(max=1.0))
-        if self.scheduled:
-            for run, rate in zip(self.scheduled, next(self.rates), strict=True):
-                run.state.optimizer.set_rate(rate)
-        self.update.step()
+    As `torch.nn.utils.clip_grad_norm_` has it (Pascanu, Mikolov & Bengio 2013, algorithm 1).
+    """
+    norms = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)  # (K, 1)
+    gradient.mul_((bounds / norms.add_(1e-6)).clamp_(max=1.0))
 
 
 class AutogradStep(BatchStep):
@@ -239,16 +251,12 @@ class AutogradStep(BatchStep):
         super().__init__(runs)
         (self.run,) = runs
         self.network = network = self.run.network
-        self.update = make_update(runs, network.flat.detach(), network.gradient)
+        self.prepare_update(network.flat.detach(), network.gradient)
 
     @classmethod
     def can_run(cls, run):
         """Anything; see `Step`."""
         return True
-
-    def begin_epoch(self):
-        """Take note of learning rates, which an epoch may have changed."""
-        self.update.begin_epoch()
 
     def __call__(self, batch):
         """Train on a batch; see `BatchStep`."""
@@ -257,7 +265,7 @@ class AutogradStep(BatchStep):
         add_gradient(self.run, batch.x, batch.y, batch.scale, batch.logits)
         add_penalty(self.run, batch.weight_sum, batch.squared_coefs)
         self.run.callback.gradient_computed(batch)
-        self.update.step()
+        self.update_weights()
 
 
 def add_gradient(run, x, y, scale, logits):
@@ -282,13 +290,3 @@ def add_penalty(run, weight_sum, squared_coefs):
     if alpha:
         network.gradient[: network.n_coefs].add_(coefs, alpha=alpha / weight_sum)
     torch.dot(coefs, coefs, out=squared_coefs)
-
-
-def make_update(runs, flat, gradient):
-    """Make what updates networks whose numbers lie in one tensor each."""
-    optimizers = [run.state.optimizer for run in runs]
-    if optimizers[0].pins_parameters:
-        update = optimizers[0]
-    else:  # policies of skorch and torch wrap the `step` of the optimizer that they know
-        update = runs[0].callback.optimizer or StackedUpdate(optimizers, flat, gradient)
-    return Update(update, gradient, runs)

@@ -10,7 +10,7 @@ import torch
 from sklmlp.kernels import by_autograd
 from sklmlp.nn import is_stored_transposed
 from sklmlp.optim import stack_padded
-from sklmlp.training.steps.base import BatchStep, make_update
+from sklmlp.training.steps.base import BatchStep
 
 
 def _layers(spec):
@@ -72,7 +72,7 @@ class DenseStep(BatchStep):
             for k, network in enumerate(networks):
                 network.bind(self.flat[k, : self.size], self.gradient[k, : self.size])
             self.alpha = self.flat.new_tensor(alphas).unsqueeze(-1)  # (K, 1)
-        self.update = make_update(self.runs, self.flat, self.gradient)
+        self.prepare_update(self.flat, self.gradient)
         n_coefs, self.penalised = networks[0].n_coefs, any(alphas)
         self.all_coefs = self.flat[..., :n_coefs]
         self.all_coef_gradients = self.gradient[..., :n_coefs]
@@ -125,10 +125,6 @@ class DenseStep(BatchStep):
         shape = *self.flat.shape[:-1], self.spec.n_outputs, n
         return layers, self.flat.new_empty(shape).mT, self.flat.new_empty(shape).mT
 
-    def begin_epoch(self):
-        """Take note of learning rates, which an epoch may have changed."""
-        self.update.begin_epoch()
-
     def __call__(self, batch):
         """Train on a batch; see `BatchStep`."""
         n = batch.x.shape[-2]
@@ -157,7 +153,7 @@ class DenseStep(BatchStep):
         self._penalise(batch.weight_sum, batch.squared_coefs)
         if self.has_batch_callbacks:
             self.runs[0].callback.gradient_computed(batch)
-        self.update.step()
+        self.update_weights()
 
     def _weight_gradient(self, i, transposed, delta):
         self.matmul(transposed, delta, out=self.coef_gradients[i])  # dL/dW = a^T delta
