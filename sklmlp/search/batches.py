@@ -47,6 +47,8 @@ class BatchSearch:
         Of this fit.
     n_epochs : int or None
         Where no candidate could be trained to its end, the epochs that there was time for.
+    seconds_of_each : float or None
+        What a candidate of the last batch took.
     is_short : bool
         Whether there was time for a part of a batch only.
     was_interrupted : bool
@@ -67,6 +69,7 @@ class BatchSearch:
     partial: list = field(default_factory=list)
     batch_sizes: list = field(default_factory=list)
     n_epochs: int | None = None
+    seconds_of_each: float | None = None
     is_short: bool = False
     was_interrupted: bool = False
 
@@ -117,8 +120,9 @@ class BatchSearch:
         size = self.batch_size
         if self.clock.max_time is not None and self.done:
             spent = self.clock.before + self.clock.elapsed()
-            each = spent / len(self.done)
-            size = min(size, int((self.clock.left() - self._reserve()) * 0.8 / each))
+            each = self.seconds_of_each or spent / len(self.done)
+            left = (self.clock.left() - self._reserve()) * (1 - planning.MARGIN)
+            size = min(size, int(left / each))
             self.is_short = size < self.batch_size
             if size < 2:
                 return []
@@ -232,6 +236,7 @@ class BatchSearch:
         """Record a batch, and learn from it."""
         self.ledger.record(batch, seconds)
         self.batch_sizes.append(len(batch))
+        self.seconds_of_each = seconds / len(batch)
         for candidate in batch:
             candidate.kept = []
         self._learn(batch)

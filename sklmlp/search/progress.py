@@ -23,7 +23,7 @@ class Progress:
 
     def running(self, candidates, n_epochs):
         """Tell of candidates that train now, until an epoch."""
-        if not self.verbose:
+        if not (self.verbose and candidates):
             return
         until = "the end" if n_epochs is None else f"epoch {n_epochs}"
         self._write(f"{self._state()}, {len(candidates)} running to {until}")

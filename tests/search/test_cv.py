@@ -306,8 +306,9 @@ def test_it_nests(table):
 
 def test_tabular_estimators(table):
     """The ready space knows the parameters of a raw table's network."""
-    model = TabularMLPClassifier(8, n_estimators=2, max_iter=6, additive=False, random_state=0)
-    ours = search(model, n_trials=3, min_epochs=3).fit(*table)
+    params = {"n_estimators": 2, "additive": False, "calibrate": False, "random_state": 0}
+    model = TabularMLPClassifier(8, max_iter=6, **params)
+    ours = search(model, n_trials=2, min_epochs=3).fit(*table)
     assert ours.cv_results_["n_epochs"].tolist().count(6) >= 1
     assert "param_n_bins" in ours.cv_results_
 

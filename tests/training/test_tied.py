@@ -139,6 +139,6 @@ def test_the_engine_trains_tables(monkeypatch):
     X, y = make_rows("multiclass")
     table = np.column_stack([X.astype(object), np.where(X[:, 1] > 0, "a", "b")])
     table[0, 2] = np.nan
-    for params in ({}, {"n_bins": None, "refit": False}):
+    for params in ({}, {"numeric_embedding": None, "refit": False}):
         model = sklmlp.TabularMLPClassifier(max_iter=2, random_state=0, **params).fit(table, y)
         assert_allclose(model.predict_proba(table).sum(1), 1, rtol=1e-5)
