@@ -19,7 +19,7 @@ ALPHA = 10.0
 
 MAX_ITER, TOL = 100, 1e-3
 
-MOST_VALUES = 2**25
+MOST_VALUES = 2**24
 """Rows that are trained on have no more values than these; of longer tables it is a sample."""
 
 VALUES_AT_A_TIME = 2**22
