@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import torch
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import (
     check_classification_targets,
@@ -17,6 +16,7 @@ from sklmlp.base import BaseMLP, learning_aside
 from sklmlp.compat import StrOptions, check_partial_fit_first_call, fit_context
 from sklmlp.data import (
     ClassTargets,
+    accuracy,
     check_y,
     checked_score,
     class_weighted,
@@ -587,7 +587,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         score : float
             The share of samples that are predicted right, in every label if there are several.
         """
-        return checked_score(accuracy_score, y, self.predict(X), sample_weight)
+        return checked_score(accuracy, y, self.predict(X), sample_weight)
 
     def _loss_in_use(self):
         """Return the loss of predictions: the fitted one, before a fit the parameter's."""

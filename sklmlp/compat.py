@@ -31,6 +31,7 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     Options,
     StrOptions,
+    validate_parameter_constraints,
 )
 from sklearn.utils.multiclass import _check_partial_fit_first_call as check_partial_fit_first_call
 from sklearn.utils.validation import _check_feature_names_in as check_feature_names_in
@@ -101,6 +102,7 @@ __all__ = [
     "metric_of",
     "safe_indexing",
     "scorer_as_stored",
+    "validate_parameter_constraints",
     "warn_or_raise_about_fit_failures",
     "with_labels",
 ]

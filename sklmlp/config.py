@@ -8,7 +8,14 @@ from numbers import Integral, Real
 import numpy as np
 import torch
 
-from sklmlp.compat import Interval, InvalidParameterError, Options, StrOptions, constraints_of
+from sklmlp.compat import (
+    Interval,
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    constraints_of,
+    validate_parameter_constraints,
+)
 from sklmlp.optim import Solver, is_stochastic
 
 MOST = 2**31 - 1
@@ -68,6 +75,10 @@ CONSTRAINTS = {
     "checkpoint_every": [Interval(Integral, 1, None, closed="left")],
 }
 """The constraints of the parameters of both estimators."""
+
+
+ALREADY_PLAIN = {str, float, type(None)}
+"""Types of values that `TrainingConfig` takes as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,14 +164,17 @@ class TrainingConfig:
             If a number is too large for a float, a number stands in an array without dimensions,
             or `hidden_layer_sizes` are no positive integers.
         """
-        constraints, values = constraints_of(estimator), {}
+        constraints, known, values = constraints_of(estimator), vars(estimator), {}
         for field in fields(cls):
-            if field.default is not MISSING and not hasattr(estimator, field.name):
+            name = field.name
+            if name not in known and field.default is not MISSING:
                 continue  # the other estimator's
-            value = _plain(getattr(estimator, field.name), field.name)
-            if isinstance(value, Real) and Real in _numbers(constraints.get(field.name)):
-                value = _as_float(value, field.name)
-            values[field.name] = value
+            value = getattr(estimator, name)
+            if type(value) not in ALREADY_PLAIN:
+                value = _plain(value, name)
+                if isinstance(value, Real) and Real in _numbers(constraints.get(name)):
+                    value = _as_float(value, name)
+            values[name] = value
         values["hidden_layer_sizes"] = _as_widths(values["hidden_layer_sizes"])
         return cls(**values)
 
@@ -214,24 +228,35 @@ def _numbers(constraints):
     return [each.type for each in constraints if isinstance(each, Interval)]
 
 
-def check_kinds(estimator):
-    """Raise where a bool or an array without dimensions stands for a number.
+def check_constraints(estimator_class, params):
+    """Check parameters by the constraints of an estimator's class.
+
+    Besides what scikit-learn's check refuses, a bool or an array without dimensions may not stand
+    for a number.
+
+    Parameters
+    ----------
+    estimator_class : type
+    params : dict
+        Some of the parameters, by name.
 
     Raises
     ------
     InvalidParameterError
         A ValueError and TypeError of scikit-learn's that names the parameter.
     """
-    for name, constraints in constraints_of(estimator).items():
-        value = getattr(estimator, name)
-        is_number = _numbers(constraints) or name == "random_state"
-        if isinstance(value, bool | np.bool_) and is_number:
+    constraints = constraints_of(estimator_class)
+    for name in [name for name in constraints if name in params]:
+        value = params[name]
+        is_bool = isinstance(value, bool | np.bool_)
+        if is_bool and (_numbers(constraints[name]) or name == "random_state"):
             raise InvalidParameterError(
-                f"The {name!r} parameter of {type(estimator).__name__} takes a number, got "
+                f"The {name!r} parameter of {estimator_class.__name__} takes a number, got "
                 f"{value!r}."
             )
         if isinstance(value, np.ndarray) and value.ndim == 0:
             _raise_as_invalid(_plain, value, name)
+    validate_parameter_constraints(constraints, params, estimator_class.__name__)
 
 
 def _raise_as_invalid(function, *args):

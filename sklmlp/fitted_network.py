@@ -16,11 +16,8 @@ import torch
 from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import native, runtime
-from sklmlp.data import ClassTargets, ConvertedRows, as_tensor
+from sklmlp.data import ClassTargets, ConvertedRows, as_tensor, is_finite
 from sklmlp.nn import Weights, build_module, can_compile, make_model
-
-FEW_VALUES = 2**12
-"""Looking at each of so few values takes less time than not to hear their sum overflow."""
 
 VALUES_AT_A_TIME = 2**20
 """Predictions are made in chunks of rows whose widest layer has about this many values."""
@@ -160,7 +157,7 @@ class FittedNetwork:
     @property
     def module(self):
         """The `torch.nn.Module` from rows to logits; on a CPU it shares the arrays' memory."""
-        return self._cached_build("module", build_module)
+        return self._cached_build("module", self._make_module)
 
     @property
     def predictor(self):
@@ -173,13 +170,26 @@ class FittedNetwork:
         """
         return self._built.get("predictor") or self._cached_build("predictor", self._make_predictor)
 
-    def _make_predictor(self, spec, weights, dtype, device):
-        if device.type == "cpu" and can_compile(spec):
+    def _make_predictor(self):
+        device = self.device
+        if device.type == "cpu" and can_compile(self.spec):
             arrays = Weights(self.coefs, self.intercepts, self.state)
             with suppress(ValueError, TypeError, BufferError):  # arrays of strides or dtypes
-                return compiled_predictor(make_model(spec, arrays), self.dtype)
-        module = build_module(spec, weights, dtype, device)
-        return torch_predictor(spec, module, dtype, device)
+                return compiled_predictor(make_model(self.spec, arrays), self.dtype)
+        return torch_predictor(self.spec, self._make_module(), self._torch_dtype, device)
+
+    def _make_module(self):
+        device, dtype = self.device, self._torch_dtype
+        layers = [
+            [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
+            for arrays in (self.coefs, self.intercepts)
+        ]  # on a CPU over the same memory
+        weights = Weights(*layers, self.state, self._module_seed)
+        return build_module(self.spec, weights, dtype, device)
+
+    @property
+    def _torch_dtype(self):
+        return as_tensor(np.empty(0, self.dtype)).dtype
 
     def outputs(self, X, link, precision):
         """Compute what a link makes of the logits of checked rows.
@@ -206,15 +216,9 @@ class FittedNetwork:
         """Build something of the weights, once."""
         with self._being_built:
             if name not in self._built:
-                device, dtype = self.device, as_tensor(np.empty(0, self.dtype)).dtype
                 # what is built outlives the caller's modes
                 with torch.inference_mode(False), runtime.neutral():
-                    layers = [
-                        [as_tensor(np.asarray(array)).to(device, dtype) for array in arrays]
-                        for arrays in (self.coefs, self.intercepts)
-                    ]  # on a CPU over the same memory
-                    weights = Weights(*layers, self.state, self._module_seed)
-                    self._built[name] = make(self.spec, weights, dtype, device)
+                    self._built[name] = make()
             return self._built[name]
 
 
@@ -319,11 +323,3 @@ def refuse_overflow(values, dtype):
             f"finite: its values overflow what {str(dtype).removeprefix('torch.')} can compute "
             "with. Scale X as in training."
         )
-
-
-def is_finite(values):
-    """Tell whether all values are finite; False also where only their sum is not."""
-    if values.size < FEW_VALUES:
-        return np.isfinite(values).all()
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.isfinite(values.sum())

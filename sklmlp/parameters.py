@@ -1,7 +1,9 @@
 """Checks of parameters: contradictions, and the words of other libraries."""
 
 import functools
+import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -13,7 +15,7 @@ from torch import nn
 
 from sklmlp.caller import warn
 from sklmlp.compat import InvalidParameterError
-from sklmlp.config import check_kinds
+from sklmlp.config import check_constraints
 from sklmlp.losses import LOSSES, SPELLINGS
 from sklmlp.nn import check_module_class
 from sklmlp.optim import SCHEDULES, check_solver, is_stochastic, lookup_solver
@@ -81,10 +83,27 @@ class ParametersMixin:
             setattr(self, f"{name}_params", {**(entries or {}), entry: value})
         return self
 
+    @classmethod
+    @functools.cache  # a search fits thousands of clones that differ in a few parameters
+    def _valid_defaults(cls):
+        """Return the defaults of plain types that the constraints of parameters allow."""
+        valid = {}
+        for name, parameter in inspect.signature(cls.__init__).parameters.items():
+            if type(parameter.default) in (type(None), bool, int, float, str):
+                default = {name: parameter.default}
+                with suppress(InvalidParameterError):
+                    check_constraints(cls, default)
+                    valid |= default
+        return valid
+
     def _validate_params(self):
-        check_kinds(self)
+        valid, changed = self._valid_defaults(), {}
+        for name, value in self.get_params(deep=False).items():
+            is_valid = name in valid and type(value) is type(valid[name]) and value == valid[name]
+            if not is_valid:
+                changed[name] = value
         try:
-            super()._validate_params()
+            check_constraints(type(self), changed)
         except InvalidParameterError as error:
             raise InvalidParameterError(" ".join([str(error), *hints(self)])) from None
 

@@ -10,11 +10,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklmlp import io
 from sklmlp.compat import CALLBACK_BOOKKEEPING, extend_html
-from sklmlp.data import as_tensor, check_X
+from sklmlp.data import as_tensor, check_X, is_plain_table
 from sklmlp.fitted_network import (
     device_here,
     fitted_networks,
-    is_finite,
     members,
     refuse_overflow,
     snapshot,
@@ -64,13 +63,9 @@ class PredictionMixin(BaseEstimator):
         """Tell whether X is a finite float array of the right width, which needs no more checks."""
         known = vars(self)
         return (
-            type(X) is np.ndarray
-            and X.ndim == 2
-            and X.dtype in (np.float32, np.float64)
-            and len(X) > 0
+            is_plain_table(X)
             and X.shape[1] == known.get("n_features_in_")
             and "feature_names_in_" not in known
-            and is_finite(X)
             and self.__sklearn_is_fitted__()
         )
 

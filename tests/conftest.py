@@ -1,4 +1,4 @@
-"""What every test file shares: tests for a GPU or a cluster, kinds of targets, short fits."""
+"""What every test file shares: tests for a GPU or a cluster, settings that stay, short fits."""
 
 import warnings
 
@@ -36,6 +36,25 @@ def auto_is_the_cpu(request, monkeypatch):
     """`device="auto"` means the CPU on every machine, but for tests that are marked cuda."""
     if not request.node.get_closest_marker("cuda"):
         monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+def settings_of_torch():
+    """What of torch a fit or a test could leave changed."""
+    return {
+        "threads": torch.get_num_threads(),
+        "precision of products": torch.get_float32_matmul_precision(),
+        "dtype": torch.get_default_dtype(),
+        "gradients": torch.is_grad_enabled(),
+        "determinism": torch.are_deterministic_algorithms_enabled(),
+    }
+
+
+@pytest.fixture(autouse=True)
+def torch_stays_as_it_is():
+    """No fit touches torch's settings for good, and no test leaves its own behind."""
+    before = settings_of_torch()
+    yield
+    assert settings_of_torch() == before
 
 
 @pytest.fixture(params=["binary", "multiclass", "multilabel", "regression", "regressions"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.metrics import log_loss
@@ -17,7 +18,9 @@ FOLDER = Path(__file__).parents[1] / "benchmarks"
 @pytest.fixture
 def accuracy(monkeypatch):
     monkeypatch.syspath_prepend(FOLDER)
-    return importlib.import_module("accuracy")
+    n_threads = torch.get_num_threads()
+    yield importlib.import_module("accuracy")
+    torch.set_num_threads(n_threads)  # its `main` has a process to itself
 
 
 @pytest.fixture

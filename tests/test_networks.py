@@ -325,7 +325,7 @@ WEIGHTS_ARE_NO_REPETITIONS = {
 
 
 def failed_checks(name, **options):
-    estimator = getattr(sklmlp, name)(max_iter=100, **options)
+    estimator = getattr(sklmlp, name)(max_iter=30, learning_rate_init=0.01, **options)
     results = check_estimator(estimator, on_skip=None, on_fail=None)
     return {r["check_name"]: str(r["exception"]) for r in results if r["status"] == "failed"}
 

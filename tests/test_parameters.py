@@ -589,3 +589,24 @@ def test_parameters_of_other_libraries_are_told_ours(name):
     assert str(caught.value) == (
         f"Invalid parameter {name!r} for estimator MLPRegressor. Use {OTHER_PARAMETERS[name]}."
     )
+
+
+@pytest.mark.parametrize("kind", [MLPClassifier, MLPRegressor])
+def test_a_changed_parameter_is_checked_after_fits_with_defaults(kind):
+    """Defaults are looked at once for each class, and what differs from them in every fit."""
+    model = kind(max_iter=1).fit(X, y > 0)
+    for name, wrong in {"alpha": -1.0, "max_iter": 1.0, "nesterovs_momentum": 1}.items():
+        with pytest.raises(ValueError, match=f"The '{name}' parameter of {kind.__name__} must be"):
+            clone(model).set_params(**{name: wrong}).fit(X, y > 0)
+
+
+def test_a_default_that_a_subclass_gets_wrong_is_checked():
+    """The defaults that need no check are those of the class that is fitted."""
+
+    class Narrow(MLPRegressor):
+        def __init__(self, alpha=-1.0, max_iter=1):
+            super().__init__(alpha=alpha, max_iter=max_iter)
+
+    Narrow(alpha=0.0).fit(X, y)
+    with pytest.raises(ValueError, match="The 'alpha' parameter of Narrow must be"):
+        Narrow().fit(X, y)

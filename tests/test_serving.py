@@ -104,8 +104,8 @@ from sklmlp import MLPClassifier
 warnings.simplefilter("ignore")
 torch.set_num_threads(2)
 rng = np.random.RandomState(0)
-X, y = rng.normal(size=(6000, 64)), rng.randint(5, size=6000)
-model = MLPClassifier((256, 256), max_iter=2, batch_size=2000, random_state=0).fit(X, y)
+X, y = rng.normal(size=(2000, 64)), rng.randint(5, size=2000)
+model = MLPClassifier((256, 256), max_iter=2, batch_size=1000, random_state=0).fit(X, y)
 busy = sys.argv[1] == "busy"
 expected = model.predict_proba(X)
 if busy:  # another thread of the parent holds settings and locks while it forks
@@ -123,7 +123,7 @@ for _ in range(3 if busy else 1):
         code = 1
         try:
             close = np.allclose(model.predict_proba(X), expected, rtol=1e-9)
-            again = MLPClassifier((256, 256), max_iter=2, batch_size=2000, random_state=0)
+            again = MLPClassifier((256, 256), max_iter=2, batch_size=1000, random_state=0)
             same = np.allclose(again.fit(X, y).predict_proba(X), expected, rtol=1e-6)
             precision = torch.get_float32_matmul_precision()
             code = 0 if close and same and precision == "highest" else 2

@@ -11,12 +11,15 @@ from sklmlp.data.checks import (
     check_y,
     checked_score,
     errors_that_name,
+    is_finite,
+    is_plain_table,
+    is_plain_target,
     warn_of_rounding,
 )
 from sklmlp.data.columns import column_of, in_columns, is_frame, kind_of_type
 from sklmlp.data.containers import plain
 from sklmlp.data.rows import ConvertedRows, as_tensor, input_dtype, rows_of, share_memory
-from sklmlp.data.targets import ClassTargets, class_weighted, errors_of_labels
+from sklmlp.data.targets import ClassTargets, accuracy, class_weighted, errors_of_labels
 
 __all__ = [
     "ROWS_AT_A_TIME",
@@ -25,6 +28,7 @@ __all__ = [
     "ClassTargets",
     "ConvertedRows",
     "Dataset",
+    "accuracy",
     "as_tensor",
     "check_X",
     "check_limits",
@@ -40,7 +44,10 @@ __all__ = [
     "errors_that_name",
     "in_columns",
     "input_dtype",
+    "is_finite",
     "is_frame",
+    "is_plain_table",
+    "is_plain_target",
     "kind_of_type",
     "plain",
     "rows_of",

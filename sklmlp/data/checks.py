@@ -21,6 +21,34 @@ from sklmlp.data.containers import plain, with_checked_structure
 
 FLOATS = [np.float64, np.float32]
 
+FEW_VALUES = 2**12
+"""Looking at each of so few values takes less time than not to hear their sum overflow."""
+
+
+def is_finite(values):
+    """Tell whether all values are finite; False also where only their sum is not."""
+    if values.size < FEW_VALUES:
+        return np.isfinite(values).all()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.isfinite(values.sum())
+
+
+def is_plain_table(X):
+    """Tell whether X is an array of finite floats in which `check_array` would find nothing."""
+    return (
+        type(X) is np.ndarray and X.ndim == 2 and X.size > 0 and X.dtype in FLOATS and is_finite(X)
+    )
+
+
+def is_plain_target(y):
+    """Tell whether y is a vector of integers or finite floats, as `check_array` would leave it."""
+    return (
+        type(y) is np.ndarray
+        and y.ndim == 1
+        and y.size > 0
+        and (y.dtype.kind in "biu" or (y.dtype in FLOATS and is_finite(y)))
+    )
+
 
 def check_X(estimator, X, computed_in, dtype=None, reset=False, name="X"):
     """Check a table of samples.
@@ -45,6 +73,9 @@ def check_X(estimator, X, computed_in, dtype=None, reset=False, name="X"):
     -------
     X : ndarray, csr matrix or csc matrix
     """
+    if is_plain_table(X) and _may_stay(X.dtype, dtype):
+        with errors_that_name(name, "X"):
+            return validate_data(estimator, X, reset=reset, skip_check_array=True)
     X = plain(X, name)
     with errors_that_name(name, "X"), np.errstate(all="ignore"):
         if sp.issparse(X):
@@ -62,6 +93,13 @@ def check_X(estimator, X, computed_in, dtype=None, reset=False, name="X"):
             if better is None:
                 raise
             raise better from error
+
+
+def _may_stay(found, dtype):
+    """Tell whether `check_array` leaves a float dtype as it is."""
+    if dtype is None or isinstance(dtype, str):  # "numeric"
+        return True
+    return found in (dtype if isinstance(dtype, list) else [dtype])
 
 
 def check_y(estimator, y, name="y"):
@@ -85,6 +123,8 @@ def check_y(estimator, y, name="y"):
             f"This {type(estimator).__name__} estimator requires {name} to be passed, but the "
             f"target {name} is None."
         )
+    if is_plain_target(y):
+        return y
     y = plain(y, name)
     with errors_that_name(name), np.errstate(all="ignore"):
         if sp.issparse(y):
@@ -117,6 +157,8 @@ def check_numbers(estimator, y, name="y"):
     -------
     y : ndarray of numbers that torch knows
     """
+    if is_plain_target(y):
+        return y
     if sp.issparse(y):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to "

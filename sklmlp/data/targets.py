@@ -4,11 +4,12 @@ from contextlib import contextmanager
 
 import numpy as np
 import scipy.sparse as sp
+from sklearn.metrics import accuracy_score
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from sklmlp.data.checks import errors_that_name
+from sklmlp.data.checks import errors_that_name, is_plain_target
 
 
 @contextmanager
@@ -41,14 +42,14 @@ class ClassTargets:
     @classmethod
     def learn(cls, y):
         """Learn which classes labels `y` have; unfit ones raise scikit-learn's ValueError."""
+        if is_plain_target(y) and y.dtype.kind in "biu":
+            classes = np.unique(y)
+            if 2 * len(classes) <= len(y):  # some versions of scikit-learn warn of more
+                return cls(classes, "binary" if len(classes) <= 2 else "multiclass")
         with errors_of_labels("y"):
             kind = type_of_target(y, input_name="y")
-            is_plain = kind in ("binary", "multiclass") and np.ndim(y) == 1
-            if is_plain and np.asarray(y).dtype.kind in "biu":
-                classes = np.unique(y)  # scikit-learn would find the kind of y twice more
-            else:
-                check_classification_targets(y)
-                classes = LabelBinarizer().fit(y).classes_
+            check_classification_targets(y)
+            classes = LabelBinarizer().fit(y).classes_
         targets = cls(classes, kind, sp.issparse(y))
         targets.check_form(y)
         return targets
@@ -114,6 +115,29 @@ class ClassTargets:
         if len(self.classes_) == 1:
             return np.repeat(self.classes_, len(z))
         return self.classes_[decided if self.kind == "multiclass" else decided.ravel().astype(int)]
+
+
+def accuracy(y, prediction, sample_weight=None):
+    """Return the share of labels that are predicted right, as `accuracy_score` does.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,) or (n, k)
+        The true labels.
+    prediction : ndarray or sparse matrix
+        Of the same shape.
+    sample_weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    accuracy : float
+    """
+    are_integers = all(
+        is_plain_target(each) and each.dtype.kind in "biu" for each in (y, prediction)
+    )
+    if are_integers and len(y) == len(prediction):  # no more to check, which would take longer
+        return float(np.average(y == prediction, weights=sample_weight))
+    return accuracy_score(y, prediction, sample_weight=sample_weight)
 
 
 def class_weighted(class_weight, classes, y, sample_weight, learn_from=None):

@@ -129,14 +129,16 @@ def constant_prediction(run, rows):
         The rows that are looked at, the loss of the constant on them, and by how much less is
         better. None where all targets are the same or weigh nothing.
     """
-    train, sample = (replace(t, index=some_samples(t)) for t in (run.dataset, rows))
+    train = sample = replace(run.dataset, index=some_samples(run.dataset))
     y, weight = targets_of(train)
     if (y == y[:1]).all() or not weight.sum() > 0:
         return None
     z = _best_constant(run.loss, y, weight / weight.sum(), run.network.spec.n_outputs)
-    y, weight = targets_of(sample)
-    if not weight.sum() > 0:
-        return None
+    if rows is not run.dataset:
+        sample = replace(rows, index=some_samples(rows))
+        y, weight = targets_of(sample)
+        if not weight.sum() > 0:
+            return None
     loss = float(weight / weight.sum() @ run.loss.value(z.expand(len(y), len(z)), y))
     # a log likelihood has no zero to be near to
     return sample, loss, MARGIN * (1.0 if run.loss.variance is not None else abs(loss))

@@ -90,7 +90,7 @@ def _reasons(run, feature_names):
             f"The targets are not scaled: {unscaled}, and the predictions have not reached them. "
             "Use normalize_y=True, which scales targets for training and predictions back."
         )
-    if stopping.n_iter == 0 or not run.network.flat.isfinite().all():
+    if stopping.n_iter == 0 or not run.network.has_finite_numbers:
         return  # nothing was trained, or the estimator raises
     diverged = list(_divergence(run))
     yield from diverged
@@ -257,7 +257,7 @@ def _unscaled_features(case):
 
 def _divergence(run):
     """Yield the warning of a loss or a score that is not finite."""
-    if not run.network.flat.isfinite().all():
+    if not run.network.has_finite_numbers:
         return
     advice = f"{learning_rate_hint(run.config)}{hint_of_targets(run)}"
     loss, n_iter = run.outcome.final_loss, run.state.stopping.n_iter

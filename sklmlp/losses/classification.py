@@ -5,7 +5,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
-from sklmlp.losses.loss import Loss, into, softmax
+from sklmlp.losses.loss import LINKS, Loss, into, softmax
 
 # Classes. Several exclude each other, y is an index, (..., n); or each is a yes or no, y is zeros
 # and ones, (..., n, k), and the loss of a row is the sum over its k.
@@ -14,6 +14,11 @@ from sklmlp.losses.loss import Loss, into, softmax
 def log_softmax(z):
     """Logarithm of `softmax`."""
     return torch.log_softmax(z.mT, -2).mT
+
+
+def _log_of_mean(y, weight):
+    """Return the logits whose softmax is the weighted mean of `y`, zeros and ones of classes."""
+    return LINKS["softmax"][1](weight @ y)
 
 
 def _of_class(values, y):
@@ -41,7 +46,8 @@ def log_loss(label_smoothing=0.0):
         p.mT.scatter_(-2, y.unsqueeze(-2), label_smoothing - 1.0, reduce="add")
         return p.sub_(label_smoothing / z.shape[-1]) if label_smoothing else p
 
-    return Loss("log_loss", value, gradient, "softmax")
+    constant = None if label_smoothing else _log_of_mean
+    return Loss("log_loss", value, gradient, "softmax", constant=constant)
 
 
 def binary_log_loss(label_smoothing=0.0):

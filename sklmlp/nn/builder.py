@@ -238,6 +238,8 @@ def initial_state(spec, rng, dtype, seed):
     -------
     state : dict of str to ndarray
     """
+    if spec.learns_layers_alone and not any(choice.arguments for choice in spec.activations):
+        return {}  # nor are there arguments that torch could refuse
     torch_dtype = torch.from_numpy(np.empty(0, dtype)).dtype
     activations = activation_modules(spec, torch_dtype, seed)
     for choice, module, width in zip(spec.activations, activations, spec.hidden, strict=True):

@@ -1,5 +1,7 @@
 """A network in training: its module, with every learned number in one flat tensor."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -13,8 +15,41 @@ from sklmlp.nn.spec import Weights, initial_weights
 from sklmlp.nn.tied import TiedNetwork
 
 
+@dataclass
+class _Modules:
+    """The modules of a network, and what they learn.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+    layers : LayerModules or None
+        What a stack is made of; None for a user's module.
+    matrices, rest : list of torch.nn.Parameter
+        In the order in which they lie in `Network.flat`.
+    """
+
+    module: torch.nn.Module
+    layers: object
+    matrices: list
+    rest: list
+
+    @classmethod
+    def of(cls, spec, weights, dtype, device):
+        """Build them; those of a stack are over given tensors."""
+        if spec.module is None:
+            layers = build_layers(spec, weights)
+            return cls(layers.to_module(), layers, *_in_order(layers))
+        module = load_custom_module(spec, weights, dtype, device)
+        learned = [p for p in module.parameters() if p.requires_grad]
+        matrices = [p for p in learned if p.ndim > 1]
+        return cls(module, None, matrices, [p for p in learned if p.ndim <= 1])
+
+
 class Network:
     """The module of a spec whose parameters and gradients are views of one flat tensor each.
+
+    A network that learns nothing but coefs and intercepts builds its modules when somebody asks for
+    them: the compiled engine does not.
 
     Parameters
     ----------
@@ -54,34 +89,24 @@ class Network:
 
         self.spec, self._own_numbers, self.dropout_seed = spec, None, 0
         self._plan = self.statistics = None
-        coefs, state = tensors(weights.coefs), weights.state
-        if state is not None:
-            state = {name: np.array(value) for name, value in state.items()}
-        weights = Weights(coefs, tensors(weights.intercepts), state, weights.module_seed)
-        if spec.module is None:
-            self._layers = build_layers(spec, weights)
-            self.module = self._layers.to_module()
-            self.activations = self._layers.activations
-            matrices, rest = _in_order(self._layers)
-        else:
-            self.module, self.activations = load_custom_module(spec, weights, dtype, device), []
-            self._module_seed = weights.module_seed
-            learned = [p for p in self.module.parameters() if p.requires_grad]
-            matrices = [p for p in learned if p.ndim > 1]
-            rest = [p for p in learned if p.ndim <= 1]
-        self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
-
-        # torch keeps a linear map as (out, in), and so is a transposed one in memory
+        coefs, intercepts = tensors(weights.coefs), tensors(weights.intercepts)
+        state = weights.state
+        self._module_seed = weights.module_seed
         self.transposed = [is_stored_transposed(*coef.shape) for coef in coefs]
-        self.learned = matrices + rest
-        others = len(self.learned) - len(coefs)
-        self._transpose = [not transposed for transposed in self.transposed] + [False] * others
-        stored = [
-            p.detach().T if transpose else p.detach()
-            for p, transpose in zip(self.learned, self._transpose, strict=True)
-        ]
+        self._modules, self._batch_norms, n_matrices = None, [], len(coefs)
+        if spec.learns_layers_alone and not state:
+            pairs = zip(coefs, self.transposed, strict=True)
+            stored = [coef.T if transposed else coef for coef, transposed in pairs] + intercepts
+        else:
+            if state is not None:
+                state = {name: np.array(value) for name, value in state.items()}
+            weights = Weights(coefs, intercepts, state, self._module_seed)
+            self._modules = _Modules.of(spec, weights, dtype, device)
+            self._batch_norms = [m for m in self.module.modules() if is_batch_norm(m)]
+            stored = [p.detach().T if t else p.detach() for p, t in self._parameters()]
+            n_matrices = len(self._modules.matrices)
         self._shapes = [value.shape for value in stored]
-        self.matrix_shapes = self._shapes[: len(matrices)]
+        self.matrix_shapes = self._shapes[:n_matrices]
         self.n_coefs = sum(shape.numel() for shape in self.matrix_shapes)
         flat = torch.cat([value.reshape(-1) for value in stored])
         self.flat = torch.nn.Parameter(flat)
@@ -90,15 +115,49 @@ class Network:
     def bind(self, flat, gradient):
         """Move into other memory that holds the same numbers."""
         self.flat.data, self.flat.grad, self.gradient = flat, gradient, gradient
-        values, slopes = _views(flat, self._shapes), _views(gradient, self._shapes)
-        parts = zip(self.learned, self._transpose, values, slopes, strict=True)
-        for p, transpose, value, slope in parts:
-            p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
-        self._gradients = [p.grad for p in self.learned]
-        n_layers, n_matrices = len(self.transposed), len(self.matrix_shapes)
+        values, n_matrices = _views(flat, self._shapes), len(self.matrix_shapes)
         coefs = zip(values, self.transposed, strict=False)
         self.coefs = [value.T if transposed else value for value, transposed in coefs]
-        self.intercepts = values[n_matrices : n_matrices + n_layers]
+        self.intercepts = values[n_matrices : n_matrices + len(self.transposed)]
+        if self._modules is not None:
+            self._bind_modules(values)
+
+    def _bind_modules(self, values):
+        """Let the modules' parameters be these views of `flat`, and their gradients alike."""
+        slopes = _views(self.gradient, self._shapes)
+        for (p, transpose), value, slope in zip(self._parameters(), values, slopes, strict=True):
+            p.data, p.grad = (value.T, slope.T) if transpose else (value, slope)
+        self._gradients = [p.grad for p in self.learned]
+
+    def _parameters(self):
+        """Pair what the modules learn with whether it lies transposed in `flat`."""
+        # torch keeps a linear map as (out, in), and so is a transposed one in memory
+        others = len(self.learned) - len(self.transposed)
+        transpose = [not transposed for transposed in self.transposed] + [False] * others
+        return list(zip(self.learned, transpose, strict=True))
+
+    def _built(self):
+        """Return the modules, built where they are not."""
+        if self._modules is None:
+            with torch.inference_mode(False):  # the modules outlive the caller's modes
+                like = [[*map(torch.empty_like, each)] for each in (self.coefs, self.intercepts)]
+                weights = Weights(*like, None)
+                self._modules = _Modules.of(self.spec, weights, self.flat.dtype, self.flat.device)
+            self._bind_modules(_views(self.flat, self._shapes))
+        return self._modules
+
+    @property
+    def module(self):
+        return self._built().module
+
+    @property
+    def activations(self):
+        layers = self._built().layers
+        return [] if layers is None else layers.activations
+
+    @property
+    def learned(self):
+        return self._built().matrices + self._built().rest
 
     @property
     def segments(self):
@@ -128,6 +187,8 @@ class Network:
 
     def seed(self, draw):
         """Seed what is random in training by `draw()`, apart from torch's generators."""
+        if self._modules is None:
+            return  # nothing in it is random
         is_ours = isinstance(self.module, TiedNetwork)
         if self.spec.module is not None and not is_ours:
             self._own_numbers = random_stream(draw(), self.flat.device)
@@ -190,12 +251,16 @@ class Network:
 
     def snapshot(self):
         """Copy the learned numbers and running statistics, for `restore`."""
-        return [tensor.detach().clone() for tensor in (self.flat, *self.module.buffers())]
+        return [tensor.detach().clone() for tensor in self._moving()]
 
     def restore(self, snapshot):
         """Be again what the network was when it was copied."""
-        for tensor, value in zip((self.flat, *self.module.buffers()), snapshot, strict=True):
+        for tensor, value in zip(self._moving(), snapshot, strict=True):
             tensor.detach().copy_(value)
+
+    def _moving(self):
+        """List the tensors that training moves."""
+        return [self.flat, *(() if self._modules is None else self.module.buffers())]
 
     @property
     def takes_sparse(self):
@@ -222,11 +287,19 @@ class Network:
         if self.spec.module is not None:
             state = {name: copied(v) for name, v in named_tensors(self.module).items()}
             return Weights([], [], state, self._module_seed)
+        state = {} if self._modules is None else self._modules.layers.state()
         return Weights(
             [copied(coef) for coef in self.coefs],
             [copied(intercept) for intercept in self.intercepts],
-            {name: copied(v) for name, v in self._layers.state().items()},
+            {name: copied(v) for name, v in state.items()},
         )
+
+    @property
+    def has_finite_numbers(self):
+        """Whether all of `flat` is finite."""
+        flat = self.flat.detach()
+        # torch's is several operations, each of which takes longer than NumPy's on a small array
+        return bool(np.isfinite(flat.numpy()).all() if flat.is_cpu else flat.isfinite().all())
 
     def is_finite(self, weights):
         """Tell whether weights are finite; constants of a custom module may be infinite."""

@@ -97,6 +97,12 @@ class Spec:
         return known and self.is_plain
 
     @property
+    def learns_layers_alone(self):
+        """Whether coefs and intercepts are known to be all that it learns, without its modules."""
+        known = all(c.entry.elementwise and c.entry.compiled for c in self.activations)
+        return known and self.is_plain_in_training
+
+    @property
     def out_activation(self):
         return self.loss_function.out_activation
 

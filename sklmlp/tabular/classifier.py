@@ -3,10 +3,9 @@
 import numpy as np
 from scipy.special import softmax
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 
 from sklmlp.compat import StrOptions
-from sklmlp.data import ClassTargets, check_y, checked_score, class_weighted
+from sklmlp.data import ClassTargets, accuracy, check_y, checked_score, class_weighted
 from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.calibration import learn_temperature, learn_weight, tempered
@@ -397,7 +396,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         score : float
             The share of rows that are predicted right, in every label if there are several.
         """
-        return checked_score(accuracy_score, y, self.predict(X), sample_weight)
+        return checked_score(accuracy, y, self.predict(X), sample_weight)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

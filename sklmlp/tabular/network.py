@@ -108,8 +108,8 @@ class Course(StopAfter):
         """Return a score of held-out rows that also takes note of their logits."""
 
         def recorded(logits, loss, network):
-            if self.n_done + 1 in ends_of_cycles(self.max_iter):
-                self.held_out_logits[self.n_done + 1] = logits
+            if self.n_done in ends_of_cycles(self.max_iter):
+                self.held_out_logits[self.n_done] = logits
             return score(logits, loss, network)
 
         return recorded

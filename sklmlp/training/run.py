@@ -278,7 +278,7 @@ class TrainingRun:
         if self.validation is None:
             # nothing finite comes of weights that are not: the caller raises
             loss = stopping.loss_curve[-1]
-            return not math.isfinite(loss) and not self.network.flat.isfinite().all()
+            return not math.isfinite(loss) and not self.network.has_finite_numbers
         return np.isnan(stopping.validation_scores[-1])  # -inf is a score, if a bad one
 
     def finish(self):

@@ -199,9 +199,11 @@ def train_networks(runs, checkpoints=None):
             "Got `batch_size` less than 1 or larger than sample size. It is going to be "
             f"clipped: batch_size={batch_size} for {n} samples."
         )
-    key = _compatibility_key(runs) if checkpoints is None else None
+    is_compiled, key = choose_step(runs).is_compiled, None
+    if checkpoints is None and not is_compiled:
+        key = _compatibility_key(runs)
     train = partial(_train_jobs, checkpoints=checkpoints)
-    return run_or_enqueue(TrainingJob(runs, train, key, choose_step(runs).is_compiled))
+    return run_or_enqueue(TrainingJob(runs, train, key, is_compiled))
 
 
 def _train_jobs(jobs, interrupted, checkpoints):

@@ -85,7 +85,8 @@ class StoppingState:
         best, failures = self.best_loss, self.no_improvement
         for loss in losses:
             failures = failures + 1 if loss > best - tol else 0
-            best = min(best, loss)
+            if loss < best:
+                best = loss
         self.best_loss, self.no_improvement = best, failures
 
     def update_from_score(self, score, tol, network):

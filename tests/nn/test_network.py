@@ -39,6 +39,20 @@ def test_flat_holds_every_learned_number_once(name):
     assert all(start <= p.data_ptr() < end for p in parameters)
 
 
+def test_modules_that_are_built_late_compute_what_the_network_does(monkeypatch):
+    """Weights go into `flat` without modules; those that are asked for later share its memory."""
+    with monkeypatch.context() as patched:
+        patched.setattr("sklmlp.nn.network.build_layers", None)
+        network, weights = make_network()
+        network.flat.detach().mul_(2)
+    a = rows().numpy()
+    for coef, intercept in zip(weights.coefs[:-1], weights.intercepts[:-1], strict=True):
+        a = np.maximum(a @ (2 * coef) + 2 * intercept, 0)
+    expected = a @ (2 * weights.coefs[-1]) + 2 * weights.intercepts[-1]
+    assert_allclose(network.module(rows()).detach().numpy(), expected, rtol=1e-12)
+    assert not network.module.training
+
+
 @pytest.mark.parametrize("name", TABLE)
 def test_writing_into_flat_moves_the_module(name):
     """Parameters are views: a number written into `flat` is the module's."""
