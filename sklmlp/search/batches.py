@@ -130,7 +130,7 @@ class BatchSearch:
 
     def _waits_for_others(self):
         """Wait a little for other processes; return False if there are none, or no time."""
-        if self.clock.left() <= self._reserve() or not self.ledger.others_work():
+        if self.clock.left() <= self._reserve() or not self.ledger.others_work(self.most):
             return False
         time.sleep(SECONDS_BETWEEN_LOOKS)
         return True

@@ -146,8 +146,8 @@ class MLPSearchCV(BaseSearchCV):
         Of `best_estimator_`.
     plan_ : dict
         What was decided: `n_trials`, which as a parameter repeats the search exactly;
-        `batch_sizes`; `n_epochs`, a number if `max_time` let no candidate come to its end;
-        `search_seconds`; `refit_was_cut`, whether time ended the refit before its last epoch.
+        `batch_sizes` of this fit; `n_epochs`, a number if `max_time` let no candidate come to its
+        end; `search_seconds`; `refit_was_cut`, whether time ended the refit before its last epoch.
 
     See Also
     --------
@@ -374,7 +374,10 @@ class MLPSearchCV(BaseSearchCV):
         self.plan_ = {
             "n_trials": len(candidates),
             "n_epochs": search.n_epochs,
-            "batch_sizes": search.batch_sizes or [len(candidates)],
+            "batch_sizes": [
+                *search.batch_sizes,
+                *([len(search.partial)] if search.partial else []),
+            ],
             "search_seconds": search.clock.elapsed(),
         }
         return candidates

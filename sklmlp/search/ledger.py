@@ -61,8 +61,8 @@ class MemoryLedger:
         """Return batches, lists of records, that this has not returned yet."""
         return []
 
-    def others_work(self):
-        """Tell whether other processes have trials under way."""
+    def others_work(self, most):
+        """Tell whether other processes have trials of numbers below `most` under way."""
         return False
 
     def close(self):
@@ -107,7 +107,7 @@ class StorageLedger:
         _check_facts(facts, attrs["search"], study_name)
         fits = [value for name, value in attrs.items() if name.startswith("fit ")]
         self.seconds_before = sum(f["seconds"] for f in fits if not self._lives(f["id"], attrs))
-        self._seen, self._claimed, self._seconds = set(), set(), 0.0
+        self._seen, self._claimed, self._seconds = set(), {}, 0.0
         self._closed = threading.Event()
         self._sign()
         threading.Thread(target=self._give_signs, name="sklmlp-alive", daemon=True).start()
@@ -124,10 +124,8 @@ class StorageLedger:
                     return self._write_claim(name, numbers)
             there = [trial.number for trial in self.study.get_trials(deepcopy=False)]
             taken = recorded.union(*(claim["numbers"] for claim in claims.values()))
-            fits = [value["id"] for name, value in attrs.items() if name.startswith("fit ")]
-            alone = not any(self._lives(i, attrs) for i in fits if i != self.me["id"])
             # created by a process that was killed before its claim; a living one may be at it
-            numbers = [n for n in there if n not in taken] if alone else []
+            numbers = [] if self._others_live(attrs) else [n for n in there if n not in taken]
             numbers = [n for n in numbers if most is None or n < most][:size]
             last = max(there, default=-1)
             while len(numbers) < size and (most is None or last + 1 < most):
@@ -138,7 +136,7 @@ class StorageLedger:
 
     def _write_claim(self, name, numbers):
         self.study.set_user_attr(name, json.dumps({"id": self.me["id"], "numbers": numbers}))
-        self._claimed.add(name)
+        self._claimed[name] = numbers
         return numbers
 
     def record(self, batch, seconds):
@@ -193,17 +191,18 @@ class StorageLedger:
         value = value if state == states.COMPLETE else None
         self.study.tell(trial, value, state=state, skip_if_finished=True)
 
-    def others_work(self):
-        """Tell whether other living processes have claimed trials that are not recorded yet."""
+    def others_work(self, most):
+        """Tell whether others live, and there are trials that are neither recorded nor ours."""
         with quietly():
             attrs = self.study.user_attrs
-        recorded = _recorded_in(attrs)
-        return any(
-            name not in self._claimed
-            and not recorded.issuperset(claim["numbers"])
-            and self._lives(claim["id"], attrs)
-            for name, claim in _claims_of(attrs).items()
-        )
+            there = {trial.number for trial in self.study.get_trials(deepcopy=False)}
+        there -= _recorded_in(attrs).union(*self._claimed.values())
+        return self._others_live(attrs) and any(most is None or n < most for n in there)
+
+    def _others_live(self, attrs):
+        """Tell whether other fits go on with this study."""
+        fits = [value["id"] for name, value in attrs.items() if name.startswith("fit ")]
+        return any(self._lives(each, attrs) for each in fits if each != self.me["id"])
 
     def close(self):
         """End: what is claimed and not recorded is free for others."""
