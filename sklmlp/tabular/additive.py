@@ -11,6 +11,7 @@ import numpy as np
 from sklmlp.callbacks import CallbackList
 from sklmlp.classifier import MLPClassifier
 from sklmlp.tabular.network import StopAfter
+from sklmlp.tabular.numbers import ROWS_AT_A_TIME
 from sklmlp.training import train_lbfgs
 
 ALPHA = 10.0
@@ -18,7 +19,7 @@ ALPHA = 10.0
 
 MAX_ITER, TOL = 100, 1e-3
 
-MOST_VALUES = 2**26
+MOST_VALUES = 2**25
 """Rows that are trained on have no more values than these; of longer tables it is a sample."""
 
 VALUES_AT_A_TIME = 2**22
@@ -102,5 +103,11 @@ def components(X, edges):
     """
     width = np.diff(edges, axis=1)
     number, _ = at = np.nonzero(width)
-    parts = (X[:, number] - edges[at]) / width[at]
-    return np.concatenate([np.clip(parts, 0, 1, out=parts), X], axis=1)
+    left, width, n_bins = edges[at], width[at], len(number)
+    dtype = np.result_type(X, edges)
+    filled = np.empty((len(X), n_bins + X.shape[1]), dtype)
+    filled[:, n_bins:] = X
+    for start in range(0, len(X), ROWS_AT_A_TIME):
+        rows = slice(start, start + ROWS_AT_A_TIME)
+        np.clip((X[rows, number] - left) / width, 0, 1, out=filled[rows, :n_bins])
+    return filled

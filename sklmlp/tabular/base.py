@@ -26,16 +26,26 @@ ROWS_OF_BINS = 100_000
 
 
 class Rows(NamedTuple):
-    """Some rows of a table, as the user gave them."""
+    """Some rows of a table, as the user gave them; they are copied when they are needed.
 
-    X: object
+    `index` says which rows of the table these are; None is all of them.
+    """
+
+    table: object
     y: np.ndarray
     weight: np.ndarray | None
+    index: np.ndarray | None = None
+
+    @property
+    def X(self):
+        """The rows of the table."""
+        return self.table if self.index is None else safe_indexing(self.table, self.index)
 
     def take(self, index):
         """Take some of the rows."""
         weight = None if self.weight is None else self.weight[index]
-        return Rows(safe_indexing(self.X, index), self.y[index], weight)
+        of_table = index if self.index is None else self.index[index]
+        return Rows(self.table, self.y[index], weight, of_table)
 
 
 class FittedTable(NamedTuple):

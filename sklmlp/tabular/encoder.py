@@ -401,7 +401,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if names is None:
             is_plain = type(X) is np.ndarray and X.ndim == 2 and X.dtype.kind in "biuf"
             return is_plain and len(X) > 0 and X.shape[1] == self.n_features_in_
-        return is_frame(X) and len(X) > 0 and list(X.columns) == names.tolist()
+        return hasattr(X, "columns") and len(X) > 0 and list(X.columns) == names.tolist()
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
