@@ -20,7 +20,7 @@ from sklmlp.fitted_network import (
     weights_dtype,
 )
 from sklmlp.nn import Network, Weights, layers_as_html
-from sklmlp.optim import check_next_step
+from sklmlp.optim import OptimizerState, check_next_step
 
 SINGLE_NETWORK_ATTRIBUTES = (
     "coefs_",
@@ -169,7 +169,7 @@ class PredictionMixin(BaseEstimator):
             state["history_"] = io.to_columns(state["history_"])
         optimizer = state.pop("_optimizer", None)
         if optimizer is not None and state["_partly_fitted"]:  # an incremental learner goes on
-            state["_optimizer"] = optimizer
+            state["_optimizer"] = dict(optimizer)
         return io.add_metadata(state)
 
     def __setstate__(self, state):
@@ -179,6 +179,7 @@ class PredictionMixin(BaseEstimator):
         state = io.validate_state(state, self)
         if "_optimizer" in state:
             self._try_optimizer(state)
+            state["_optimizer"] = OptimizerState(state["_optimizer"])
         self.__dict__ = vars(self) | state
 
     def _try_optimizer(self, state):

@@ -57,6 +57,15 @@ def torch_stays_as_it_is():
     assert settings_of_torch() == before
 
 
+@pytest.fixture
+def two_threads(torch_stays_as_it_is):
+    """Let torch have two threads, whatever the processor has."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(params=["binary", "multiclass", "multilabel", "regression", "regressions"])
 def kind(request):
     """Each kind of target, see tests/tables.py."""

@@ -97,7 +97,7 @@ def snapshot_run(run, order, ended):
         "reached": run.outcome.final_loss,
         "flat": _plain(run.network.flat),
         "buffers": {name: _plain(b) for name, b in run.network.module.named_buffers()},
-        "optimizer": optimizer_state(run.state.optimizer),
+        "optimizer": dict(optimizer_state(run.state.optimizer)),
         "progress": {name: _plain(value) for name, value in vars(run.state.stopping).items()},
         "order": None if order is None else order.copy(),
         "rng": run.state.rng.get_state(legacy=False),

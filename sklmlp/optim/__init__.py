@@ -4,6 +4,7 @@ from sklmlp.optim.adam_sgd import SGD, Adam, StackedUpdate, is_rate, stack_padde
 from sklmlp.optim.muon import Muon
 from sklmlp.optim.registry import (
     SOLVERS,
+    OptimizerState,
     Solver,
     check_next_step,
     check_solver,
@@ -23,6 +24,7 @@ __all__ = [
     "SOLVERS",
     "Adam",
     "Muon",
+    "OptimizerState",
     "Schedule",
     "Solver",
     "StackedUpdate",

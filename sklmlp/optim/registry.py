@@ -234,22 +234,28 @@ def make_optimizer(network, params):
     return optimizer
 
 
+class OptimizerState(dict):
+    """The dict that `optimizer_state` describes, with the attribute that scikit-learn's has."""
+
+    @property
+    def learning_rate(self):
+        """The rate that the next step would take."""
+        return self["options"]["lr"]
+
+
 def optimizer_state(optimizer):
     """Return what an optimizer has to remember between calls of `partial_fit`, copied.
 
     Returns
     -------
-    state : dict
+    state : OptimizerState
         `solver`, its name; `t`, the steps taken; `options`, a dict of rate, momentum and so on, of
         which scikit-learn keeps those that training began with; `moments`, a dict of ndarray.
     """
     moments = {name: np.array(moment.cpu().numpy()) for name, moment in optimizer.moments.items()}
-    return {
-        "solver": optimizer.solver,
-        "t": optimizer.t,
-        "options": optimizer.options,
-        "moments": moments,
-    }
+    return OptimizerState(
+        solver=optimizer.solver, t=optimizer.t, options=optimizer.options, moments=moments
+    )
 
 
 def restore_optimizer(optimizer, state):

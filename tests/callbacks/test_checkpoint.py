@@ -146,10 +146,9 @@ def test_other_tables_go_on(kind, path, stop_at, short_fits):
     assert_array_equal(state, expected)  # the caller's generator is where it would have been
 
 
-def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, short_fits):
+def test_stacks_on_threads_go_on(path, stop_at, monkeypatch, two_threads, short_fits):
     """An ensemble that is divided among threads writes one file, and goes on from it."""
     monkeypatch.setattr("sklmlp.runtime.SMALL_STEP", 0)
-    monkeypatch.setattr("torch.get_num_threads", lambda: 2)
     X, y = make_table("multiclass")
     params = {"n_estimators": 5, "max_iter": 20}
     straight = make("multiclass", **params).fit(X, y)

@@ -128,11 +128,11 @@ def test_compiled_adamw_takes_the_steps_of_torchs(target, options, weighted, mon
         networks.append(ten_steps(model.set_params(**options), y, weight))
     assert_same_networks(*networks, 1e-10)
     compiled, plain = (model._optimizer for model in networks)
-    assert compiled.t == plain.t == 10 and compiled.options == plain.options
-    assert list(compiled.moments) == list(plain.moments)
-    for name, moment in plain.moments.items():
-        assert compiled.moments[name].dtype == moment.dtype
-        assert_allclose(compiled.moments[name], moment, rtol=1e-10, atol=1e-10)
+    assert compiled["t"] == plain["t"] == 10 and compiled["options"] == plain["options"]
+    assert list(compiled["moments"]) == list(plain["moments"])
+    for name, moment in plain["moments"].items():
+        assert compiled["moments"][name].dtype == moment.dtype
+        assert_allclose(compiled["moments"][name], moment, rtol=1e-10, atol=1e-10)
 
 
 @needs_the_engine
@@ -295,10 +295,9 @@ def test_an_error_ends_all_networks_of_an_ensemble(threads):
     assert not hasattr(model, "estimators_")
 
 
-def test_the_cut_follows_the_work_and_the_cache(monkeypatch, choose):
+def test_the_cut_follows_the_work_and_the_cache(monkeypatch, choose, two_threads):
     """Small stacks stay whole on one thread; large ones are dealt, no larger than the cache."""
     choose("by hand")
-    monkeypatch.setattr(stacking.torch, "get_num_threads", lambda: 2)
     cuts = []
     monkeypatch.setattr(
         stacking,
