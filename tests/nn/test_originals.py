@@ -1,16 +1,14 @@
-"""The authors' own layers, `pip install tabm rtdl_num_embeddings`, with our weights."""
+"""The authors' own layers, of the packages tabm and rtdl_num_embeddings, with our weights."""
 
 import numpy as np
-import pytest
+import rtdl_num_embeddings as originals
+import tabm
 import torch
 from numpy.testing import assert_allclose
 
 from sklmlp.nn import TiedNetwork
 from sklmlp.nn.periodic import N_FREQUENCIES, Periodic
 from sklmlp.nn.piecewise import PiecewiseLinear
-
-tabm = pytest.importorskip("tabm")
-originals = pytest.importorskip("rtdl_num_embeddings")
 
 K, N = 4, 11
 EDGES = np.sort(np.random.RandomState(0).normal(size=(3, 6)).astype(np.float32), axis=1)
