@@ -149,7 +149,7 @@ def tell(estimator, story, X, y, weight, after_each):
 
 
 @settings(
-    max_examples=150,
+    max_examples=100,
     deadline=None,
     derandomize=True,
     database=None,

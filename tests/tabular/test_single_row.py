@@ -37,9 +37,15 @@ def table():
     return encoder, frame
 
 
+def nullable(frame):
+    """Return the frame with pandas' nullable types."""
+    with np.errstate(invalid="ignore"):  # pandas before 2 tries whether huge numbers are integers
+        return frame.convert_dtypes()
+
+
 FORMS = {
     "pandas": lambda frame: frame,
-    "nullable": lambda frame: frame.convert_dtypes(),
+    "nullable": nullable,
     "polars": lambda frame: pl.DataFrame(
         {name: [None if v != v else v for v in frame[name].tolist()] for name in frame}
     ),
