@@ -199,7 +199,8 @@ class BatchSearch:
             longest = max((c.max_iter for c in going if not c.is_final), default=0)
             if not longest:
                 return True
-            n_epochs = self.rungs.after(n_epochs, longest)
+            is_alone = self.begins_alone and not self.done  # it has nobody to be compared with
+            n_epochs = None if is_alone else self.rungs.after(n_epochs, longest)
             if self.clock.max_time is not None:
                 in_time, n_epochs = self._epochs_in_time(going, n_epochs)
                 if not in_time:
