@@ -184,7 +184,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
             batch_size=BATCH_SIZE,
             most=most,
             growth=_fits_of_refit(len(y)) * len(y) / n_rows,
-            begins_alone=True,
+            n_in_full=len(asker.given),
         )
 
     def _make_estimator(self, n_rows):

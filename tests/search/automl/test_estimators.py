@@ -46,12 +46,13 @@ def test_the_default_is_first_then_the_portfolio_then_proposals(model):
     assert all("learning_rate_init" in each for each in params[3:])
 
 
-def test_the_first_goes_to_the_end_and_halving_ends_others(model):
-    """Candidate 0 is trained for all epochs, and of four others the better two for longer."""
+def test_known_settings_go_to_the_end_and_halving_ends_proposals(model):
+    """The default and the portfolio are trained for all epochs; of two proposals one goes on."""
     results = model[0].cv_results_
-    assert results["n_epochs"][0] == 4
-    assert sorted(results["n_epochs"][1:])[0] == 1
+    assert list(results["n_epochs"][:3]) == [4, 4, 4]
+    assert min(results["n_epochs"][3:]) == 1
     assert results["rung"][0] == max(results["rung"])
+    assert model[0].plan_["batch_sizes"] == [1, 2, 2]
 
 
 def test_predictions_are_the_weighted_mean_of_fold_networks(model):
