@@ -257,6 +257,9 @@ def test_check_estimator(of, monkeypatch):
     """scikit-learn's checks hold, with one trial, but for one that row weights cannot."""
     monkeypatch.setattr(defaults, "max_iter", lambda n, size: 8)
     monkeypatch.setattr(defaults, "LEARNING_RATE_INIT", {"classification": 0.1, "regression": 0.1})
+    tuned = AutoMLPClassifier._tuned
+    without = lambda self, **params: tuned(self, **params).set_params(additive=False)  # noqa: E731
+    monkeypatch.setattr(AutoMLPClassifier, "_tuned", without)
     results = check_estimator(
         make(of, n_trials=1),
         expected_failed_checks=EXPECTED_FAILED,
