@@ -3,6 +3,7 @@
 import os
 import time
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from numbers import Integral, Real
 
 import joblib
@@ -313,6 +314,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
         model = clone(search.evaluator.estimator).set_params(**clone(best.params, safe=False))
         model.set_params(random_state=search.evaluator.entropy % 2**31, max_time=left)
         self.best_estimator_ = model.fit(X, y, weight).set_params(max_time=None)
+        self.ensemble_ = replace(self.ensemble_, whole=self.best_estimator_)
 
     # Afterwards
 

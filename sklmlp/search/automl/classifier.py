@@ -58,7 +58,8 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
     classes_ : ndarray of shape (n_classes,)
         The labels; for multilabel targets the indices of the columns.
     ensemble_ : Ensemble
-        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold.
+        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold; `whole` is
+        `best_estimator_`, which counts as much as all of these.
     best_estimator_ : TabularMLPClassifier
         The best candidate, fitted to all rows: an estimator to be converted and looked into.
     best_index_, best_params_, best_score_ : int, dict, float

@@ -1,6 +1,7 @@
 """Ensembles of what a search has trained anyway: chosen by held-out rows, averaged by weights."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,11 @@ def select(predictions, score, max_members):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Fitted networks with weights.
+    """Fitted networks with weights, and one that has seen all rows.
+
+    The networks of the folds lack a share of the rows each. That of the best setting, which is
+    fitted to all rows in any case, counts as much as all of them together: no rows are left to
+    find a weight by.
 
     Parameters
     ----------
@@ -52,11 +57,14 @@ class Ensemble:
         Of their predictions; the sum is 1.
     estimators : list of list
         The estimators of each member, one a fold.
+    whole : estimator or None
+        The one that was fitted to all rows.
     """
 
     numbers: np.ndarray
     weights: np.ndarray
     estimators: list
+    whole: Any = None
 
     def predict(self, X, metric):
         """Return the mean prediction, probabilities or values, for rows of a table.
@@ -72,4 +80,6 @@ class Ensemble:
             for weight, estimators in zip(self.weights, self.estimators, strict=True):
                 for estimator in estimators:
                     total = total + weight / len(estimators) * metric.predicted(estimator, X)
+            if self.whole is not None:
+                total = (total + metric.predicted(self.whole, X)) / 2
         return total

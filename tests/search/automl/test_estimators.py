@@ -55,15 +55,19 @@ def test_known_settings_go_to_the_end_and_halving_ends_proposals(model):
     assert model[0].plan_["batch_sizes"] == [1, 2, 2]
 
 
-def test_predictions_are_the_weighted_mean_of_fold_networks(model):
-    """The ensemble predicts what its networks predict, weighted."""
+def test_predictions_are_the_weighted_mean_of_networks(model):
+    """The networks of folds count by their weights, and that of all rows as much as all these."""
     automl, X, _ = model
     ensemble, total = automl.ensemble_, 0.0
+
+    def output(estimator):
+        return (
+            estimator.predict_proba(X) if hasattr(estimator, "classes_") else estimator.predict(X)
+        )
+
     for weight, estimators in zip(ensemble.weights, ensemble.estimators, strict=True):
-        outputs = [
-            e.predict_proba(X) if hasattr(e, "classes_") else e.predict(X) for e in estimators
-        ]
-        total = total + weight * np.mean(outputs, axis=0)
+        total = total + weight * np.mean([output(each) for each in estimators], axis=0)
+    total = (total + output(automl.best_estimator_)) / 2
     assert ensemble.weights.sum() == pytest.approx(1)
     if hasattr(automl, "classes_"):
         np.testing.assert_allclose(automl.predict_proba(X), total)
