@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -118,6 +119,22 @@ def test_a_kill_loses_the_batch_under_way_alone(tmp_path):
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert sorted(file.name for file in (tmp_path / "networks").iterdir()) == ["00000.joblib"]
     assert (tmp_path / "plan.json").exists()
+
+
+def test_two_fits_share_a_directory(table, whole, tmp_path):
+    """Each takes batches of its own, and both end with all candidates and their networks."""
+    X, y, _ = table
+    fits = [make(n_trials=N_TRIALS, directory=tmp_path) for _ in range(2)]
+    threads = [threading.Thread(target=each.fit, args=(X, y)) for each in fits]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(sum(each.plan_["batch_sizes"]) for each in fits) == N_TRIALS
+    for each in fits:
+        assert each.cv_results_["params"][:3] == whole.cv_results_["params"][:3]
+        assert len(each.cv_results_["params"]) == N_TRIALS
+    np.testing.assert_array_equal(*(each.oof_prediction_ for each in fits))
 
 
 def test_other_data_are_refused_by_name(table, tmp_path):

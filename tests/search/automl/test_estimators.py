@@ -11,7 +11,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from sklmlp import AutoMLPClassifier, AutoMLPRegressor, TabularMLPClassifier
+from sklmlp import AutoMLPClassifier, AutoMLPRegressor, TableEncoder, TabularMLPClassifier
 from sklmlp.tabular import defaults
 
 CLASSES = {"classifier": AutoMLPClassifier, "regressor": AutoMLPRegressor}
@@ -141,6 +141,20 @@ def test_the_same_seed_gives_the_same_fit(table, model):
     again = clone(automl).set_params(n_jobs=2).fit(X, y)
     np.testing.assert_array_equal(again.oof_prediction_, automl.oof_prediction_)
     np.testing.assert_array_equal(again.ensemble_.weights, automl.ensemble_.weights)
+
+
+def test_tables_are_encoded_once_a_fold(table, monkeypatch):
+    """Two folds and the refit, of which one is a part and one is whole, are four encodings."""
+    X, y, _ = table
+    encoded, fit_transform = [], TableEncoder.fit_transform
+
+    def counting(self, X, y=None):
+        encoded.append(len(X))
+        return fit_transform(self, X, y)
+
+    monkeypatch.setattr(TableEncoder, "fit_transform", counting)
+    make(n_trials=4).fit(X, y)
+    assert encoded == [45, 45, 76, 90]
 
 
 def test_without_an_ensemble_the_best_predicts(table):
