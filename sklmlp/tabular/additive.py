@@ -43,12 +43,14 @@ class AdditiveModel:
     ----------
     edges : ndarray of shape (n_numbers, n_edges)
         Of bins, see `sklmlp.nn.pad_edges`.
+    n_columns : int
+        Columns that count, from the first on.
     classifier : MLPClassifier
         Of `components`.
     """
 
-    def __init__(self, edges, classifier):
-        self.edges, self.classifier = edges, classifier
+    def __init__(self, edges, n_columns, classifier):
+        self.edges, self.n_columns, self.classifier = edges, n_columns, classifier
 
     @classmethod
     def fit(cls, X, y, weight, edges, **params):
@@ -76,10 +78,11 @@ class AdditiveModel:
         )  # fmt: skip
         weight = weight if weight is None else weight[rows]
         classifier.fit(components(X[rows], edges), y[rows], weight)
-        return cls(edges, classifier)
+        return cls(edges, X.shape[1], classifier)
 
     def predict_proba(self, X):
         """Predict probabilities for encoded rows, (n, n_features): (n, n_classes)."""
+        X = X[:, : self.n_columns]
         size = max(1, VALUES_AT_A_TIME // (X.shape[1] + self.edges.size))
         parts = [X[start : start + size] for start in range(0, len(X), size)]
         return np.concatenate(

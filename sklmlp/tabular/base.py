@@ -71,6 +71,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "categorical_features": "no_validation",  # the encoder has better messages
         "max_one_hot": [Interval(Integral, 2, None, closed="left")],
+        "category_embedding": ["boolean"],
         "target_encoding": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, np.inf, closed="neither")],
@@ -273,6 +274,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             self.categorical_features,
             max_one_hot=self.max_one_hot,
             target_encoding=self.target_encoding,
+            level_codes=self.category_embedding,
             target_type=self._target_type(),
             random_state=seeds[0],
         )
@@ -335,6 +337,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             "average": self._average(),
             "numeric_embedding": self.numeric_embedding or "piecewise",
             "frequency_scale": defaults.FREQUENCY_SCALE,
+            "n_levels": encoder.n_levels_,
         }
 
     def _encoded(self, X):

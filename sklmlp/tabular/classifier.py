@@ -41,6 +41,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
         Columns that a category becomes at most, see :class:`TableEncoder`.
+    category_embedding : bool, default=False
+        Whether categories of more levels than `max_one_hot` also become learned vectors of
+        `embedding_size` numbers.
     target_encoding : bool, default=True
         Whether categories also become the mean targets of their levels, see
         :class:`TableEncoder`.
@@ -163,6 +166,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         embedding_size=8,
         categorical_features="from_dtype",
         max_one_hot=16,
+        category_embedding=False,
         target_encoding=True,
         class_weight=None,
         additive=True,
@@ -188,6 +192,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
+        self.category_embedding = category_embedding
         self.target_encoding = target_encoding
         self.class_weight = class_weight
         self.additive = additive
@@ -322,8 +327,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
 
     def _fit_additive(self, fitted, rows):
         edges = fitted.network.module_params["edges"]
+        X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
         params = {"class_weight": self.class_weight, "device": self.device, "random_state": 0}
-        return AdditiveModel.fit(fitted.X, rows.y, rows.weight, edges, **params)
+        return AdditiveModel.fit(X, rows.y, rows.weight, edges, **params)
 
     def _blended(self, probability, other):
         share = self.additive_weight_

@@ -52,6 +52,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
         Columns that a category becomes at most, see :class:`TableEncoder`.
+    category_embedding : bool, default=False
+        Whether categories of more levels than `max_one_hot` also become learned vectors of
+        `embedding_size` numbers.
     target_encoding : bool, default=True
         Whether categories also become the mean targets of their levels, see
         :class:`TableEncoder`.
@@ -161,6 +164,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         embedding_size=8,
         categorical_features="from_dtype",
         max_one_hot=16,
+        category_embedding=False,
         target_encoding=True,
         dropout=0.1,
         learning_rate_init="auto",
@@ -186,6 +190,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
+        self.category_embedding = category_embedding
         self.target_encoding = target_encoding
         self.dropout = dropout
         self.learning_rate_init = learning_rate_init

@@ -46,7 +46,7 @@ def predict_classes_of_table(graph, blocks, estimator, label, probabilities):
     p = class_probabilities(graph, x, network)
     if estimator.additive_ is not None:
         share, additive = float(estimator.additive_weight_), estimator.additive_
-        parts = _components(graph, x, additive.edges)
+        parts = _components(graph, x, additive)
         other = class_probabilities(graph, parts, additive.classifier)
         p = graph("Add", graph("Mul", p, 1 - share), graph("Mul", other, share))
     if estimator.temperature_ != 1.0:
@@ -56,9 +56,10 @@ def predict_classes_of_table(graph, blocks, estimator, label, probabilities):
     add_labels(graph, graph("ArgMax", p, axis=1, keepdims=0), labels_as_array(estimator), label)
 
 
-def _components(graph, x, edges):
+def _components(graph, x, additive):
     """Return how far each bin is filled, and the columns: see `sklmlp.tabular.additive`."""
-    edges = np.asarray(edges)
+    edges = np.asarray(additive.edges)
+    x = graph("Gather", x, np.arange(additive.n_columns), axis=1)
     width = np.diff(edges, axis=1)
     at = np.nonzero(width)
     if not len(at[0]):
