@@ -152,7 +152,7 @@ def learn_category(column, targets, max_one_hot, level_codes):
                 encoded.append(smooth_clip(means[slots], center, spread))  # slot -1 is the mean
                 of_targets.append(suffix)
     has_code, codes = counts >= LEVEL_ROWS, []
-    n_codes = np.count_nonzero(has_code) if level_codes and n_states > max_one_hot else 0
+    n_codes = int(has_code.sum()) if level_codes and n_states > max_one_hot else 0
     if n_codes:
         codes = [np.append(np.where(has_code, np.cumsum(has_code) - 1, -1), -1)]
         suffixes = [*suffixes, "_level"]

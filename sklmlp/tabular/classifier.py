@@ -76,7 +76,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     n_folds : int or 'auto', default='auto'
         More than 1 hold out each row once, in one of so many folds, in place of
         `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
-        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
+        for fewer than 1,000 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None

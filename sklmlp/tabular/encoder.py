@@ -284,9 +284,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             if isinstance(self.categorical_features, str):
                 is_categorical[place] |= column.kind in ("boolean", "text")
             if is_categorical[place]:
-                encoding = learn_category(
-                    column, targets, self.max_one_hot, self.level_codes
-                )
+                encoding = learn_category(column, targets, self.max_one_hot, self.level_codes)
                 self._categories[place] = encoding
                 learned = zip(encoding.kinds, encoding.suffixes, strict=True) if encoding else ()
             else:

@@ -241,9 +241,7 @@ def test_arrays_that_lie_in_two_places_are_refused():
     """A member's numbers lie in one array with the others'."""
     made = network()
     state = made.weights(np.float64).state
-    arrays = [
-        value for name, value in state.items() if name not in CONSTANTS
-    ]
+    arrays = [value for name, value in state.items() if name not in CONSTANTS]
     cut = [*arrays[0].reshape(2, -1), *arrays[1:]]
     with pytest.raises(ValueError, match="lie in more than one array"):
         Model(made.compile(), cut, made.statistics)

@@ -9,7 +9,7 @@ from sklearn.metrics import log_loss
 from sklmlp import TabularMLPClassifier
 from sklmlp.tabular import additive
 from sklmlp.tabular.additive import AdditiveModel, components
-from sklmlp.tabular.calibration import learn_weight
+from sklmlp.tabular.calibration import SHRINKAGE, learn_weight
 
 EDGES = np.array([[0.0, 1, 3], [-1.0, 1, 1]], dtype=np.float32)
 
@@ -53,14 +53,14 @@ def test_long_tables_are_sampled_with_every_class(monkeypatch):
 
 
 def test_the_weight_has_the_least_log_loss():
-    """Of all weights on a grid; what is of no use has none."""
+    """Of all weights on a grid, up to how few rows are discounted; what is of no use has none."""
     rng = np.random.default_rng(0)
     index = rng.integers(0, 3, size=500)
     good, noise = (rng.dirichlet([1, 1, 1], size=500) for _ in range(2))
     good[np.arange(500), index] += 0.5
     good /= good.sum(axis=1, keepdims=True)
     other = np.roll(good, 1, axis=0) * 0.5 + 0.5 * np.eye(3)[index]
-    share = learn_weight(good, other, index)
+    share = learn_weight(good, other, index) * (500 + SHRINKAGE) / 500
     losses = [log_loss(index, (1 - w) * good + w * other) for w in np.linspace(0, 1, 101)]
     assert share == pytest.approx(np.argmin(losses) / 100, abs=0.02)
     sure = 0.98 * np.eye(3)[index] + 0.02 / 3

@@ -40,7 +40,14 @@ def make_rows(kind):
 
 
 def make_tied(
-    kind, average, n_numbers=N_NUMBERS, n_levels=(), hidden=(7, 6), dropout=0.0, tied=False, **params
+    kind,
+    average,
+    n_numbers=N_NUMBERS,
+    n_levels=(),
+    hidden=(7, 6),
+    dropout=0.0,
+    tied=False,
+    **params,
 ):
     """A multilayer perceptron whose module is a `TiedNetwork`; `tied` is one for `fit_by`."""
     X, y = make_rows(kind)
