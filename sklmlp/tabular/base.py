@@ -21,9 +21,6 @@ from sklmlp.tabular.encoder import TableEncoder
 from sklmlp.tabular.network import Budget, Plan, best_end, ends_of_cycles
 from sklmlp.training import split_rows
 
-BINNED = "numeric", "target_encoding"
-"""Kinds of the encoder's first columns, which are embedded."""
-
 ROWS_OF_BINS = 100_000
 """Bins are quantiles of no more rows than these."""
 
@@ -324,7 +321,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
 
     def _module_params(self, X, encoder):
         """Return the arguments of the `TiedNetwork` for encoded rows, (n, d)."""
-        n_numbers = np.count_nonzero(np.isin(encoder.feature_kinds_, BINNED))
+        n_numbers = np.count_nonzero(encoder.feature_kinds_ == "numeric")
         if self.numeric_embedding is None:
             n_numbers = 0
         sample = X[:: -(-len(X) // ROWS_OF_BINS), :n_numbers]

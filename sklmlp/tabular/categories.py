@@ -8,6 +8,9 @@ from sklmlp.tabular.numbers import ROWS_AT_A_TIME, center_and_spread, smooth_cli
 LEVEL_ROWS = 5
 """Levels of fewer rows share a target encoding: their own would be the targets of a few rows."""
 
+CODE_ROWS = 20
+"""Levels of fewer rows have no code: the vector that a network learns for it takes more of them."""
+
 
 class CategoryEncoding:
     """What each level of a category becomes: target encodings, columns that name it, and a code.
@@ -151,7 +154,7 @@ def learn_category(column, targets, max_one_hot, level_codes):
                 encodings.append(TargetEncoding(place, slots, n_slots, center, spread))
                 encoded.append(smooth_clip(means[slots], center, spread))  # slot -1 is the mean
                 of_targets.append(suffix)
-    has_code, codes = counts >= LEVEL_ROWS, []
+    has_code, codes = counts >= CODE_ROWS, []
     n_codes = int(has_code.sum()) if level_codes and n_states > max_one_hot else 0
     if n_codes:
         codes = [np.append(np.where(has_code, np.cumsum(has_code) - 1, -1), -1)]
