@@ -78,7 +78,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         fewer than 5 rows share one.
     level_codes : bool, default=False
         Whether categories of more levels than `max_one_hot` also have a last column of codes, from
-        0 on, for networks that look up a vector for each level. Levels of fewer than 5 rows, gaps
+        0 on, for networks that look up a vector for each level. Levels of fewer than 20 rows, gaps
         and unknown ones are -1.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
         How `y` is read. Classes have an encoding each, but two have one. "auto" goes by
