@@ -73,6 +73,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         "max_one_hot": [Interval(Integral, 2, None, closed="left")],
         "category_embedding": ["boolean"],
         "target_encoding": ["boolean"],
+        "additive": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, np.inf, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -400,6 +401,17 @@ class BaseTabularMLP(BaseEstimator, ABC):
 
     def _complete(self, fitted, rows):
         """Fit what stands beside the network again, to all rows."""
+        if self.additive_weight_:
+            self.additive_ = self._fit_additive(fitted, rows)
+
+    @abstractmethod
+    def _fit_additive(self, fitted, rows):
+        """Return the `AdditiveModel` of what a FittedTable was trained on."""
+
+    def _blended(self, predicted, other):
+        """Return predictions with those of the additive model, by its weight."""
+        share = self.additive_weight_
+        return (1 - share) * predicted + share * other
 
 
 def _has_weight(rows):

@@ -84,6 +84,33 @@ def learn_weight(probability, other, index, weight=None):
     return share if share >= LEAST_WEIGHT else 0.0
 
 
+def learn_weight_of_values(values, other, y, weight=None):
+    """Find how much a second model is to count in the mean of values; of few rows less.
+
+    Parameters
+    ----------
+    values, other, y : ndarray of shape (n,) or (n, n_outputs)
+        Predictions for rows that were not trained on, and what is true.
+    weight : ndarray of shape (n,), default=None
+
+    Returns
+    -------
+    share : float
+        n / (n + 200) times that between 0 and 1 with the least mean squared error, of outputs over
+        their variances; 0 where it is small.
+    """
+    variance = np.var(y, axis=0)
+    per_variance = np.where(variance > 0, 1 / np.where(variance > 0, variance, 1), 0)
+    toward, missing = ((each - values).reshape(len(y), -1) for each in (other, y))
+    products, squares = (
+        np.average((toward * each * per_variance).sum(axis=1), weights=weight)
+        for each in (missing, toward)
+    )
+    share = float(np.clip(products / squares, 0, 1)) if squares > 0 else 0.0
+    share *= _trust(range(len(y)), weight)
+    return share if share >= LEAST_WEIGHT else 0.0
+
+
 def _trust(rows, weight):
     """Return how much what held-out rows say counts, which is less the fewer they are."""
     n = len(rows) if weight is None else np.count_nonzero(weight)

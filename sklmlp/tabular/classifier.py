@@ -152,7 +152,6 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseTabularMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "additive": ["boolean"],
         "calibrate": ["boolean"],
     }
 
@@ -321,19 +320,11 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             ]
         return index, None if weights[0] is None else np.concatenate(weights)
 
-    def _complete(self, fitted, rows):
-        if self.additive_weight_:
-            self.additive_ = self._fit_additive(fitted, rows)
-
     def _fit_additive(self, fitted, rows):
         edges = fitted.network.module_params["edges"]
         X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
         params = {"class_weight": self.class_weight, "device": self.device, "random_state": 0}
-        return AdditiveModel.fit(X, rows.y, rows.weight, edges, **params)
-
-    def _blended(self, probability, other):
-        share = self.additive_weight_
-        return (1 - share) * probability + share * other
+        return AdditiveModel.of_classes(X, rows.y, rows.weight, edges, **params)
 
     def predict_proba(self, X):
         """Predict probabilities.
