@@ -119,11 +119,6 @@ class TiedNetwork(nn.Module):
         """The members' scales of what goes into the first layer, (k, n_in)."""
         return [layer.r for layer in self.layers[:1]]
 
-    @property
-    def vectors(self):
-        """The learned vectors of levels, if there are any, (n_levels, size)."""
-        return [] if self.levels is None else [self.levels.vectors]
-
     def inputs(self, x):
         """Return what goes into the first layer: embeddings of numbers and levels, then columns."""
         inputs = [x[:, : self.n_plain]]

@@ -65,14 +65,13 @@ class Muon(Optimizer):
     Parameters
     ----------
     network : Network
-    matrices : list of torch.nn.Parameter
-        What Muon updates, (n_in, n_out) each. Adam updates all else.
+    matrices, scales : list of torch.nn.Parameter
+        What Muon updates, (n_in, n_out) each; and what Adam updates at `scale_factor` times the
+        rate. Adam updates all else.
     lr : float
         Adam's rate.
-    matrix_factor : float
-        The rate of `matrices` over Adam's.
-    factors : list of (list of torch.nn.Parameter, float)
-        What Adam updates at another rate, and that over Adam's.
+    matrix_factor, scale_factor : float
+        The rate of `matrices` and of `scales` over Adam's.
     weight_decay : float, default=0.01
         Of `matrices` alone, decoupled.
     """
@@ -81,18 +80,16 @@ class Muon(Optimizer):
     option_names = ("lr", "betas", "eps")
     momentum = 0.95
 
-    def __init__(self, network, matrices, lr, matrix_factor, factors=(),
+    def __init__(self, network, matrices, scales, lr, matrix_factor, scale_factor,
                  betas=(0.9, 0.95), eps=1e-8, weight_decay=0.01):  # fmt: skip
         group = {"lr": lr, "betas": betas, "eps": eps}
         super().__init__(network.flat, group, ["exp_avg", "exp_avg_sq"])
         self.weight_decay = weight_decay
-        rates = {
-            id(p): factor for some, factor in [(matrices, matrix_factor), *factors] for p in some
-        }
+        factors = {id(p): matrix_factor for p in matrices} | {id(p): scale_factor for p in scales}
         of_muon, each = {id(p) for p in matrices}, []
         for p, where in zip(network.learned, network.segments, strict=True):
             shape = tuple(p.shape) if id(p) in of_muon else None
-            each.append(_Part(where, shape, rates.get(id(p), 1.0)))
+            each.append(_Part(where, shape, factors.get(id(p), 1.0)))
         self.parts = []
         for (shape, factor), run in groupby(each, key=lambda part: part[1:]):
             run = list(run)

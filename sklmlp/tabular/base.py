@@ -310,12 +310,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             overhead = following * (time.monotonic() - began)
             budget = Budget(self._time_left(started), following, overhead)
         plan = Plan(
-            n_epochs,
-            defaults.MATRIX_FACTOR,
-            defaults.SCALE_FACTOR,
-            defaults.VECTOR_FACTOR,
-            defaults.WEIGHT_DECAY,
-            budget,
+            n_epochs, defaults.MATRIX_FACTOR, defaults.SCALE_FACTOR, defaults.WEIGHT_DECAY, budget
         )
         course = network.fit_by(plan, X, rows.y, rows.weight, **validation)
         return FittedTable(encoder, network, X, course)

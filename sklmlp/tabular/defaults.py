@@ -21,10 +21,6 @@ LEARNING_RATE_INIT = {"classification": 6e-3, "regression": 3e-3}
 MATRIX_FACTOR, SCALE_FACTOR = 8.0, 3.0
 """Muon's rate for shared matrices, and that of the members' scales of inputs, over Adam's."""
 
-VECTOR_FACTOR = 0.05
-"""That of the vectors of levels: at Adam's own, which knows no small gradients, rare levels
-remember their rows."""
-
 FREQUENCY_SCALE = 0.1
 """Of periodic embeddings to start from, RealMLP's."""
 

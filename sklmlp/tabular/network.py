@@ -203,10 +203,7 @@ class Plan:
     ----------
     n_epochs : int
         Epochs to train, of the `max_iter` that the schedule is laid out over.
-    matrix_factor, scale_factor, vector_factor : float
-        The rates of shared matrices, of the members' scales of inputs and of vectors of levels,
-        over Adam's.
-    weight_decay : float
+    matrix_factor, scale_factor, weight_decay : float
         See `sklmlp.optim.Muon`.
     budget : Budget or None
         May shorten the schedule.
@@ -215,7 +212,6 @@ class Plan:
     n_epochs: int
     matrix_factor: float
     scale_factor: float
-    vector_factor: float
     weight_decay: float
     budget: Budget | None = None
 
@@ -238,12 +234,10 @@ class TiedMixin:
         optimizer = Muon(
             network,
             network.module.shared,
+            network.module.first_scales,
             lr,
             plan.matrix_factor,
-            [
-                (network.module.first_scales, plan.scale_factor),
-                (network.module.vectors, plan.vector_factor),
-            ],
+            plan.scale_factor,
             (config.beta_1, config.beta_2),
             config.epsilon,
             plan.weight_decay,

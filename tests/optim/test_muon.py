@@ -29,8 +29,9 @@ def make_network():
 
 def make_muon(network, **options):
     module = network.module
-    factors = [(module.first_scales, SCALE_FACTOR)]
-    return Muon(network, module.shared, LR, MATRIX_FACTOR, factors, **options)
+    return Muon(
+        network, module.shared, module.first_scales, LR, MATRIX_FACTOR, SCALE_FACTOR, **options
+    )
 
 
 @pytest.mark.parametrize("shape", [(5, 20), (20, 5), (12, 12)])

@@ -126,7 +126,7 @@ MUON = {
 @pytest.mark.parametrize("case", MUON)
 def test_muon_is_that_of_torch(case, monkeypatch):
     """Muon turns matrices of any shape as torch's operators do, by the rates of coslog."""
-    plan = Plan(3, matrix_factor=8.0, scale_factor=3.0, vector_factor=0.1, weight_decay=0.1)
+    plan = Plan(3, matrix_factor=8.0, scale_factor=3.0, weight_decay=0.1)
     params = {"plan": plan, "dtype": "float64", "alpha": 0.0} | MUON[case]
     assert_is_autograd(monkeypatch, "multiclass", "softmax", **params)
 
