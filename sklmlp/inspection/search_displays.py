@@ -555,11 +555,12 @@ class ParetoDisplay:
             self.costs[self.front], self.scores[self.front], "o-", color=COLOURS[1],
             drawstyle="steps-post", markersize=7, label="Pareto front",
         )  # fmt: skip
-        from matplotlib.ticker import EngFormatter
+        from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-        is_wide = self.costs.max(initial=0) >= 10 * self.costs.min(initial=np.inf)
-        ax.set(xscale="log" if is_wide else "linear", xlabel=self.xlabel, ylabel=self.metric)
+        ax.set(xscale="log", xlabel=self.xlabel, ylabel=self.metric)
+        ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.xaxis.set_major_formatter(EngFormatter(sep=""))
+        ax.xaxis.set_minor_formatter(NullFormatter())
         ax.grid(alpha=0.25)
         legend_below(ax, [self.models_, self.front_line_])
         return self
