@@ -19,7 +19,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPSearchCV, TabularMLPClassifier
 from sklmlp.inspection import ParameterImportanceDisplay, ParetoDisplay, SearchHistoryDisplay
-from sklmlp.inspection.search_displays import trials_of, values_of
+from sklmlp.inspection.importance import values_of
+from sklmlp.inspection.search_displays import trials_of
 
 DISPLAYS = [SearchHistoryDisplay, ParameterImportanceDisplay, ParetoDisplay]
 
