@@ -1,0 +1,1 @@
+"""A table in, an ensemble of tuned networks out, within a budget."""
