@@ -14,6 +14,7 @@ from sklmlp.regressor import r2_or_d2_pinball
 from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.calibration import learn_weight_of_values
+from sklmlp.tabular.encodings import transform
 from sklmlp.tabular.network import TiedRegressor
 
 NAMES = ("squared_error", "absolute_error", "quantile", "gaussian", "poisson", "gamma")
@@ -242,7 +243,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         models = [self._fit_additive(fit, training) for fit, training, _ in fits]
         ours, theirs, y, weight = [], [], [], []
         for model, (fit, _, held_out) in zip(models, fits, strict=True):
-            rows = fit.encoder.transform(held_out.X)
+            rows = transform(fit.encoder, held_out)
             ours.append(fit.network.predict(rows.astype(np.float64)))
             theirs.append(model.predict(rows))
             y.append(held_out.y)

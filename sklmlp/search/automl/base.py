@@ -170,9 +170,9 @@ class BaseAutoMLP(BaseEstimator, ABC):
         if self.max_parameters is not None:
             is_allowed = lambda p: evaluator.count_parameters(p) <= self.max_parameters  # noqa: E731
         suggest = make_suggest("auto", estimator, n_rows)
-        given = [self._cheap(params) for params in portfolio(self._task)]
+        given = [_in_company(params) for params in portfolio(self._task)]
         asker = Asker(
-            *(estimator, given, lambda trial: self._cheap(suggest(trial)), self.method, kept.seed),
+            *(estimator, given, lambda trial: _in_company(suggest(trial)), self.method, kept.seed),
             is_allowed,
         )
         most = self.n_trials
@@ -400,9 +400,10 @@ class BaseAutoMLP(BaseEstimator, ABC):
     def _tuned(self, **params):
         """Return the tabular estimator that is tuned."""
 
-    def _cheap(self, params):
-        """Return parameters of a candidate, without what is only for estimators that are alone."""
-        return params
+
+def _in_company(params):
+    """Return parameters of a candidate, without an additive model: it has other company."""
+    return {**params, "additive": False}
 
 
 def _fits_of_refit(n):

@@ -160,9 +160,6 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
     def _tuned(self, **params):
         return TabularMLPClassifier(class_weight=self.class_weight, **params)
 
-    def _cheap(self, params):
-        return {**params, "additive": False}  # an ensemble has other members
-
     def predict_proba(self, X):
         """Predict probabilities.
 

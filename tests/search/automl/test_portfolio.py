@@ -3,7 +3,7 @@
 import pytest
 
 from sklmlp import TabularMLPClassifier, TabularMLPRegressor
-from sklmlp.automl.portfolio import portfolio
+from sklmlp.search.automl.portfolio import portfolio
 
 ESTIMATORS = {"classification": TabularMLPClassifier, "regression": TabularMLPRegressor}
 
@@ -23,5 +23,7 @@ def test_settings_are_valid_and_differ(task):
 
 def test_an_unknown_task_is_refused():
     """The message says what was given, and what is welcome."""
-    with pytest.raises(ValueError, match=r"'ranking' is not known. Use one of 'classification', 'r"):
+    with pytest.raises(
+        ValueError, match=r"'ranking' is not known. Use one of 'classification', 'r"
+    ):
         portfolio("ranking")

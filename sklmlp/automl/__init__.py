@@ -1,1 +1,0 @@
-"""A table in, an ensemble of tuned networks out, within a budget."""
