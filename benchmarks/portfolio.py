@@ -1,7 +1,7 @@
 """Learn which settings of the tabular estimators AutoML should try, and in which order.
 
 python benchmarks/portfolio.py --data FOLDER --cache CACHE    # learns, and reports
-python benchmarks/portfolio.py --data FOLDER --cache CACHE --write sklmlp/search/automl/portfolio.json
+python benchmarks/portfolio.py --data FOLDER --cache CACHE --write portfolio.json
 
 FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. SETTINGS are some that
 people would try by hand, and random ones. Each is fitted to at most 1,500 rows of each table for

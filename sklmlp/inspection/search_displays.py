@@ -84,7 +84,7 @@ def column_of(search, name):
     if name not in search.cv_results_:
         raise ValueError(
             f"cv_results_ has no {name!r}. {type(search).__name__} does not measure it; "
-            "MLPSearchCV does."
+            f"{'AutoMLP*' if name == 'row_milliseconds' else 'MLPSearchCV'} does."
         )
     return np.asarray(search.cv_results_[name], dtype=float)
 
@@ -397,17 +397,9 @@ class ParetoDisplay:
         if cost not in COSTS:
             raise ValueError(f"cost={cost!r} is not known. Use {' or '.join(map(repr, COSTS))}.")
         trials = trials_of(search, metric)
-        if cost == "n_parameters":
-            costs, scores = column_of(search, cost), trials.scores
-            is_shown = trials.are_final & ~np.isnan(scores)
-            costs, scores = costs[is_shown], scores[is_shown]
-        elif hasattr(search, "pareto_"):
-            costs, scores = (search.pareto_[name].to_numpy(float) for name in (cost, "score"))
-        else:
-            raise ValueError(
-                f"{type(search).__name__} does not measure the time of a prediction. Use "
-                "cost='n_parameters', or AutoMLPClassifier or AutoMLPRegressor."
-            )
+        costs, scores = column_of(search, cost), trials.scores
+        is_shown = trials.are_final & ~np.isnan(scores) & ~np.isnan(costs)
+        costs, scores = costs[is_shown], scores[is_shown]
         return cls(costs=costs, scores=scores, metric=trials.metric, xlabel=COSTS[cost]).plot(ax)
 
     def plot(self, ax=None):

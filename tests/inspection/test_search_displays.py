@@ -5,7 +5,6 @@ import sys
 import matplotlib.pyplot as plt
 import numpy as np
 import optuna
-import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.stats import rankdata
@@ -191,12 +190,13 @@ def test_the_front_has_what_nothing_beats(search):
     assert len(front) == len(expected)
 
 
-def test_the_time_of_a_row_is_read_from_pareto():
-    """What has measured it has a table of it."""
+def test_the_time_of_a_row_is_a_cost():
+    """Where it was measured; models without it are not drawn."""
     search = Found(mean_test_score=[0.5, 0.7], n_parameters=[10, 20])
-    with pytest.raises(ValueError, match=r"Found does not measure the time .*cost='n_parameters'"):
+    with pytest.raises(ValueError, match=r"no 'row_milliseconds'. Found .*AutoMLP\* does"):
         ParetoDisplay.from_estimator(search, cost="row_milliseconds")
-    search.pareto_ = pd.DataFrame({"score": [0.6, 0.7], "row_milliseconds": [0.2, 0.1]})
+    times = [0.2, np.nan, 0.1]
+    search = Found(mean_test_score=[0.6, 0.9, 0.7], row_milliseconds=times)
     display = ParetoDisplay.from_estimator(search, cost="row_milliseconds")
     assert_array_equal(drawn(display.models_), [[0.2, 0.6], [0.1, 0.7]])
     assert_array_equal(display.front, [1])
