@@ -26,16 +26,15 @@ class BatchSearch:
     ledger : MemoryLedger or StorageLedger
     clock : Clock
     progress : Progress
-    halving : bool
-    min_epochs : int
-        Of the first rung.
-    factor : float
-        By how much each rung is longer, and its candidates are fewer.
+    rungs : Rungs
+        When candidates are compared, and which share of them goes on.
     batch_size : int
     most : int or None
         Trials in all.
     growth : float
-        All rows over those of a fold's training.
+        What the refit takes, over the fit of a fold: all rows over those of its training.
+    begins_alone : bool, default=False
+        Whether the first candidate is a batch by itself, so that there is a result early.
 
     Attributes
     ----------
@@ -59,12 +58,11 @@ class BatchSearch:
     ledger: object
     clock: object
     progress: object
-    halving: bool
-    min_epochs: int
-    factor: float
+    rungs: object
     batch_size: int
     most: int | None
     growth: float
+    begins_alone: bool = False
     done: dict = field(default_factory=dict)
     partial: list = field(default_factory=list)
     batch_sizes: list = field(default_factory=list)
@@ -126,6 +124,8 @@ class BatchSearch:
             self.is_short = size < self.batch_size
             if size < 2:
                 return []
+        if self.begins_alone and not self.done:
+            size = 1
         return self.ledger.claim(size, self.most)
 
     def _waits_for_others(self):
@@ -157,11 +157,11 @@ class BatchSearch:
         """Return those of a first batch that there is time for, and whether it is the last one."""
         if self.clock.max_time is None or self.done:
             return batch, self.is_short
-        began, n_epochs = time.monotonic(), self.min_epochs if self.halving else None
+        began, n_epochs = time.monotonic(), self.rungs.first
         if not self._train_first(batch[:1], n_epochs):
             return batch[:1], True
         each = time.monotonic() - began
-        share = planning.SHARE_OF_FIRST_RUNG if self.halving else planning.SHARE_OF_BATCH
+        share = planning.SHARE_OF_FIRST_RUNG if n_epochs else planning.SHARE_OF_BATCH
         seconds = share * self.clock.left()
         others, deadline = batch[1 : 1 + int(seconds / each)], time.time() + seconds
         self.progress.running(others, n_epochs)
@@ -185,7 +185,7 @@ class BatchSearch:
 
     def _train(self, batch):
         """Train a batch through the rungs; return False if there was no time for it."""
-        going, n_epochs = batch, self.min_epochs if self.halving else None
+        going, n_epochs = batch, self.rungs.first
         while True:
             self.progress.running([c for c in going if not c.is_final], n_epochs)
             trained = [c for c in going if not c.rungs or c.n_epochs < (n_epochs or c.max_iter)]
@@ -199,7 +199,7 @@ class BatchSearch:
             longest = max((c.max_iter for c in going if not c.is_final), default=0)
             if not longest:
                 return True
-            n_epochs = halving.next_rung(n_epochs, self.factor, longest)
+            n_epochs = self.rungs.after(n_epochs, longest)
             if self.clock.max_time is not None:
                 in_time, n_epochs = self._epochs_in_time(going, n_epochs)
                 if not in_time:
@@ -211,7 +211,7 @@ class BatchSearch:
         earlier = [score for score in earlier if score is not None]
         first = [k for k, c in enumerate(going) if c.number == 0]
         scores = [c.score for c in going]
-        chosen = halving.promote(scores, self.factor, first, earlier)
+        chosen = halving.promote(scores, self.rungs.factor, first, earlier)
         return [going[k] for k in chosen]
 
     def _epochs_in_time(self, going, n_epochs):
@@ -237,6 +237,8 @@ class BatchSearch:
         self.ledger.record(batch, seconds)
         self.batch_sizes.append(len(batch))
         self.seconds_of_each = seconds / len(batch)
+        if len(batch) == 1:  # it went all the way
+            self.seconds_of_each *= self.rungs.share_of_full(batch[0].max_iter, self.batch_size)
         for candidate in batch:
             candidate.kept = []
         self._learn(batch)

@@ -24,7 +24,7 @@ from sklmlp.search.asking import Asker
 from sklmlp.search.batches import BATCH_SIZE, BatchSearch
 from sklmlp.search.evaluation import Evaluator
 from sklmlp.search.facts import describe_search
-from sklmlp.search.halving import ranks, rungs
+from sklmlp.search.halving import Rungs, ranks, rungs
 from sklmlp.search.ledger import MemoryLedger, StorageLedger
 from sklmlp.search.planning import Clock
 from sklmlp.search.progress import Progress
@@ -329,9 +329,7 @@ class MLPSearchCV(BaseSearchCV):
             ledger=ledger,
             clock=clock,
             progress=Progress(self.verbose, clock, most),
-            halving=self.halving,
-            min_epochs=self.min_epochs,
-            factor=self.factor,
+            rungs=Rungs(self.factor, self.min_epochs if self.halving else None),
             batch_size=BATCH_SIZE if self.batch_size == "auto" else self.batch_size,
             most=most,
             growth=len(splits[0][0]) and (len(splits[0][0]) + len(splits[0][1])) / n_rows,

@@ -155,13 +155,14 @@ class Evaluator:
         folds = range(len(self.splits))
         began = time.monotonic()
         results = make_parallel(self.n_jobs)(
-            delayed(_evaluate)(
-                self.estimator, self.X, self.y, self.splits[fold], candidate.params,
+            self._task(
+                candidate,
+                fold,
                 Pauses(n_epochs, deadline, candidate.kept[fold] if candidate.kept else None, True),
-                [self.entropy, candidate.number, fold], self.options,
             )
-            for candidate in going for fold in folds
-        )  # fmt: skip
+            for candidate in going
+            for fold in folds
+        )
         late = next((i for i, result in enumerate(results) if result is None), len(results))
         n_in_time = late // len(folds)
         if n_in_time < len(going) and not takes_some:
@@ -175,6 +176,13 @@ class Evaluator:
             part = results[i * len(folds) : (i + 1) * len(folds)]
             candidate.take(part, n_epochs, self.metric)
         return n_in_time
+
+    def _task(self, candidate, fold, pauses):
+        """Return what joblib runs: the fit and the score of a candidate on a fold."""
+        return delayed(_evaluate)(
+            *(self.estimator, self.X, self.y, self.splits[fold], candidate.params, pauses),
+            *([self.entropy, candidate.number, fold], self.options),
+        )
 
     def count_parameters(self, params):
         """Count what the networks of a candidate learn, before any training.

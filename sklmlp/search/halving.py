@@ -6,6 +6,43 @@ way, so that there is always one that has, and the search is never worse than it
 """
 
 import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """When candidates are compared.
+
+    Parameters
+    ----------
+    factor : float
+        The better `1 / factor` goes on.
+    first : int or None
+        Epochs before the first comparison; None compares none before the end.
+    others : tuple of int, default=()
+        Epochs of the other comparisons, rising; without any each is `factor` times the one before.
+    """
+
+    factor: float
+    first: int | None
+    others: tuple = ()
+
+    def after(self, n_epochs, max_iter):
+        """Return the epochs of the next rung; None for the last, as `next_rung` does."""
+        if not self.others:
+            return next_rung(n_epochs, self.factor, max_iter)
+        return next((n for n in self.others if n_epochs < n < max_iter), None)
+
+    def share_of_full(self, max_iter, size):
+        """Return the share of their epochs that candidates of a batch train for, as a mean."""
+        going, before, n_epochs, trained = size, 0, self.first, 0
+        while going:
+            until = max_iter if n_epochs is None else min(n_epochs, max_iter)
+            trained, before = trained + going * (until - before), until
+            if until == max_iter:
+                break
+            going, n_epochs = math.ceil(going / self.factor), self.after(n_epochs, max_iter)
+        return trained / (size * max_iter)
 
 
 def next_rung(n_epochs, factor, max_iter):

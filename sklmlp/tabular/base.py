@@ -18,6 +18,7 @@ from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.prediction import learning_aside
 from sklmlp.tabular import defaults
 from sklmlp.tabular.encoder import TableEncoder
+from sklmlp.tabular.encodings import fit_transform, transform
 from sklmlp.tabular.network import Budget, Plan, best_end, ends_of_cycles
 from sklmlp.training import split_rows
 
@@ -32,8 +33,8 @@ class Rows(NamedTuple):
     """
 
     table: object
-    y: np.ndarray
-    weight: np.ndarray | None
+    y: np.ndarray | None = None
+    weight: np.ndarray | None = None
     index: np.ndarray | None = None
 
     @property
@@ -276,7 +277,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             target_type=self._target_type(),
             random_state=seeds[0],
         )
-        X = encoder.fit_transform(rows.X, rows.y)
+        encoder, X = fit_transform(encoder, rows)
         network = self._make_network(
             module=TiedNetwork,
             module_params=self._module_params(X, encoder),
@@ -299,7 +300,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         validation, budget = {}, None
         if held_out is not None:
             validation = {
-                "X_val": encoder.transform(held_out.X),
+                "X_val": transform(encoder, held_out),
                 "y_val": held_out.y,
                 "sample_weight_val": held_out.weight,
             }
@@ -342,7 +343,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
         known = vars(self)
         check_is_fitted(self, "network_")
         # links compute in float64 then, and the network in float32 all the same
-        return known["network_"], known["encoder_"].transform(X).astype(np.float64)
+        return known["network_"], transform(known["encoder_"], Rows(X)).astype(np.float64)
 
     def _check_rows(self, X, y, sample_weight, suffix=""):
         """Check targets and weights; the encoder checks X."""

@@ -9,6 +9,7 @@ from sklmlp.data import ClassTargets, accuracy, check_y, checked_score, class_we
 from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
 from sklmlp.tabular.calibration import learn_temperature, learn_weight, tempered
+from sklmlp.tabular.encodings import transform
 from sklmlp.tabular.network import TiedClassifier
 from sklmlp.training import split_rows
 
@@ -279,7 +280,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             models = [self._fit_additive(fit, training) for fit, training, _ in fits]
             other = np.concatenate(
                 [
-                    model.predict_proba(fit.encoder.transform(held_out.X))
+                    model.predict_proba(transform(fit.encoder, held_out))
                     for model, (fit, _, held_out) in zip(models, fits, strict=True)
                 ]
             )
@@ -296,7 +297,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         for fit, _, held_out in fits:
             logits = fit.course.held_out_logits.get(n_epochs)
             if logits is None:  # a fit ended before its first cycle
-                parts.append(fit.network.predict_proba(fit.encoder.transform(held_out.X)))
+                parts.append(fit.network.predict_proba(transform(fit.encoder, held_out)))
                 continue
             if logits.shape[1] == 1:
                 logits = np.concatenate([np.zeros_like(logits), logits], axis=1)

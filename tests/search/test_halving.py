@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import rankdata
 
 from sklmlp.search.evaluation import Candidate
-from sklmlp.search.halving import next_rung, promote, ranks, rungs
+from sklmlp.search.halving import Rungs, next_rung, promote, ranks, rungs
 from sklmlp.search.planning import Clock, epochs_that_fit, seconds_of_refit, seconds_of_rung
 from sklmlp.search.progress import Progress
 
@@ -125,3 +125,16 @@ def test_progress_is_silent_by_default(capsys):
         printed = capsys.readouterr().out
         assert expected in printed
         assert bool(printed) == bool(verbose)
+
+
+def test_rungs_may_be_given():
+    """Comparisons come after the epochs that are listed, below the longest fit."""
+    rungs = Rungs(3, 2, (6, 14))
+    assert [rungs.after(n, 30) for n in (2, 6, 14)] == [6, 14, None]
+    assert rungs.after(2, 6) is None
+
+
+def test_the_share_of_a_batch_is_what_halving_trains():
+    """Nine candidates: nine for 3 epochs of 27, three to 9, and one to the end."""
+    assert Rungs(3, 3).share_of_full(27, 9) == (9 * 3 + 3 * 6 + 1 * 18) / (9 * 27)
+    assert Rungs(3, None).share_of_full(27, 9) == 1
