@@ -10,7 +10,7 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklmlp.caller import gathering
-from sklmlp.compat import fit_and_score
+from sklmlp.compat import fit_and_score, scorer_as_stored
 from sklmlp.training import ParametersCountedError, Pauses, use_pauses
 
 
@@ -183,6 +183,14 @@ class Evaluator:
             *(self.estimator, self.X, self.y, self.splits[fold], candidate.params, pauses),
             *([self.entropy, candidate.number, fold], self.options),
         )
+
+    def without_scores(self):
+        """Return scikit-learn's result of each fold of a candidate that was not trained."""
+        scorers = getattr(scorer_as_stored(self.options["scorer"]), "keys", None)
+        scores = {name: np.nan for name in scorers()} if scorers else np.nan
+        result = {"fit_time": 0.0, "score_time": 0.0, "fit_error": None, "n_test_samples": 0}
+        kinds = ("test", "train")[: 1 + self.options["return_train_score"]]
+        return [{**result, **{f"{kind}_scores": scores for kind in kinds}} for _ in self.splits]
 
     def count_parameters(self, params):
         """Count what the networks of a candidate learn, before any training.
