@@ -170,7 +170,7 @@ def plain(results):
 
 
 def measure_kills(n, table="iris", n_trials=32):
-    """Kill searches at random moments until they end; count those with the same results."""
+    """Kill searches twice at random moments, and go on; count those with the same results."""
     began = time.monotonic()
     whole, rng, same, kills = plain(searched(table, n_trials).cv_results_), random.Random(0), 0, 0
     seconds = time.monotonic() - began
@@ -178,16 +178,25 @@ def measure_kills(n, table="iris", n_trials=32):
         with tempfile.TemporaryDirectory() as folder:
             storage = os.path.join(folder, "study")
             for _ in range(2):
-                process = child(table, n_trials, storage)
-                try:
-                    process.wait(rng.uniform(2, 5 + seconds))
-                except subprocess.TimeoutExpired:
-                    process.send_signal(signal.SIGKILL)
-                    process.wait()
-                    kills += 1
+                kills += was_killed(
+                    child(table, n_trials, storage), storage, rng.uniform(0, seconds)
+                )
             same += plain(searched(table, n_trials, storage=storage).cv_results_) == whole
     print("| searches | kills | the same results |\n|---|---|---|")
-    print(f"| {n} | {kills} | {same} |")
+    print(f"| {n} | {kills} | {same} |", flush=True)
+
+
+def was_killed(process, storage, seconds):
+    """Kill a process some time after its search has begun; return False if it was done before."""
+    while process.poll() is None and not os.path.exists(storage):
+        time.sleep(0.01)  # it imports
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        return True
+    return False
 
 
 def measure_sharing(table="digits", n_trials=64):

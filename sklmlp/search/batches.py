@@ -90,8 +90,8 @@ class BatchSearch:
                     continue
                 began = time.monotonic()
                 batch = [self.asker.candidate(number) for number in numbers]
-                batch, is_last = self._fitting(batch)
-                if not self._train(batch):
+                batch, n_epochs, is_last = self._fitting(batch)
+                if not (batch and self._train(batch, n_epochs)):
                     break
                 self._finish(batch, time.monotonic() - began)
                 batch = []
@@ -163,40 +163,47 @@ class BatchSearch:
         return planning.seconds_of_refit(best, None, n_folds, self.growth) * (1 + planning.MARGIN)
 
     def _fitting(self, batch):
-        """Return those of a first batch that there is time for, and whether it is the last one."""
+        """Return the batch that there is time for, its first rung, and whether it is the last one.
+
+        Of a first batch candidates are trained to learn what time they take.
+        """
+        n_epochs = self.rungs.first
+        if self.done and batch[0].number < self.n_in_full:
+            n_epochs = None  # the very first pauses, so that there is something in any case
         if self.clock.max_time is None or self.done:
-            return batch, self.is_short
-        began, n_epochs = time.monotonic(), self.rungs.first
-        if not self._train_first(batch[:1], n_epochs):
-            return batch[:1], True
+            return batch, n_epochs, self.is_short
+        first, began = batch[0], time.monotonic()
+        if not self._train_first(first, n_epochs):
+            return batch[: len(first.rungs)], first.n_epochs, True
         each = time.monotonic() - began
         share = planning.SHARE_OF_FIRST_RUNG if n_epochs else planning.SHARE_OF_BATCH
         seconds = share * self.clock.left()
-        others, deadline = batch[1 : 1 + int(seconds / each)], time.time() + seconds
+        others, deadline = batch[1:] if each <= seconds else [], time.time() + seconds
         self.progress.running(others, n_epochs)
         n = self.evaluator.train(others, n_epochs, deadline, takes_some=True)
-        return batch[: 1 + n], 1 + n < len(batch)
+        return batch[: 1 + n], n_epochs, 1 + n < len(batch)
 
-    def _train_first(self, first, n_epochs):
-        """Train the first candidate to learn what time it takes; return False if it was too much.
+    def _train_first(self, first, most):
+        """Train the first candidate to the first rung; return whether half of the time is enough.
 
-        Then it has trained for an epoch alone.
+        It goes in steps, so that what has been trained is not lost. No step is a comparison.
         """
-        left = self.clock.left()
-        if self.evaluator.train(first, n_epochs, self.clock.deadline(left / 2)):
-            return True
-        if self.evaluator.train(first, 1, self.clock.deadline(left / 8)):
-            return False
-        raise ValueError(
-            f"max_time={self.clock.max_time:g} s were over before one candidate was trained for an "
-            "epoch on all folds. Raise max_time, or lower cv."
-        )
+        n_epochs, reserve = 1, self.clock.left() / 2
+        while self.evaluator.train([first], n_epochs, self.clock.deadline(reserve)):
+            first.rungs = first.rungs[-1:]
+            if first.is_final or first.has_failed or n_epochs == most:
+                return True
+            n_epochs = (
+                halving.next_rung(n_epochs, self.rungs.factor, most or first.max_iter) or most
+            )
+            needed = planning.seconds_of_rung([first], n_epochs, self.evaluator.parallelism)
+            if needed > self.clock.left() - reserve:
+                break
+        return False
 
-    def _train(self, batch):
+    def _train(self, batch, n_epochs):
         """Train a batch through the rungs; return False if there was no time for it."""
-        in_full = batch[0].number < self.n_in_full
-        # the very first pauses once, so that there is something if it takes too long
-        going, n_epochs = batch, None if in_full and self.done else self.rungs.first
+        going, in_full = batch, batch[0].number < self.n_in_full
         while True:
             self.progress.running([c for c in going if not c.is_final], n_epochs)
             trained = [c for c in going if not c.rungs or c.n_epochs < (n_epochs or c.max_iter)]

@@ -145,9 +145,10 @@ class MLPSearchCV(BaseSearchCV):
     classes_ : ndarray
         Of `best_estimator_`.
     plan_ : dict
-        What was decided: `n_trials`, which as a parameter repeats the search exactly;
-        `batch_sizes` of this fit; `n_epochs`, a number if `max_time` let no candidate come to its
-        end; `search_seconds`; `refit_was_cut`, whether time ended the refit before its last epoch.
+        What was decided: `n_trials`, which as a parameter repeats the search exactly, or 0 if
+        there was no time for one; `batch_sizes` of this fit; `n_epochs`, a number if `max_time` let
+        no candidate come to its end; `search_seconds`; `refit_was_cut`, whether time ended the
+        refit before its last epoch.
 
     See Also
     --------
@@ -256,7 +257,8 @@ class MLPSearchCV(BaseSearchCV):
         Warns
         -----
         UserWarning
-            If Ctrl-C ended the search: the best candidate so far is fitted.
+            If Ctrl-C ended the search: the best candidate so far is fitted. If `max_time` was over
+            before there was a score: the first candidate is fitted.
         """
         clock = Clock(self.max_time)
         self._check_not_followed()
@@ -364,13 +366,11 @@ class MLPSearchCV(BaseSearchCV):
             if not candidates or is_one_of_many():
                 raise KeyboardInterrupt
             warn(f"Search interrupted by user after {len(candidates)} trials; the best is fitted.")
+        n_trials = len(candidates)
         if not candidates:
-            raise ValueError(
-                f"max_time={self.max_time!r} s were over before any trial. Raise max_time, which "
-                "counts all fits of this storage."
-            )
+            candidates = [self._not_compared(search)]
         self.plan_ = {
-            "n_trials": len(candidates),
+            "n_trials": n_trials,
             "n_epochs": search.n_epochs,
             "batch_sizes": [
                 *search.batch_sizes,
@@ -379,6 +379,19 @@ class MLPSearchCV(BaseSearchCV):
             "search_seconds": search.clock.elapsed(),
         }
         return candidates
+
+    def _not_compared(self, search):
+        """Return the first candidate, without a score: there was no time for one."""
+        message = (
+            f"max_time={self.max_time:g} s, which counts all fits of a storage, were over before "
+            "one candidate was trained for an epoch on all folds. Raise max_time, or lower cv."
+        )
+        if not self.refit:
+            raise ValueError(message)
+        warn(f"{message} The first candidate is fitted for as long as there is time.")
+        candidate = search.asker.candidate(0)
+        candidate.out, candidate.rungs = search.evaluator.without_scores(), [(0, np.nan)]
+        return candidate
 
     def _keep_results(self, candidates, metric, n_splits):
         """Keep `cv_results_`, and which candidate is the best."""

@@ -10,7 +10,8 @@ from sklearn.base import clone
 from sklearn.utils.parallel import Parallel, delayed
 
 from sklmlp.caller import gathering
-from sklmlp.compat import fit_and_score
+from sklmlp.compat import fit_and_score, scorer_as_stored
+from sklmlp.search.remembering import MOST_BYTES, Remembered, lend_memory
 from sklmlp.training import ParametersCountedError, Pauses, use_pauses
 
 
@@ -129,7 +130,7 @@ class Evaluator:
         self.estimator, self.X, self.y, self.splits = estimator, X, y, splits
         self.options = {**options, "return_estimator": keeps_estimators}
         self.metric, self.entropy, self.n_jobs = metric, entropy, n_jobs
-        self.parallelism = 1.0
+        self.parallelism, self.remembered = 1.0, Remembered(MOST_BYTES)
 
     def train(self, candidates, n_epochs, deadline=None, takes_some=False):
         """Train candidates until an epoch, and score them.
@@ -181,8 +182,16 @@ class Evaluator:
         """Return what joblib runs: the fit and the score of a candidate on a fold."""
         return delayed(_evaluate)(
             *(self.estimator, self.X, self.y, self.splits[fold], candidate.params, pauses),
-            *([self.entropy, candidate.number, fold], self.options),
+            *([self.entropy, candidate.number, fold], self.options, self.remembered),
         )
+
+    def without_scores(self):
+        """Return scikit-learn's result of each fold of a candidate that was not trained."""
+        scorers = getattr(scorer_as_stored(self.options["scorer"]), "keys", None)
+        scores = {name: np.nan for name in scorers()} if scorers else np.nan
+        result = {"fit_time": 0.0, "score_time": 0.0, "fit_error": None, "n_test_samples": 0}
+        kinds = ("test", "train")[: 1 + self.options["return_train_score"]]
+        return [{**result, **{f"{kind}_scores": scores for kind in kinds}} for _ in self.splits]
 
     def count_parameters(self, params):
         """Count what the networks of a candidate learn, before any training.
@@ -195,6 +204,7 @@ class Evaluator:
         train, test = self.splits[0]
         options = {**self.options, "error_score": "raise", "return_train_score": False}
         estimator = clone(self.estimator).set_params(**clone(params, safe=False))
+        lend_memory(estimator, self.remembered, 0)
         with use_pauses(Pauses(only_counts=True)) as pauses, suppress(ParametersCountedError):
             fit_and_score(estimator, self.X, self.y, train=train, test=test, **options)
         return pauses.n_parameters
@@ -210,13 +220,14 @@ def make_parallel(n_jobs):
     return Parallel(n_jobs=n_jobs, backend="sklmlp")
 
 
-def _evaluate(estimator, X, y, split, params, pauses, seed, options):
+def _evaluate(estimator, X, y, split, params, pauses, seed, options, remembered):
     """Fit and score one candidate on one fold; return None if the deadline came first."""
     if pauses.deadline is not None and time.time() >= pauses.deadline:
         return None
     estimator = clone(estimator).set_params(**clone(params, safe=False))
     seed_random_states(estimator, seed)
     train, test = split
+    take_back = lend_memory(estimator, remembered, seed[-1])
     # that some candidates learn little is what a search is for
     try:
         with use_pauses(pauses), gathering(lambda message, category: None):
@@ -224,6 +235,8 @@ def _evaluate(estimator, X, y, split, params, pauses, seed, options):
     except BaseException:  # the deadline ends a fit as Ctrl-C does
         if not pauses.was_cut:
             raise
+    finally:
+        take_back()
     if pauses.was_cut:
         return None
     result["pauses"] = pauses

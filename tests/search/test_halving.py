@@ -9,7 +9,6 @@ from scipy.stats import rankdata
 from sklmlp.search.evaluation import Candidate
 from sklmlp.search.halving import Rungs, next_rung, promote, ranks, rungs
 from sklmlp.search.planning import Clock, epochs_that_fit, seconds_of_refit, seconds_of_rung
-from sklmlp.search.progress import Progress
 
 
 def test_rungs_grow_by_the_factor():
@@ -111,20 +110,6 @@ def test_a_clock_counts_what_was_before():
     assert clock.left() == pytest.approx(6, abs=0.5)
     assert Clock(None).left() == math.inf
     assert Clock(None).deadline() is None
-
-
-def test_progress_is_silent_by_default(capsys):
-    """Nothing is printed unless asked for; then a line says what is done and what is best."""
-    candidate = trained(9, 1.0, is_final=True)
-    candidate.rungs = [(9, 0.75)]
-    for verbose, expected in ((0, ""), (1, "1 of 4 trials done, best score 0.75 (trial 0)")):
-        progress = Progress(verbose, Clock(None), 4)
-        progress.running([candidate], 9)
-        progress.done([candidate])
-        progress.close()
-        printed = capsys.readouterr().out
-        assert expected in printed
-        assert bool(printed) == bool(verbose)
 
 
 def test_rungs_may_be_given():

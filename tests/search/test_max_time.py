@@ -1,5 +1,6 @@
 """What a search does with its time, by a clock that goes on by a second with every fit."""
 
+import numpy as np
 import pytest
 
 from sklmlp import MLPClassifier
@@ -72,10 +73,40 @@ def test_what_is_not_reached_shortens_the_last_rung(table, clock):
     assert timed.best_estimator_.n_iter_ == n_epochs
 
 
-def test_too_little_time_is_an_error(table, clock):
-    """Without an epoch on all folds there is no score, and the error says what to change."""
+@pytest.mark.filterwarnings("ignore:One or more of the .* scores are non-finite")
+@pytest.mark.parametrize(
+    "params",
+    [
+        {},
+        {"scoring": ["accuracy", "neg_log_loss"], "refit": "accuracy", "return_train_score": True},
+    ],
+    ids=["one score", "several"],
+)
+def test_without_time_for_a_score_the_first_is_fitted(table, clock, params):
+    """The estimator is fitted as it is given, for what is left, and a warning says so."""
+    with pytest.warns(UserWarning, match=r"max_time=1 s.*or lower cv\. The first candidate is"):
+        timed = timed_search(1, **params).fit(*table)
+    assert timed.plan_["n_trials"] == 0
+    assert timed.best_params_ == {}
+    assert np.isnan(timed.best_score_)
+    assert timed.cv_results_["n_epochs"].tolist() == [0]
+    assert timed.score(*table) >= 0
+    assert timed.best_estimator_.n_iter_ == 9
+
+
+def test_without_time_for_a_score_and_no_refit_there_is_nothing(table, clock):
+    """Then it is an error, which says what to change."""
     with pytest.raises(ValueError, match=r"max_time=1 s.*Raise max_time, or lower cv"):
-        timed_search(1).fit(*table)
+        timed_search(1, refit=False).fit(*table)
+
+
+def test_what_the_first_has_trained_is_not_lost(table, clock):
+    """Where half of the time is not enough for its first rung, it goes on from where it is."""
+    timed = timed_search(10, min_epochs=8, refit=False).fit(*table)
+    assert timed.plan_["n_trials"] == 1
+    assert timed.cv_results_["n_epochs"].tolist() == [timed.plan_["n_epochs"] or 9]
+    assert timed.cv_results_["n_epochs"][0] > 1
+    assert clock.now <= 10
 
 
 def test_max_time_is_a_total(table, clock, tmp_path):
