@@ -4,7 +4,7 @@ python benchmarks/portfolio.py --data FOLDER --cache CACHE    # learns, and repo
 python benchmarks/portfolio.py --data FOLDER --cache CACHE --settings 17 \\
     --write sklmlp/automl/portfolio.json    # the list that is there
 
-FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. SETTINGS are some that
+FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. Settings are some that
 people would try by hand, and random ones. Each is fitted to at most 1,500 rows of each table for
 30 epochs, as larger tables are by default; a third as many rows choose the number of epochs, and
 at most 3,000 rows of the quarter that is held out measure. CACHE keeps what each fit predicted;
