@@ -5,7 +5,7 @@ python benchmarks/portfolio.py --data FOLDER --cache CACHE --settings 17 \\
     --write portfolio.json    # the list that is there
 
 FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. Settings are some that
-people would try by hand, and random ones. Each is fitted to at most 1,500 rows of each table for
+people would try by hand, and random ones. Each is fitted to at most 3,000 rows of each table for
 30 epochs, as larger tables are by default; a third as many rows choose the number of epochs, and
 at most 3,000 rows of the quarter that is held out measure. CACHE keeps what each fit predicted;
 what is there is not fitted again, so that the script can be stopped.
@@ -42,7 +42,7 @@ LEARNING_RATES = {"classification": 6e-3, "regression": 3e-3}
 OF_CATEGORIES = {"max_one_hot", "target_encoding"}
 """What makes no difference to tables of numbers."""
 
-MOST_ROWS, VALIDATION_SHARE, MOST_TEST_ROWS, EPOCHS = 2000, 0.25, 3000, 30
+MOST_ROWS, VALIDATION_SHARE, MOST_TEST_ROWS, EPOCHS = 4000, 0.25, 3000, 30
 """Of a fit. They are few, for there are many fits."""
 
 MOST, SIZES = 12, (1, 2, 4, 8, 12)
@@ -55,7 +55,9 @@ RANDOM_LISTS = 10
 
 BY_HAND = [
     {},
+    {"hidden_layer_sizes": [256, 256]},
     {"dropout": 0.0},
+    {"hidden_layer_sizes": [256, 256], "dropout": 0.0},
     {"learning_rate_factor": 3.0},
     {"numeric_embedding": None, "dropout": 0.0},
     {"hidden_layer_sizes": [256]},
