@@ -64,7 +64,7 @@ SAME_WITH_ANY_VERSION = $(addprefix tests/, test_imports.py test_networks.py tes
 	test_serving.py test_activations.py test_docs.py test_examples.py test_quickstart.py test_benchmarks.py \
 	failures/test_target_scale.py runtime native \
 	callbacks/test_checkpoint.py \
-	$(patsubst %,nn/test_%.py,activation_spec layers network originals piecewise spec tied weight_init) \
+	$(patsubst %,nn/test_%.py,activation_spec embeddings layers network originals spec tied weight_init) \
 	$(patsubst %,optim/test_%.py,clipping muon registry schedules torch_optimizers) \
 	$(patsubst %,training/test_%.py,pausing same_steps steps stopping tied))
 

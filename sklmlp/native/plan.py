@@ -129,7 +129,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Front:
-    """Piecewise-linear embeddings of the first columns; see `sklmlp.nn.piecewise`.
+    """Piecewise-linear embeddings of the first columns; see `sklmlp.nn.embeddings`.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from sklmlp.losses import log_softmax
-from sklmlp.nn.periodic import make_front
+from sklmlp.nn.embeddings import make_front
 
 
 class TiedLayer(nn.Module):
@@ -50,7 +50,7 @@ class TiedNetwork(nn.Module):
     ----------
     n_features_in, n_outputs : int
     edges : ndarray of shape (n_numbers, n_edges)
-        Of the bins of the first columns, see `sklmlp.nn.piecewise.pad_edges`. The other columns
+        Of the bins of the first columns, see `sklmlp.nn.embeddings.pad_edges`. The other columns
         are not embedded.
     blocks : array-like of int of shape (n_features_in,)
         Columns of one number belong together, such as those of one category: they start from one
