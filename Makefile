@@ -58,12 +58,13 @@ format: $(VENV)/installed-test
 # What can depend on versions is what a user's libraries call and are called by: scikit-learn's checks,
 # tables of pandas, polars and SciPy, SciPy's solvers, skorch's callbacks, joblib, Optuna, files of
 # skops and ONNX, figures. Left out is what would run the same code again: the oldest torch is
-# today's, and these files take at most NumPy's arrays and `clone` from elsewhere. What documents and
-# examples show is run with today's versions.
+# today's, and these files take at most NumPy's arrays and `clone` from elsewhere, or compare with
+# figures of SciPy and scikit-learn. What documents and examples show is run with today's versions.
 SAME_WITH_ANY_VERSION = $(addprefix tests/, test_imports.py test_networks.py test_refits.py \
-	test_serving.py test_activations.py test_docs.py test_examples.py test_quickstart.py test_benchmarks.py \
-	failures/test_target_scale.py runtime native \
-	callbacks/test_checkpoint.py \
+	test_serving.py test_activations.py test_losses.py test_custom_loss.py test_docs.py \
+	test_examples.py test_quickstart.py test_benchmarks.py \
+	failures/test_target_scale.py losses runtime native tabular/test_network.py \
+	$(patsubst %,inspection/test_%.py,gradients networks) callbacks/test_checkpoint.py \
 	$(patsubst %,nn/test_%.py,activation_spec embeddings layers network originals spec tied weight_init) \
 	$(patsubst %,optim/test_%.py,clipping muon registry schedules torch_optimizers) \
 	$(patsubst %,training/test_%.py,pausing same_steps steps stopping tied))

@@ -3,6 +3,7 @@
 import os
 import platform
 import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from glob import glob
 from pathlib import Path
 
@@ -21,14 +22,26 @@ FLAGS_OF = {"x86_avx2": AVX2, "x86_avx512": AVX512}
 
 class BuildEngine(build_ext):
     def build_extension(self, extension):
-        compile_one = self.compiler._compile
+        """Compile each source with the flags of its own, and as many at once as there are cores."""
+        compile_all, compile_one = self.compiler.compile, self.compiler._compile
+        is_x86 = platform.machine().lower() in ("x86_64", "amd64")
 
-        def with_own_flags(obj, source, ext, cc_args, flags, pp_opts):
-            own = FLAGS_OF.get(Path(source).stem, [])
-            compile_one(obj, source, ext, cc_args, [*flags, *own], pp_opts)
+        def compile_together(*args, **kwargs):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                jobs = []
 
-        if platform.machine().lower() in ("x86_64", "amd64"):
-            self.compiler._compile = with_own_flags
+                def start(obj, source, ext, cc_args, flags, pp_opts):
+                    own = FLAGS_OF.get(Path(source).stem, []) if is_x86 else []
+                    flags = [*flags, *own]
+                    jobs.append(pool.submit(compile_one, obj, source, ext, cc_args, flags, pp_opts))
+
+                self.compiler._compile = start  # of compilers with Unix's options; MSVC has none
+                objects = compile_all(*args, **kwargs)
+                for job in jobs:
+                    job.result()
+            return objects
+
+        self.compiler.compile = compile_together
         super().build_extension(extension)
 
 

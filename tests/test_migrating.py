@@ -1,8 +1,8 @@
 """Every difference from `sklearn.neural_network` that docs/migrating.md lists, shown in both.
 
 A test takes `library`, one of the two packages, and says what each does; the page names the test.
-What the page says of scikit-learn is true of all its supported versions, from the oldest to that of
-constraints.txt. If a version mends something, its test says from which version on.
+What the page says of scikit-learn is true of both versions that are tested: of constraints.txt and
+constraints-oldest.txt. If a version mends something, its test says from which version on.
 """
 
 import inspect

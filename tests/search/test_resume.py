@@ -72,7 +72,7 @@ def test_a_storage_changes_nothing(table, whole, storage, tmp_path):
 def test_a_search_goes_on_from_any_fit(table, whole, tmp_path, interrupt_at):
     """Wherever Ctrl-C came, the next fit with the same storage ends with the same results."""
     fits = 0
-    for n in range(N_FITS):
+    for n in range(0, N_FITS, 2):
         place = str(tmp_path / f"study{n}")
         interrupt_at(n)
         try:
