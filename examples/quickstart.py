@@ -41,11 +41,16 @@ parser.add_argument(
 parser.add_argument(
     "--jobs", type=int, default=min(joblib.cpu_count(), 4), help="fits that run side by side"
 )
+parser.add_argument(
+    "--minutes", type=float, metavar="M", help="search for so long on the table of --csv"
+)
 parser.add_argument("--output", type=Path, default=Path("quickstart_output"), metavar="DIR")
 parser.add_argument("--quick", action="store_true", help="a small search, to see that all runs")
 arguments = parser.parse_args([] if "ipykernel" in sys.modules else None)
 if (arguments.csv is None) != (arguments.target is None):
     parser.error("--csv FILE and --target COLUMN go together")
+if arguments.minutes is not None and arguments.csv is None:
+    parser.error("--minutes is for a table of your own: --csv FILE --target COLUMN")
 
 # %% [markdown]
 # ## The data

@@ -1,6 +1,7 @@
 """A table of your own: TabularMLP beside boosted trees, a linear model and no model at all.
 
 python examples/quickstart.py --csv FILE --target COLUMN
+python examples/quickstart.py --csv FILE --target COLUMN --minutes 2     # AutoMLP first
 """
 
 import sys
@@ -17,14 +18,20 @@ from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_square
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 
-from sklmlp import TableEncoder, TabularMLPClassifier, TabularMLPRegressor
+from sklmlp import (
+    AutoMLPClassifier,
+    AutoMLPRegressor,
+    TableEncoder,
+    TabularMLPClassifier,
+    TabularMLPRegressor,
+)
 
 MOST_LEVELS = 255
 """HistGradientBoosting takes categories of so many levels."""
 
 
-def make_models(X, task, quick):
-    """Return the models by name; all take the table as it is, and ours comes first."""
+def make_models(X, task, quick, minutes=None):
+    """Return the models by name; all take the table as it is, and ours come first."""
     is_classes = task == "classification"
     ours = TabularMLPClassifier if is_classes else TabularMLPRegressor
     trees = HistGradientBoostingClassifier if is_classes else HistGradientBoostingRegressor
@@ -35,7 +42,12 @@ def make_models(X, task, quick):
         trees = make_pipeline(encoder, trees)
     linear = LogisticRegression(max_iter=5000) if is_classes else RidgeCV(np.logspace(-3, 3, 13))
     small = {"hidden_layer_sizes": (64, 64), "max_iter": 30, "n_folds": 1} if quick else {}
+    searches = {}
+    if minutes:
+        automl = AutoMLPClassifier if is_classes else AutoMLPRegressor
+        searches[automl.__name__] = automl(60 * minutes, random_state=0, verbose=1)
     return {
+        **searches,
         ours.__name__: ours(random_state=0, **small),
         "HistGradientBoosting": trees,
         "linear model": make_pipeline(encoder, linear),
@@ -81,7 +93,7 @@ def compare(arguments):
     name = f"{Path(arguments.csv).name}: {arguments.target}"
     print(f"{name}: {task}, {len(X_train):,} rows to learn from, {len(X_test):,} held out")
 
-    models, figures = make_models(X, task, arguments.quick), {}
+    models, figures = make_models(X, task, arguments.quick, arguments.minutes), {}
     for each, model in models.items():
         start = time.perf_counter()
         model.fit(X_train, y_train)
@@ -93,6 +105,8 @@ def compare(arguments):
 
     ours, best = next(iter(models)), next(iter(models.values()))
     print()
+    if arguments.minutes:
+        print(best.leaderboard().head(10).to_string(max_colwidth=60), end="\n\n")
     save_and_reload(best, X_test, arguments.output)
     try:
         import matplotlib.pyplot as plt

@@ -15,6 +15,7 @@ What older versions of Python lack is here, too.
 
 import copy
 import functools
+import inspect
 import sys
 
 from sklearn.base import _fit_context as fit_context
@@ -136,6 +137,12 @@ def metric_of(scorer):
     scorer : callable
     """
     return getattr(scorer, "_score_func", scorer)
+
+
+def takes_sample_weight(scorer):
+    """Tell whether a scorer, or its metric, has a parameter `sample_weight`."""
+    parameters = inspect.signature(metric_of(scorer)).parameters.values()
+    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def with_labels(scorer, labels):

@@ -59,7 +59,9 @@ MAY_IMPORT = {
     "inspection": {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
-    "search": {"caller", "compat", "spelling", "training"},
+    "search": {
+        *("caller", "compat", "data", "prediction", "spelling", "tabular", "training"),
+    },
     "tabular": {
         *("callbacks", "classifier", "compat", "data", "fitted_network", "losses", "nn"),
         *("optim", "prediction", "regressor", "training"),

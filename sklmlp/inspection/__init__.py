@@ -4,6 +4,11 @@ from sklmlp.inspection.diagnosis import GradientFlowDisplay, diagnose, linear_eq
 from sklmlp.inspection.displays import ActivationDisplay, LossCurveDisplay
 from sklmlp.inspection.hidden_features import HiddenFeatures
 from sklmlp.inspection.hidden_units import HiddenUnitsDisplay
+from sklmlp.inspection.search_displays import (
+    ParameterImportanceDisplay,
+    ParetoDisplay,
+    SearchHistoryDisplay,
+)
 
 __all__ = [
     "ActivationDisplay",
@@ -11,6 +16,9 @@ __all__ = [
     "HiddenFeatures",
     "HiddenUnitsDisplay",
     "LossCurveDisplay",
+    "ParameterImportanceDisplay",
+    "ParetoDisplay",
+    "SearchHistoryDisplay",
     "diagnose",
     "linear_equivalent",
 ]

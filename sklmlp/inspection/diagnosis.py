@@ -262,7 +262,6 @@ class GradientFlowDisplay:
             This one, with `ax_`, `figure_` and the lines.
         """
         ax = axes_for(self, ax)
-        self.ax_, self.figure_ = ax, ax.figure
         called = "" if self.name is None else f"{self.name}, "
         colour = COLOURS[len(ax.lines) // 2 % len(COLOURS)]
         where = np.arange(len(self.layers))

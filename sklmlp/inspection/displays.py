@@ -16,7 +16,8 @@ def axes_for(display, ax=None):
     Parameters
     ----------
     display : object
-        Named in the error where matplotlib is not installed.
+        Keeps the axes as `ax_`, and their figure as `figure_`. It is named in the error where
+        matplotlib is not installed.
     ax : matplotlib.axes.Axes or None
 
     Returns
@@ -31,6 +32,7 @@ def axes_for(display, ax=None):
         ) from error
     if ax is None:
         _, ax = plt.subplots(layout="constrained")
+    display.ax_, display.figure_ = ax, ax.figure
     return ax
 
 
@@ -144,7 +146,6 @@ class ActivationDisplay:
             This one, with `ax_`, `figure_` and the lines.
         """
         ax = axes_for(self, ax)
-        self.ax_, self.figure_ = ax, ax.figure
         self.lines_, self.slope_lines_ = {}, {}
         for i, (name, value) in enumerate(self.values.items()):
             colour = COLOURS[i % len(COLOURS)]
@@ -269,7 +270,7 @@ class LossCurveDisplay:
         ax = axes_for(self, ax)
         from matplotlib.ticker import MaxNLocator
 
-        self.ax_, self.figure_, self.score_ax_, self.lines_ = ax, ax.figure, None, {}
+        self.score_ax_, self.lines_ = None, {}
         called = "" if self.name is None else f"{self.name}: "
         fits = sum(
             line.get_gid() == "train_loss" and not line.get_label().startswith("_")

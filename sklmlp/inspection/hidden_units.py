@@ -266,7 +266,7 @@ class HiddenUnitsDisplay:
             This one, with `ax_`, `figure_` and `bars_`.
         """
         ax = axes_for(self, ax)
-        self.ax_, self.figure_, self.bars_ = ax, ax.figure, []
+        self.bars_ = []
         widths = [len(activity) for activity in self.activity]
         gap = max(1, round(sum(widths) / 50))
         starts = np.cumsum([0, *widths[:-1]]) + gap * np.arange(len(widths))

@@ -129,27 +129,40 @@ class Layer:
 
 @dataclass(frozen=True)
 class Front:
-    """Piecewise-linear embeddings of the first columns; see `sklmlp.nn.piecewise`.
+    """Embeddings: piecewise-linear ones of the first columns, and vectors for codes in the last.
+
+    See `sklmlp.nn.piecewise` and `sklmlp.nn.levels`.
 
     Parameters
     ----------
     n_numbers, n_bins, size : int
-        Columns, bins of each, and length of the embedding of one number.
-    weight, bias, bins : int
+        Columns of numbers, bins of each, and length of the embedding of one number or level.
+    n_categories, n_levels : int
+        Columns of codes, and levels of all of them.
+    weight, bias, bins : int or None
         Offsets in the flat array, of (n_numbers, size) twice and (n_numbers, n_bins, size) numbers.
-    left, per_width : int
+    vectors : int or None
+        Offset in the flat array, of (n_levels, size) numbers.
+    left, per_width : int or None
         Offsets in the array of buffers, of (n_numbers, n_bins) numbers: the left edges of bins, and
         one over their widths; 0 for what is no bin, behind the others.
+    first : int or None
+        Offset in the array of buffers, of n_categories + 1 numbers: the level that each category
+        begins with, and n_levels.
     """
 
     n_numbers: int
     n_bins: int
     size: int
-    weight: int
-    bias: int
-    bins: int
-    left: int
-    per_width: int
+    n_categories: int = 0
+    n_levels: int = 0
+    weight: int | None = None
+    bias: int | None = None
+    bins: int | None = None
+    vectors: int | None = None
+    left: int | None = None
+    per_width: int | None = None
+    first: int | None = None
 
 
 @dataclass(frozen=True)
@@ -183,7 +196,8 @@ class Plan:
     average : str
         A key of AVERAGES: how members' logits become one prediction.
     front : Front or None
-        What members share in front of the first layer; its embeddings, then all columns, go in.
+        What members share in front of the first layer; its embeddings, then all columns but those
+        of codes, go in.
     """
 
     is_double: bool

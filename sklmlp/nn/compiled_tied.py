@@ -37,13 +37,15 @@ def _arguments(spec):
 def tied_sizes(spec):
     """List what the module learns by name, in the order of `Network.flat`, and how many numbers."""
     arguments = _arguments(spec)
-    k, front = arguments["n_members"], _front(arguments)
+    k, size = arguments["n_members"], arguments["embedding_size"]
+    (n_numbers, n_bins), (n_categories, n_levels) = _numbers(arguments), _categories(arguments)
     *hidden, last = _shapes(spec, arguments)
     sizes = {"head": k * last[0] * last[1], "head_bias": k * last[1]}
-    if front is not None:
-        n_numbers, n_bins, size = front
+    if n_numbers:
         sizes |= {"front.weight": n_numbers * size, "front.bias": n_numbers * size}
         sizes["front.bins"] = n_numbers * n_bins * size
+    if n_categories:
+        sizes["levels.vectors"] = n_levels * size
     for i, (fan_in, fan_out) in enumerate(hidden):
         sizes[f"layers.{i}.weight"] = fan_in * fan_out
         sizes |= {f"layers.{i}.r": k * fan_in, f"layers.{i}.s": k * fan_out}
@@ -51,27 +53,33 @@ def tied_sizes(spec):
     return sizes
 
 
-def _front(arguments):
-    """Return the numbers that are embedded, the bins of each, and the length of an embedding."""
+def _numbers(arguments):
+    """Return how many numbers are embedded, and the bins of each."""
     n_numbers, n_edges = np.shape(arguments["edges"])
-    return (n_numbers, n_edges - 1, arguments["embedding_size"]) if n_numbers else None
+    return n_numbers, n_edges - 1
+
+
+def _categories(arguments):
+    """Return how many categories are codes, and the levels of all."""
+    return len(arguments["n_levels"]), int(np.sum(arguments["n_levels"]))
 
 
 def _shapes(spec, arguments):
     """List (fan in, fan out) of each affine map, of one member."""
-    front = _front(arguments)
-    widths = [spec.n_features, *arguments["hidden_layer_sizes"], spec.n_outputs]
-    if front is not None:
-        widths[0] += front[0] * front[2]
-    widths = [int(width) for width in widths]
+    n_numbers, n_categories = _numbers(arguments)[0], _categories(arguments)[0]
+    n_embedded = (n_numbers + n_categories) * arguments["embedding_size"]
+    n_in = spec.n_features - n_categories + n_embedded
+    widths = [int(width) for width in (n_in, *arguments["hidden_layer_sizes"], spec.n_outputs)]
     return list(pairwise(widths))
 
 
 def tied_buffers(spec):
     """List the module's constants by name, in the order of the plan, and how many numbers."""
-    front = _front(_arguments(spec))
-    n = 0 if front is None else front[0] * front[1]
-    return {"front.left": n, "front.per_width": n} if n else {}
+    arguments = _arguments(spec)
+    (n_numbers, n_bins), (n_categories, _) = _numbers(arguments), _categories(arguments)
+    sizes = dict.fromkeys(["front.left", "front.per_width"], n_numbers * n_bins)
+    sizes["levels.first"] = n_categories + 1 if n_categories else 0
+    return {name: n for name, n in sizes.items() if n}
 
 
 def tied_plan(spec, is_double, loss):
@@ -89,10 +97,8 @@ def tied_plan(spec, is_double, loss):
     -------
     plan : sklmlp.native.Plan
     """
-    arguments, sizes = _arguments(spec), tied_sizes(spec)
-    ends = accumulate(sizes.values())
-    at = {name: end - n for (name, n), end in zip(sizes.items(), ends, strict=True)}
-    front, layers = _front(arguments), []
+    arguments, sizes, buffers = _arguments(spec), tied_sizes(spec), tied_buffers(spec)
+    at, layers = _offsets(sizes) | _offsets(buffers), []
     *hidden, last = _shapes(spec, arguments)
     for i, (fan_in, units) in enumerate(hidden):
         layers.append(
@@ -105,9 +111,13 @@ def tied_plan(spec, is_double, loss):
             )
         )
     layers.append(native.Layer(*last, last[1], at["head"], at["head_bias"]))
-    if front is not None:
-        learned = [at[f"front.{name}"] for name in ("weight", "bias", "bins")]
-        front = native.Front(*front, *learned, left=0, per_width=front[0] * front[1])
+    learned = {name.split(".")[1]: at[name] for name in at if name.startswith(("front", "levels"))}
+    front = native.Front(
+        *_numbers(arguments),
+        arguments["embedding_size"],
+        *_categories(arguments),
+        **learned,
+    )
     return native.Plan(
         is_double=is_double,
         n_features=spec.n_features,
@@ -115,9 +125,15 @@ def tied_plan(spec, is_double, loss):
         n_parameters=sum(sizes.values()),
         n_coefs=sum(sizes.values()),
         layers=layers,
-        n_buffers=sum(tied_buffers(spec).values()),
+        n_buffers=sum(buffers.values()),
         n_members=arguments["n_members"],
         average=arguments["average"],
         front=front,
         **loss,
     )
+
+
+def _offsets(sizes):
+    """Return where each name begins in one array of all."""
+    ends = accumulate(sizes.values())
+    return {name: end - n for (name, n), end in zip(sizes.items(), ends, strict=True)}

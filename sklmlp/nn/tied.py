@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from sklmlp.losses import log_softmax
+from sklmlp.nn.levels import LevelVectors
 from sklmlp.nn.periodic import make_front
 
 
@@ -65,6 +66,9 @@ class TiedNetwork(nn.Module):
     numeric_embedding : {"piecewise", "periodic", "both"}
     frequency_scale : float
         Of periodic embeddings.
+    n_levels : array-like of int
+        The last columns are codes of categories with so many levels, see
+        `sklmlp.nn.levels.LevelVectors`. Their vectors go in, and the codes do not.
     """
 
     def __init__(
@@ -80,15 +84,20 @@ class TiedNetwork(nn.Module):
         average="identity",
         numeric_embedding="piecewise",
         frequency_scale=0.1,
+        n_levels=(),
     ):
         super().__init__()
         edges, blocks = np.asarray(edges, dtype=np.float32), np.asarray(blocks)
+        self.n_plain = len(blocks) - len(n_levels)
         self.n_numbers, self.n_members = len(edges), n_members
         self.dropout, self.average = float(dropout), average
         self.generator = None
         """Of dropout's random numbers; None is torch's global one."""
         self.front, size = make_front(numeric_embedding, edges, embedding_size, frequency_scale)
-        r = first_scales(len(edges), size, blocks, n_members)
+        self.levels = LevelVectors(n_levels, embedding_size) if len(n_levels) else None
+        of_numbers = np.repeat(blocks[: self.n_numbers], size)
+        of_levels = np.repeat(blocks[self.n_plain :], embedding_size)
+        r = first_scales([*of_numbers, *of_levels, *blocks[: self.n_plain]], n_members)
         layers = []
         for width in hidden_layer_sizes:
             layers.append(TiedLayer(r, width))
@@ -111,11 +120,14 @@ class TiedNetwork(nn.Module):
         return [layer.r for layer in self.layers[:1]]
 
     def inputs(self, x):
-        """Return what goes into the first layer: embeddings of numbers, then all columns."""
-        if self.front is None:
-            return x
-        embedded = self.front(x[:, : self.n_numbers])  # (F, n, size)
-        return torch.cat([embedded.transpose(0, 1).flatten(1), x], 1)
+        """Return what goes into the first layer: embeddings of numbers and levels, then columns."""
+        inputs = [x[:, : self.n_plain]]
+        if self.levels is not None:
+            inputs.insert(0, self.levels(x[:, self.n_plain :]).flatten(1))
+        if self.front is not None:
+            embedded = self.front(x[:, : self.n_numbers])  # (F, n, size)
+            inputs.insert(0, embedded.transpose(0, 1).flatten(1))
+        return torch.cat(inputs, 1)
 
     def _mask(self, shape, like):
         keep = 1 - self.dropout
@@ -136,14 +148,13 @@ class TiedNetwork(nn.Module):
         return AVERAGES[self.average](z)
 
 
-def first_scales(n_numbers, embedding_size, blocks, n_members):
+def first_scales(blocks, n_members):
     """Draw the scales that members start the first layer from, (k, n_in).
 
-    Each member draws one number for all that belongs to a column: that is what makes members
-    differ (TabM, sec. 3.3).
+    Each member draws one number for all inputs of a block, (n_in,), which are those of a column:
+    that is what makes members differ (TabM, sec. 3.3).
     """
-    embedded = np.repeat(blocks[:n_numbers], embedding_size)
-    _, column = np.unique(np.concatenate([embedded, blocks]), return_inverse=True)
+    _, column = np.unique(blocks, return_inverse=True)
     draws = torch.randn(n_members, column.max() + 1)
     return draws[:, torch.from_numpy(column)]
 

@@ -33,8 +33,9 @@ class BatchSearch:
         Trials in all.
     growth : float
         What the refit takes, over the fit of a fold: all rows over those of its training.
-    begins_alone : bool, default=False
-        Whether the first candidate is a batch by itself, so that there is a result early.
+    n_in_full : int, default=0
+        So many candidates come first, are few at a time and trained to the end: the first by
+        itself, so that there is a result early, then two at a time.
 
     Attributes
     ----------
@@ -48,6 +49,8 @@ class BatchSearch:
         Where no candidate could be trained to its end, the epochs that there was time for.
     seconds_of_each : float or None
         What a candidate of the last batch took.
+    has_trained_in_full : bool
+        Whether it trained that batch to the end.
     is_short : bool
         Whether there was time for a part of a batch only.
     was_interrupted : bool
@@ -62,12 +65,13 @@ class BatchSearch:
     batch_size: int
     most: int | None
     growth: float
-    begins_alone: bool = False
+    n_in_full: int = 0
     done: dict = field(default_factory=dict)
     partial: list = field(default_factory=list)
     batch_sizes: list = field(default_factory=list)
     n_epochs: int | None = None
     seconds_of_each: float | None = None
+    has_trained_in_full: bool = False
     is_short: bool = False
     was_interrupted: bool = False
 
@@ -116,16 +120,21 @@ class BatchSearch:
     def _claim(self):
         """Claim a batch, as large as there is time for."""
         size = self.batch_size
+        left_in_full = self.n_in_full - len(self.done)
+        if left_in_full > 0:
+            size = min(left_in_full, 2) if self.done else 1
         if self.clock.max_time is not None and self.done:
             spent = self.clock.before + self.clock.elapsed()
             each = self.seconds_of_each or spent / len(self.done)
+            if self.has_trained_in_full and left_in_full <= 0:
+                longest = max(candidate.max_iter for candidate in self.done.values())
+                each *= self.rungs.share_of_full(longest, size)
             left = (self.clock.left() - self._reserve()) * (1 - planning.MARGIN)
-            size = min(size, int(left / each))
-            self.is_short = size < self.batch_size
-            if size < 2:
+            in_time = int(left / each)
+            self.is_short = in_time < size
+            size = min(size, in_time)
+            if size < (1 if left_in_full > 0 else 2):
                 return []
-        if self.begins_alone and not self.done:
-            size = 1
         return self.ledger.claim(size, self.most)
 
     def _waits_for_others(self):
@@ -158,7 +167,9 @@ class BatchSearch:
 
         Of a first batch candidates are trained to learn what time they take.
         """
-        n_epochs = self.rungs.first
+        in_full = batch[0].number < self.n_in_full
+        # the very first pauses once, so that there is something if it takes too long
+        n_epochs = None if in_full and self.done else self.rungs.first
         if self.clock.max_time is None or self.done:
             return batch, n_epochs, self.is_short
         first, began = batch[0], time.monotonic()
@@ -192,7 +203,7 @@ class BatchSearch:
 
     def _train(self, batch, n_epochs):
         """Train a batch through the rungs; return False if there was no time for it."""
-        going = batch
+        going, in_full = batch, batch[0].number < self.n_in_full
         while True:
             self.progress.running([c for c in going if not c.is_final], n_epochs)
             trained = [c for c in going if not c.rungs or c.n_epochs < (n_epochs or c.max_iter)]
@@ -206,7 +217,7 @@ class BatchSearch:
             longest = max((c.max_iter for c in going if not c.is_final), default=0)
             if not longest:
                 return True
-            n_epochs = self.rungs.after(n_epochs, longest)
+            n_epochs = None if in_full else self.rungs.after(n_epochs, longest)
             if self.clock.max_time is not None:
                 in_time, n_epochs = self._epochs_in_time(going, n_epochs)
                 if not in_time:
@@ -244,8 +255,7 @@ class BatchSearch:
         self.ledger.record(batch, seconds)
         self.batch_sizes.append(len(batch))
         self.seconds_of_each = seconds / len(batch)
-        if len(batch) == 1:  # it went all the way
-            self.seconds_of_each *= self.rungs.share_of_full(batch[0].max_iter, self.batch_size)
+        self.has_trained_in_full = batch[0].number < self.n_in_full
         for candidate in batch:
             candidate.kept = []
         self._learn(batch)

@@ -39,6 +39,10 @@ def describe_search(search, X, y, splits, initial_params, metadata):
     facts["method"] = method if isinstance(method, str) else type(method).__name__
     if search.random_state is not None:
         facts["random_state"] = search.random_state
-    facts = {name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(each)) for name, each in facts.items()}
-    arrays = {"X": X, "y": y, "folds": splits, "metadata": metadata}
+    return as_facts(facts, {"X": X, "y": y, "folds": splits, "metadata": metadata})
+
+
+def as_facts(settings, arrays):
+    """Return the text of settings, and the checksums of arrays, by name."""
+    facts = {name: re.sub(r" at 0x[0-9a-fA-F]+", "", repr(v)) for name, v in settings.items()}
     return facts | {name: joblib.hash(each) for name, each in arrays.items()}

@@ -1,7 +1,18 @@
 """Raw tables: numbers, words and gaps to what a network takes, and estimators that take them."""
 
+from sklmlp.tabular import defaults
 from sklmlp.tabular.classifier import TabularMLPClassifier
 from sklmlp.tabular.encoder import TableEncoder
+from sklmlp.tabular.encodings import Encodings, use_encodings
+from sklmlp.tabular.network import ends_of_cycles
 from sklmlp.tabular.regressor import TabularMLPRegressor
 
-__all__ = ["TableEncoder", "TabularMLPClassifier", "TabularMLPRegressor"]
+__all__ = [
+    "Encodings",
+    "TableEncoder",
+    "TabularMLPClassifier",
+    "TabularMLPRegressor",
+    "defaults",
+    "ends_of_cycles",
+    "use_encodings",
+]

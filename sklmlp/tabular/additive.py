@@ -7,6 +7,7 @@ Where a table is mostly that, such a model is better than a network, and a blend
 from dataclasses import replace
 
 import numpy as np
+from sklearn.linear_model import Ridge
 
 from sklmlp.callbacks import CallbackList
 from sklmlp.classifier import MLPClassifier
@@ -15,7 +16,11 @@ from sklmlp.tabular.numbers import ROWS_AT_A_TIME
 from sklmlp.training import train_lbfgs
 
 ALPHA = 10.0
-"""The L2 penalty on the effects of bins."""
+"""The L2 penalty on the effects of bins, in classification."""
+
+RIDGE_ALPHA, BIN_SCALE = 1.0, 0.1
+"""That of regression, and what bins are multiplied by: a hundred times the penalty keeps effects
+close to lines."""
 
 MAX_ITER, TOL = 100, 1e-3
 
@@ -37,22 +42,24 @@ class AdditiveClassifier(MLPClassifier):
 
 
 class AdditiveModel:
-    """The probabilities of an additive model for encoded rows.
+    """What an additive model predicts for encoded rows.
 
     Parameters
     ----------
     edges : ndarray of shape (n_numbers, n_edges)
         Of bins, see `sklmlp.nn.pad_edges`.
-    classifier : MLPClassifier
+    n_columns : int
+        Columns that count, from the first on.
+    model : MLPClassifier or Ridge
         Of `components`.
     """
 
-    def __init__(self, edges, classifier):
-        self.edges, self.classifier = edges, classifier
+    def __init__(self, edges, n_columns, model):
+        self.edges, self.n_columns, self.model = edges, n_columns, model
 
     @classmethod
-    def fit(cls, X, y, weight, edges, **params):
-        """Fit to encoded rows.
+    def of_classes(cls, X, y, weight, edges, **params):
+        """Fit to classes of encoded rows.
 
         Parameters
         ----------
@@ -67,24 +74,58 @@ class AdditiveModel:
         -------
         model : AdditiveModel
         """
-        rows = np.arange(0, len(X), -(-len(X) * (X.shape[1] + edges.size) // MOST_VALUES))
         _, one_of_each = np.unique(y, return_index=True)
-        rows = np.union1d(rows, one_of_each)
+        rows = np.union1d(_sample(X, edges), one_of_each)
         classifier = AdditiveClassifier(
             (), solver="lbfgs", alpha=ALPHA, tol=TOL, max_iter=MAX_ITER + 1, dtype="float32",
             **params,
         )  # fmt: skip
         weight = weight if weight is None else weight[rows]
         classifier.fit(components(X[rows], edges), y[rows], weight)
-        return cls(edges, classifier)
+        return cls(edges, X.shape[1], classifier)
+
+    @classmethod
+    def of_values(cls, X, y, weight, edges):
+        """Fit to values of encoded rows, by least squares with a penalty.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, n_features), float32
+        y : ndarray of shape (n,) or (n, n_outputs)
+        weight : ndarray of shape (n,) or None
+        edges : ndarray of shape (n_numbers, n_edges)
+
+        Returns
+        -------
+        model : AdditiveModel
+        """
+        rows = _sample(X, edges)
+        filled = components(X[rows].astype(np.float64), edges)
+        n_bins = filled.shape[1] - X.shape[1]
+        filled[:, :n_bins] *= BIN_SCALE
+        ridge = Ridge(RIDGE_ALPHA, copy_X=False)
+        ridge.fit(filled, y[rows], weight if weight is None else weight[rows])
+        ridge.coef_[..., :n_bins] *= BIN_SCALE
+        return cls(edges, X.shape[1], ridge)
+
+    def predict(self, X):
+        """Predict values for encoded rows, (n, n_features): (n,) or (n, n_outputs)."""
+        return self._in_pieces(X, self.model.predict)
 
     def predict_proba(self, X):
         """Predict probabilities for encoded rows, (n, n_features): (n, n_classes)."""
+        return self._in_pieces(X, self.model.predict_proba)
+
+    def _in_pieces(self, X, predict):
+        X = X[:, : self.n_columns]
         size = max(1, VALUES_AT_A_TIME // (X.shape[1] + self.edges.size))
         parts = [X[start : start + size] for start in range(0, len(X), size)]
-        return np.concatenate(
-            [self.classifier.predict_proba(components(part, self.edges)) for part in parts]
-        )
+        return np.concatenate([predict(components(part, self.edges)) for part in parts])
+
+
+def _sample(X, edges):
+    """Return which rows are trained on, of a long table some."""
+    return np.arange(0, len(X), -(-len(X) * (X.shape[1] + edges.size) // MOST_VALUES))
 
 
 def components(X, edges):

@@ -72,7 +72,9 @@ class BaseTabularMLP(BaseEstimator, ABC):
         "embedding_size": [Interval(Integral, 1, None, closed="left")],
         "categorical_features": "no_validation",  # the encoder has better messages
         "max_one_hot": [Interval(Integral, 2, None, closed="left")],
+        "category_embedding": ["boolean"],
         "target_encoding": ["boolean"],
+        "additive": ["boolean"],
         "dropout": [Interval(Real, 0, 1, closed="left")],
         "learning_rate_init": [StrOptions({"auto"}), Interval(Real, 0, np.inf, closed="neither")],
         "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
@@ -274,6 +276,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             self.categorical_features,
             max_one_hot=self.max_one_hot,
             target_encoding=self.target_encoding,
+            level_codes=self.category_embedding,
             target_type=self._target_type(),
             random_state=seeds[0],
         )
@@ -336,6 +339,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
             "average": self._average(),
             "numeric_embedding": self.numeric_embedding or "piecewise",
             "frequency_scale": defaults.FREQUENCY_SCALE,
+            "n_levels": encoder.n_levels_,
         }
 
     def _encoded(self, X):
@@ -393,6 +397,17 @@ class BaseTabularMLP(BaseEstimator, ABC):
 
     def _complete(self, fitted, rows):
         """Fit what stands beside the network again, to all rows."""
+        if self.additive_weight_:
+            self.additive_ = self._fit_additive(fitted, rows)
+
+    @abstractmethod
+    def _fit_additive(self, fitted, rows):
+        """Return the `AdditiveModel` of what a FittedTable was trained on."""
+
+    def _blended(self, predicted, other):
+        """Return predictions with those of the additive model, by its weight."""
+        share = self.additive_weight_
+        return (1 - share) * predicted + share * other
 
 
 def _has_weight(rows):

@@ -8,9 +8,12 @@ from sklmlp.tabular.numbers import ROWS_AT_A_TIME, center_and_spread, smooth_cli
 LEVEL_ROWS = 5
 """Levels of fewer rows share a target encoding: their own would be the targets of a few rows."""
 
+CODE_ROWS = 20
+"""Levels of fewer rows have no code: the vector that a network learns for it takes more of them."""
+
 
 class CategoryEncoding:
-    """What each level of a category becomes: target encodings, and columns that name it.
+    """What each level of a category becomes: target encodings, columns that name it, and a code.
 
     Parameters
     ----------
@@ -22,13 +25,16 @@ class CategoryEncoding:
         Of the names of the columns.
     targets : list of TargetEncoding
         Those of the first columns.
+    n_codes : int
+        Levels that have codes in the last column, from 0 on; 0 where there is no such column.
     """
 
-    def __init__(self, levels, table, suffixes, targets):
+    def __init__(self, levels, table, suffixes, targets, n_codes):
         self.levels = levels
         self.table = table
         self.suffixes = suffixes
         self.targets = targets
+        self.n_codes = n_codes
 
     @property
     def is_text(self):
@@ -44,8 +50,9 @@ class CategoryEncoding:
     @property
     def kinds(self):
         """The kind of each column of the output."""
-        n_targets = len(self.targets)
-        return ["target_encoding"] * n_targets + ["category"] * (len(self.suffixes) - n_targets)
+        n_targets, n_levels = len(self.targets), int(self.n_codes > 0)
+        n_names = len(self.suffixes) - n_targets - n_levels
+        return ["target_encoding"] * n_targets + ["category"] * n_names + ["level"] * n_levels
 
     def encode(self, column, targets, encoded, places):
         """Write what a column becomes into the output.
@@ -111,7 +118,7 @@ class TargetEncoding:
         return smooth_clip(means, self.center, self.spread)
 
 
-def learn_category(column, targets, max_one_hot):
+def learn_category(column, targets, max_one_hot, level_codes):
     """Learn the encoding of a column of categories.
 
     Parameters
@@ -120,6 +127,8 @@ def learn_category(column, targets, max_one_hot):
     targets : Targets or None
     max_one_hot : int
         Columns that name levels at most.
+    level_codes : bool
+        Whether more levels than these also have codes. Those of a few rows have none.
 
     Returns
     -------
@@ -145,8 +154,13 @@ def learn_category(column, targets, max_one_hot):
                 encodings.append(TargetEncoding(place, slots, n_slots, center, spread))
                 encoded.append(smooth_clip(means[slots], center, spread))  # slot -1 is the mean
                 of_targets.append(suffix)
-    table = np.column_stack([*encoded, table]).astype(np.float32)
-    return CategoryEncoding(levels, table, of_targets + suffixes, encodings)
+    has_code, codes = counts >= CODE_ROWS, []
+    n_codes = int(has_code.sum()) if level_codes and n_states > max_one_hot else 0
+    if n_codes:
+        codes = [np.append(np.where(has_code, np.cumsum(has_code) - 1, -1), -1)]
+        suffixes = [*suffixes, "_level"]
+    table = np.column_stack([*encoded, table, *codes]).astype(np.float32)
+    return CategoryEncoding(levels, table, of_targets + suffixes, encodings, n_codes)
 
 
 def category_columns(levels, counts, has_gaps, max_one_hot):

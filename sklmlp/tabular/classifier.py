@@ -42,6 +42,9 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
         Columns that a category becomes at most, see :class:`TableEncoder`.
+    category_embedding : bool, default=False
+        Whether categories of more levels than `max_one_hot` also become learned vectors of
+        `embedding_size` numbers.
     target_encoding : bool, default=True
         Whether categories also become the mean targets of their levels, see
         :class:`TableEncoder`.
@@ -74,7 +77,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     n_folds : int or 'auto', default='auto'
         More than 1 hold out each row once, in one of so many folds, in place of
         `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
-        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
+        for fewer than 1,000 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
@@ -150,7 +153,6 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
     _parameter_constraints: dict = {  # noqa: RUF012
         **BaseTabularMLP._parameter_constraints,
         "class_weight": [dict, list, StrOptions({"balanced"}), None],
-        "additive": ["boolean"],
         "calibrate": ["boolean"],
     }
 
@@ -164,6 +166,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         embedding_size=8,
         categorical_features="from_dtype",
         max_one_hot=16,
+        category_embedding=False,
         target_encoding=True,
         class_weight=None,
         additive=True,
@@ -189,6 +192,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
+        self.category_embedding = category_embedding
         self.target_encoding = target_encoding
         self.class_weight = class_weight
         self.additive = additive
@@ -317,18 +321,11 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
             ]
         return index, None if weights[0] is None else np.concatenate(weights)
 
-    def _complete(self, fitted, rows):
-        if self.additive_weight_:
-            self.additive_ = self._fit_additive(fitted, rows)
-
     def _fit_additive(self, fitted, rows):
         edges = fitted.network.module_params["edges"]
+        X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
         params = {"class_weight": self.class_weight, "device": self.device, "random_state": 0}
-        return AdditiveModel.fit(fitted.X, rows.y, rows.weight, edges, **params)
-
-    def _blended(self, probability, other):
-        share = self.additive_weight_
-        return (1 - share) * probability + share * other
+        return AdditiveModel.of_classes(X, rows.y, rows.weight, edges, **params)
 
     def predict_proba(self, X):
         """Predict probabilities.

@@ -31,7 +31,7 @@ LEAST_ROWS = 40
 """Tables with fewer rows keep none from training: what they would say is noise."""
 
 
-FOLDS, MOST_ROWS_OF_FOLDS = 5, 500
+FOLDS, MOST_ROWS_OF_FOLDS = 5, 1_000
 """Of fewer rows than these a share says too little: each is held out once, in one of so many folds.
 """
 

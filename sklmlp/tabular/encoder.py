@@ -23,7 +23,7 @@ from sklmlp.tabular.numbers import center_and_spread, encode_numbers
 from sklmlp.tabular.single_row import encode_row, values_of_row
 from sklmlp.tabular.targets import numeric_targets
 
-KINDS = ("numeric", "target_encoding", "missing", "category")
+KINDS = ("numeric", "target_encoding", "missing", "category", "level")
 """Kinds of columns of the output, in their order."""
 
 FEW_ROWS = 64
@@ -76,6 +76,10 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Whether categories with more than two levels are encoded by the target besides. There are no
         target encodings without `y`, for several outputs, and for more than 10 classes. Levels of
         fewer than 5 rows share one.
+    level_codes : bool, default=False
+        Whether categories of more levels than `max_one_hot` also have a last column of codes, from
+        0 on, for networks that look up a vector for each level. Levels of fewer than 20 rows, gaps
+        and unknown ones are -1.
     target_type : {"auto", "continuous", "binary", "multiclass"}, default="auto"
         How `y` is read. Classes have an encoding each, but two have one. "auto" goes by
         :func:`sklearn.utils.multiclass.type_of_target`, and takes more than 10 distinct numbers
@@ -90,13 +94,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     categories_ : list of length n_features_in_
         The sorted levels of each category, as arrays. None for numbers and columns left out.
     feature_kinds_ : ndarray of str of shape (n_features_out,)
-        "numeric", "target_encoding", "missing" or "category" for each column of the output, which
-        stand in this order.
+        "numeric", "target_encoding", "missing", "category" or "level" for each column of the
+        output, which stand in this order.
     feature_blocks_ : ndarray of int of shape (n_features_out,)
         Which input column each column of the output comes from.
     category_tables_ : list of length n_features_in_
         What the levels of each category become, arrays of shape (n_levels + 1, n_columns): target
-        encodings first; the last row is for gaps and unknown values. None as in `categories_`.
+        encodings first, codes last; the last row is for gaps and unknown values. None as in
+        `categories_`.
+    n_levels_ : list of int
+        How many codes each column of the kind "level" has.
     center_, scale_ : ndarray of shape (n_features_in_,)
         Median and interquartile range of each column of numbers, or half of its range where the
         latter is 0. NaN for others.
@@ -133,6 +140,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         "categorical_features": ["array-like", StrOptions({"from_dtype"}), None],
         "max_one_hot": [Interval(Integral, 2, None, closed="left")],
         "target_encoding": ["boolean"],
+        "level_codes": ["boolean"],
         "target_type": [StrOptions({"auto", "continuous", "binary", "multiclass"})],
         "random_state": ["random_state"],
     }
@@ -143,12 +151,14 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         *,
         max_one_hot=16,
         target_encoding=True,
+        level_codes=False,
         target_type="auto",
         random_state=None,
     ):
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
         self.target_encoding = target_encoding
+        self.level_codes = level_codes
         self.target_type = target_type
         self.random_state = random_state
 
@@ -242,6 +252,12 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return np.array([f"{prefix}{name}{suffix}" for prefix, name, suffix in names], object)
 
     @property
+    def n_levels_(self):
+        """How many codes each column of the kind "level" has."""
+        check_is_fitted(self)
+        return [each.n_codes for each in self._categories if each is not None and each.n_codes]
+
+    @property
     def category_tables_(self):
         """What the levels of each category become."""
         check_is_fitted(self)
@@ -268,7 +284,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             if isinstance(self.categorical_features, str):
                 is_categorical[place] |= column.kind in ("boolean", "text")
             if is_categorical[place]:
-                encoding = learn_category(column, targets, self.max_one_hot)
+                encoding = learn_category(column, targets, self.max_one_hot, self.level_codes)
                 self._categories[place] = encoding
                 learned = zip(encoding.kinds, encoding.suffixes, strict=True) if encoding else ()
             else:

@@ -11,7 +11,10 @@ from sklmlp.data import check_numbers, check_y, checked_score
 from sklmlp.fitted_network import fitted_networks
 from sklmlp.losses import LOSSES
 from sklmlp.regressor import r2_or_d2_pinball
+from sklmlp.tabular.additive import AdditiveModel
 from sklmlp.tabular.base import BaseTabularMLP
+from sklmlp.tabular.calibration import learn_weight_of_values
+from sklmlp.tabular.encodings import transform
 from sklmlp.tabular.network import TiedRegressor
 
 NAMES = ("squared_error", "absolute_error", "quantile", "gaussian", "poisson", "gamma")
@@ -52,9 +55,15 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         Which columns are categories, as :class:`TableEncoder` takes it.
     max_one_hot : int, default=16
         Columns that a category becomes at most, see :class:`TableEncoder`.
+    category_embedding : bool, default=False
+        Whether categories of more levels than `max_one_hot` also become learned vectors of
+        `embedding_size` numbers.
     target_encoding : bool, default=True
         Whether categories also become the mean targets of their levels, see
         :class:`TableEncoder`.
+    additive : bool, default=True
+        Whether to blend in a generalized additive model of the bins, by as much as held-out rows
+        like it: of few rows it is often the better one. For the squared error alone.
     dropout : float, default=0.1
         The share of a hidden layer's units that a training step sets to zero. It falls to 0 in
         the second half of the schedule.
@@ -75,7 +84,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     n_folds : int or 'auto', default='auto'
         More than 1 hold out each row once, in one of so many folds, in place of
         `validation_fraction`: the number of epochs is that with the best mean score. 'auto' is 5
-        for fewer than 500 rows, and 1 for more, with callbacks, and without a refit.
+        for fewer than 1,000 rows, and 1 for more, with callbacks, and without a refit.
     refit : bool, default=True
         Whether to train again on all rows, for the number of epochs that was found.
     max_time : float, default=None
@@ -96,6 +105,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         What makes the network's input of a table.
     network_ : MLPRegressor
         The network behind it, fitted.
+    additive_ : AdditiveModel or None
+        The additive model, where it counts.
+    additive_weight_ : float
+        Its share of predictions.
     target_range_ : ndarray of shape (2,) or (2, n_outputs)
         The least and the largest target that was trained on.
     best_iteration_ : int
@@ -161,7 +174,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         embedding_size=8,
         categorical_features="from_dtype",
         max_one_hot=16,
+        category_embedding=False,
         target_encoding=True,
+        additive=True,
         dropout=0.1,
         learning_rate_init="auto",
         batch_size="auto",
@@ -186,7 +201,9 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         self.embedding_size = embedding_size
         self.categorical_features = categorical_features
         self.max_one_hot = max_one_hot
+        self.category_embedding = category_embedding
         self.target_encoding = target_encoding
+        self.additive = additive
         self.dropout = dropout
         self.learning_rate_init = learning_rate_init
         self.batch_size = batch_size
@@ -206,6 +223,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
 
     def _learn_targets(self, rows):
         self.target_range_ = np.array([rows.y.min(axis=0), rows.y.max(axis=0)])
+        self.additive_, self.additive_weight_ = None, 0.0
 
     def _make_network(self, **params):
         return TiedRegressor(self.loss, quantile=self.quantile, normalize_y=True, **params)
@@ -218,6 +236,28 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             return "gaussian"
         link = LOSSES[self.loss].loss.out_activation
         return link if link == "exp" else "identity"
+
+    def _calibrate(self, fits):
+        if not self.additive or self.loss != "squared_error":
+            return
+        models = [self._fit_additive(fit, training) for fit, training, _ in fits]
+        ours, theirs, y, weight = [], [], [], []
+        for model, (fit, _, held_out) in zip(models, fits, strict=True):
+            rows = transform(fit.encoder, held_out)
+            ours.append(fit.network.predict(rows.astype(np.float64)))
+            theirs.append(model.predict(rows))
+            y.append(held_out.y)
+            weight.append(held_out.weight)
+        weight = None if weight[0] is None else np.concatenate(weight)
+        ours, theirs, y = map(np.concatenate, (ours, theirs, y))
+        self.additive_weight_ = learn_weight_of_values(ours, theirs, y, weight)
+        if self.additive_weight_:
+            self.additive_ = models[0]
+
+    def _fit_additive(self, fitted, rows):
+        edges = fitted.network.module_params["edges"]
+        X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
+        return AdditiveModel.of_values(X, rows.y, rows.weight, edges)
 
     def predict(self, X, return_std=False):
         """Predict values.
@@ -239,7 +279,10 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
         if return_std:
             y, std = network.predict(rows, return_std=True)
             return self._clipped(y), std
-        return self._clipped(network.predict(rows))
+        y = network.predict(rows)
+        if self.additive_ is not None:
+            y = self._blended(y, self.additive_.predict(rows))
+        return self._clipped(y)
 
     def _clipped(self, y):
         return np.clip(y, *self.target_range_.astype(y.dtype)) if self.clip else y

@@ -11,7 +11,7 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import train_test_split
 
 from sklmlp.caller import warn
-from sklmlp.compat import metric_of, with_labels
+from sklmlp.compat import metric_of, takes_sample_weight, with_labels
 from sklmlp.data import Dataset, check_sample_weight
 from sklmlp.spelling import closest
 
@@ -312,7 +312,7 @@ def _own_score(encode, score_logits, part):
 def _score_by_scorer(scoring, scorer, current_model, part):
     """Return the same for a scorer of scikit-learn's, or a callable."""
     (X, y), weight = part.rows(), part.dataset.weights()
-    takes_weights = weight is not None and _takes_weights(scorer)
+    takes_weights = weight is not None and takes_sample_weight(scorer)
     known = {"sample_weight": weight} if takes_weights else {}
 
     def score(logits, loss, network):
@@ -386,11 +386,6 @@ def _never_nan(score, scoring):
         return value
 
     return checked
-
-
-def _takes_weights(scorer):
-    parameters = inspect.signature(metric_of(scorer)).parameters.values()
-    return any(p.name == "sample_weight" or p.kind is p.VAR_KEYWORD for p in parameters)
 
 
 def _scorer_with_labels(scorer, targets):

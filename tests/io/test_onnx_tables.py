@@ -74,6 +74,11 @@ CASES = {
     "without embeddings": ("multiclass", {"numeric_embedding": None}),
     "periodic": ("binary", {"numeric_embedding": "periodic"}),
     "both": ("regression", {"numeric_embedding": "both"}),
+    "levels": ("binary", {"category_embedding": True, "max_one_hot": 4}),
+    "levels alone": (
+        "multiclass",
+        {"category_embedding": True, "max_one_hot": 4, "numeric_embedding": None},
+    ),
     "without layers": ("binary", {"hidden_layer_sizes": ()}),
 }
 

@@ -24,22 +24,26 @@ from sklmlp.nn.tied import AVERAGES
 
 N, D, OUTPUTS = 70, 6, 4
 EDGES = np.array([[-1.0, -0.3, 0.5, 1], [0, 1, 1, 1], [2, 2, 2, 2]], dtype=np.float32)
+CONSTANTS = "front.left", "front.per_width", "levels.first"
 MUON = Optimizer("muon", beta_2=0.95, momentum=0.95, weight_decay=0.1)
 
 
 @cache
-def network(average="softmax", hidden=(33, 20), dtype=torch.float64, edges=3, dropout=0.2):
+def network(
+    average="softmax", hidden=(33, 20), dtype=torch.float64, edges=3, dropout=0.2, n_levels=()
+):
     """A network with members, compiled."""
     loss = "gaussian" if average == "gaussian" else "squared_error"
     params = {
         "edges": EDGES[:edges], "blocks": [0, 1, 2, 3, 4, 4], "hidden_layer_sizes": hidden,
         "n_members": 3, "embedding_size": 5, "dropout": dropout, "average": average,
+        "n_levels": n_levels,
     }  # fmt: skip
     spec = Spec(D, OUTPUTS, (), (), loss, module=TiedNetwork, module_params=params)
     weights = initial_weights(spec, np.random.RandomState(0), np.float64, None)
     rng = np.random.default_rng(0)
     for name, value in weights.state.items():  # bins start from zero
-        if name not in ("front.left", "front.per_width"):
+        if name not in CONSTANTS:
             weights.state[name] = value + rng.normal(0, 0.3, value.shape)
     made = Network(spec, weights, dtype, torch.device("cpu"))
     made.compile()
@@ -66,6 +70,19 @@ def test_predictions_are_those_of_the_module(average, edges):
     assert_array_equal(model(x.numpy()), made.logits(x))
     for n in (1, 2):  # few rows have a way of their own
         assert_allclose(model(x[:n].numpy()), expected[:n], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("edges", [3, 0])
+def test_codes_are_looked_up_as_in_the_module(edges):
+    """Each level has its vector, and what is no level has zeros."""
+    made, x = network(edges=edges, n_levels=(3, 2)), make_rows()
+    x[:, 4:] = torch.from_numpy(np.random.default_rng(3).integers(-1, 4, (N, 2)))
+    x[0, 4], x[1, 5] = np.nan, 1e30
+    with torch.no_grad():
+        expected = made.module.eval()(x)
+    assert expected.isfinite().all()
+    for n in (N, 2):
+        assert_allclose(made.logits(x[:n]), expected[:n], rtol=1e-11, atol=1e-12)
 
 
 def test_sure_members_have_a_finite_average():
@@ -191,8 +208,12 @@ BAD_PLANS = {
         "front: per_width lies outside of its array: 9 values from 10 on, in",
     ),
     "numbers": (
-        lambda p: replace(p, front=Front(7, 3, 5, 0, 0, 0, 0, 0)),
-        "the front has more numbers than there are features",
+        lambda p: replace(p, front=Front(7, 3, 5, weight=0, bias=0, bins=0, left=0, per_width=0)),
+        "the front has more numbers and categories than there are features",
+    ),
+    "levels": (
+        lambda p: replace(p, front=replace(p.front, n_categories=1, n_levels=9, first=0)),
+        "front: vectors lies outside of its array: 45 values from nowhere on",
     ),
 }
 
@@ -220,9 +241,7 @@ def test_arrays_that_lie_in_two_places_are_refused():
     """A member's numbers lie in one array with the others'."""
     made = network()
     state = made.weights(np.float64).state
-    arrays = [
-        value for name, value in state.items() if name not in ("front.left", "front.per_width")
-    ]
+    arrays = [value for name, value in state.items() if name not in CONSTANTS]
     cut = [*arrays[0].reshape(2, -1), *arrays[1:]]
     with pytest.raises(ValueError, match="lie in more than one array"):
         Model(made.compile(), cut, made.statistics)

@@ -296,6 +296,24 @@ def test_categories_of_the_dtype_that_no_row_has():
     assert TableEncoder().fit(X).categories_[0].tolist() == ["x", "y"]
 
 
+def test_levels_have_codes_for_networks_that_look_them_up():
+    """Only where there are more than one-hot columns, and only of twenty rows and more."""
+    words = np.repeat(["a", "b", "c", "rare", "d"], [29, 20, 21, 19, 22])
+    X = pd.DataFrame({"many": words, "few": np.where(words > "b", "x", "y"), "n": range(111)})
+    y, later = np.arange(111) % 2, pd.DataFrame({"many": ["new", None], "few": ["x"] * 2, "n": 0})
+    encoder = TableEncoder(max_one_hot=4, level_codes=True).fit(X, y)
+    plain = TableEncoder(max_one_hot=4).fit(X, y)
+    assert encoder.n_levels_ == [4] and plain.n_levels_ == []
+    assert encoder.feature_kinds_.tolist() == [*plain.feature_kinds_, "level"]
+    assert encoder.get_feature_names_out()[-1] == "many_level"
+    encoded = encoder.transform(X)
+    assert_array_equal(encoded[:, :-1], plain.transform(X))
+    assert_array_equal(encoded[:, -1], np.repeat([0, 1, 2, -1, 3], [29, 20, 21, 19, 22]))
+    assert_array_equal(encoder.transform(later)[:, -1], [-1, -1])
+    assert_array_equal(encoder.transform(X[:1])[:, -1], [0])
+    assert_array_equal(encoder.fit_transform(X, y)[:, -1], encoded[:, -1])
+
+
 # Target encodings ------------------------------------------------------------------------------
 
 

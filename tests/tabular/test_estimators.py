@@ -167,8 +167,9 @@ FILES = {
 def of_a_frame():
     """A classifier with all of its parts, and the frame that it was fitted to."""
     frame, y = make_frame()
-    model = TabularMLPClassifier(**SMALL | {"numeric_embedding": "both"}).fit(frame, y)
-    assert model.additive_ is not None
+    embeddings = {"numeric_embedding": "both", "category_embedding": True, "max_one_hot": 2}
+    model = TabularMLPClassifier(**SMALL | embeddings | {"max_iter": 2}).fit(frame, y)
+    assert model.additive_ is not None and model.encoder_.n_levels_ == [3]
     return model, frame
 
 
@@ -192,6 +193,22 @@ def test_a_frame_of_numbers_words_and_gaps():
     assert np.isfinite(model.predict_proba(later)).all()
     with pytest.raises(ValueError, match="feature names"):
         model.predict(later[["kind", "size"]])
+
+
+def test_vectors_of_levels_tell_what_means_do_not():
+    """Levels of one mean that turn the sign of another column are told apart by their vectors."""
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    level, x = rng.integers(0, 12, 900), rng.normal(size=900)
+    X = pd.DataFrame({"x": x, "level": pd.Series(level.astype(str), dtype="category")})
+    y, scores = (x > 0) ^ (level % 2 == 0), []
+    for embedding in (False, True):
+        model = TabularMLPClassifier(
+            (16,), n_estimators=2, max_one_hot=2, category_embedding=embedding, max_iter=25,
+            n_folds=1, random_state=0,
+        )  # fmt: skip
+        scores.append(model.fit(X[:600], y[:600]).score(X[600:], y[600:]))
+    assert scores[0] < 0.85 and scores[1] > 0.95
 
 
 @pytest.mark.parametrize("case", ["binary", "multiclass"])
@@ -293,8 +310,8 @@ def test_folds_choose_the_length_by_probabilities_that_are_tempered():
 
 
 def test_folds_are_for_small_tables():
-    """Of 500 rows on a share is enough; callbacks follow one fit."""
-    assert [defaults.n_folds(n) for n in (40, 499, 500)] == [5, 5, 1]
+    """Of 1,000 rows on a share is enough; callbacks follow one fit."""
+    assert [defaults.n_folds(n) for n in (40, 999, 1000)] == [5, 5, 1]
     model, X, y = make("regression", n_folds="auto", callbacks=[Callback()], max_iter=1)
     assert model.fit(X, y).n_folds_ == 1
     assert model.set_params(callbacks=None).fit(X, y).n_folds_ == 5

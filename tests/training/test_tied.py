@@ -39,13 +39,24 @@ def make_rows(kind):
     return X, y
 
 
-def make_tied(kind, average, n_numbers=N_NUMBERS, hidden=(7, 6), dropout=0.0, tied=False, **params):
+def make_tied(
+    kind,
+    average,
+    n_numbers=N_NUMBERS,
+    n_levels=(),
+    hidden=(7, 6),
+    dropout=0.0,
+    tied=False,
+    **params,
+):
     """A multilayer perceptron whose module is a `TiedNetwork`; `tied` is one for `fit_by`."""
     X, y = make_rows(kind)
+    for j, n in enumerate(n_levels, N_COLUMNS - len(n_levels)):  # some codes are no level
+        X[:, j] = np.random.RandomState(j).randint(-1, n + 1, N)
     edges = pad_edges([bin_edges(X[:, j], 6) for j in range(n_numbers)])
     module_params = {
         "edges": edges, "blocks": BLOCKS, "hidden_layer_sizes": hidden, "n_members": 3,
-        "embedding_size": 2, "dropout": dropout, "average": average,
+        "embedding_size": 2, "dropout": dropout, "average": average, "n_levels": n_levels,
     }  # fmt: skip
     estimators = (
         (TiedRegressor, TiedClassifier) if tied else (sklmlp.MLPRegressor, sklmlp.MLPClassifier)
@@ -85,6 +96,9 @@ CASES = {
     "quantiles": ("regression", "identity", {"loss": "quantile", "quantile": [0.1, 0.9]}),
     "poisson": ("counts", "exp", {"loss": "poisson"}),
     "without numbers": ("multiclass", "softmax", {"n_numbers": 0}),
+    "levels": ("multiclass", "softmax", {"n_levels": (4, 9)}),
+    "levels alone": ("binary", "logistic", {"n_numbers": 0, "n_levels": (4,), "hidden": (5,)}),
+    "levels, no hidden layer": ("regression", "identity", {"n_levels": (4,), "hidden": ()}),
     "one hidden layer": ("multiclass", "softmax", {"hidden": (5,)}),
     "no hidden layer": ("multiclass", "softmax", {"hidden": ()}),
     "wide": ("multiclass", "softmax", {"hidden": (37, 66, 3)}),
@@ -105,6 +119,7 @@ MUON = {
     "square": {"hidden": (7, 7)},
     "wide and tall": {"hidden": (40, 9)},
     "clipped": {"max_grad_norm": 0.1, "alpha": 0.1},
+    "levels": {"n_levels": (4, 9)},
 }
 
 

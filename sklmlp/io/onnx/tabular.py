@@ -46,8 +46,8 @@ def predict_classes_of_table(graph, blocks, estimator, label, probabilities):
     p = class_probabilities(graph, x, network)
     if estimator.additive_ is not None:
         share, additive = float(estimator.additive_weight_), estimator.additive_
-        parts = _components(graph, x, additive.edges)
-        other = class_probabilities(graph, parts, additive.classifier)
+        parts = _components(graph, x, additive)
+        other = class_probabilities(graph, parts, additive.model)
         p = graph("Add", graph("Mul", p, 1 - share), graph("Mul", other, share))
     if estimator.temperature_ != 1.0:
         z = graph("Log", graph("Max", p, float(np.finfo(graph.dtype).tiny)))
@@ -56,9 +56,10 @@ def predict_classes_of_table(graph, blocks, estimator, label, probabilities):
     add_labels(graph, graph("ArgMax", p, axis=1, keepdims=0), labels_as_array(estimator), label)
 
 
-def _components(graph, x, edges):
+def _components(graph, x, additive):
     """Return how far each bin is filled, and the columns: see `sklmlp.tabular.additive`."""
-    edges = np.asarray(edges)
+    edges = np.asarray(additive.edges)
+    x = graph("Gather", x, np.arange(additive.n_columns), axis=1)
     width = np.diff(edges, axis=1)
     at = np.nonzero(width)
     if not len(at[0]):
@@ -73,9 +74,14 @@ def predict_values_of_table(graph, blocks, estimator, output):
     """Add `predict` of a TabularMLPRegressor, under the name of its result."""
     x = encode_table(graph, blocks, estimator.encoder_)
     x = graph.cast(x, graph.dtype)
-    if not estimator.clip:
-        predict_values(graph, x, estimator.network_, output)
-        return
-    low, high = np.asarray(estimator.target_range_, np.float64)
     values = predict_values(graph, x, estimator.network_)
-    graph("Min", graph("Max", values, low), high, output=output)
+    if estimator.additive_ is not None:
+        share, additive = float(estimator.additive_weight_), estimator.additive_
+        parts = _components(graph, x, additive)
+        other = graph("MatMul", parts, np.atleast_2d(additive.model.coef_).T)
+        other = graph("Add", other, np.atleast_1d(additive.model.intercept_))
+        values = graph("Add", graph("Mul", values, 1 - share), graph("Mul", other, share))
+    if estimator.clip:
+        low, high = np.asarray(estimator.target_range_, np.float64)
+        values = graph("Min", graph("Max", values, low), high)
+    graph("Identity", values, output=output)

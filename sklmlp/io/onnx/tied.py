@@ -14,7 +14,7 @@ def tied_logits(graph, x, network):
     What it returns are the logits of the members' averaged prediction.
     """
     state = {name: np.asarray(value) for name, value in network.state.items()}
-    h = _inputs(graph, x, part_state(state, "front"))
+    h = _inputs(graph, x, network, state)
     for i in range(len({name.split(".")[1] for name in state if name.startswith("layers.")})):
         layer = part_state(state, f"layers.{i}")
         # W_i = diag(r_i) W diag(s_i), (k, n_in, n_out)
@@ -31,10 +31,22 @@ def tied_logits(graph, x, network):
     return AVERAGES[average](graph, z, len(state["head"]))
 
 
-def _inputs(graph, x, front):
-    """Return what goes into the first layer: embeddings of numbers, then all columns."""
-    if not front:
-        return x
+def _inputs(graph, x, network, state):
+    """Return what goes into the first layer: embeddings of numbers and levels, then columns."""
+    front, levels = part_state(state, "front"), part_state(state, "levels")
+    inputs = []
+    if front:
+        inputs.append(_embedded_numbers(graph, x, front))
+    if levels:
+        n_plain = network.spec.n_features - (len(levels["first"]) - 1)
+        codes = graph("Gather", x, np.arange(n_plain, network.spec.n_features), axis=1)
+        inputs.append(_vectors(graph, codes, **levels))
+        x = graph("Gather", x, np.arange(n_plain), axis=1)
+    return graph("Concat", *inputs, x, axis=1) if inputs else x
+
+
+def _embedded_numbers(graph, x, front):
+    """Return embeddings of the first columns, (n, F size)."""
     kinds = [part_state(front, kind) for kind in ("piecewise", "periodic")]
     kinds = [kind for kind in kinds if kind] or [front]
     n_numbers = len(kinds[0]["bias"])
@@ -44,8 +56,22 @@ def _inputs(graph, x, front):
     size = sum(kind["bias"].shape[2] for kind in kinds)
     rows = embedded[0] if len(embedded) == 1 else graph("Concat", *embedded, axis=2)
     rows = graph("Transpose", rows, perm=[1, 0, 2])
-    rows = graph("Reshape", rows, np.array([-1, n_numbers * size]))
-    return graph("Concat", rows, x, axis=1)
+    return graph("Reshape", rows, np.array([-1, n_numbers * size]))
+
+
+def _vectors(graph, codes, first, vectors):
+    """Return the vectors of codes, (n, n_categories), side by side."""
+    first = first.astype(np.int64)
+    codes = graph.cast(codes, np.int64)
+    is_level = graph(
+        "And",
+        graph("GreaterOrEqual", codes, np.array([0])),
+        graph("Less", codes, np.diff(first)),
+    )
+    rows = graph("Where", is_level, graph("Add", codes, first[:-1]), first[-1:])
+    with_zeros = np.concatenate([vectors, np.zeros_like(vectors[:1])])
+    width = (len(first) - 1) * vectors.shape[1]
+    return graph("Reshape", graph("Gather", with_zeros, rows, axis=0), np.array([-1, width]))
 
 
 def _embedded(graph, numbers, front):

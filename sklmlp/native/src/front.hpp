@@ -1,11 +1,12 @@
-// Piecewise-linear embeddings of numbers, of some rows: forward and backward (Gorishniy, Rubachev &
-// Babenko 2022, sec. 3.2). Included as `simd.hpp` is.
+// Embeddings of some rows, forward and backward. Included as `simd.hpp` is.
+#pragma once
+
+// Piecewise-linear embeddings of numbers (Gorishniy, Rubachev & Babenko 2022, sec. 3.2).
 //
 // Of the components of P(x) all are 1 up to the bin that x lies in, and 0 behind it. So P(x) bins
 // is the sum of all bins in front, which is looked up, and no more than two that are not whole: the
 // bin itself, and the one before, where rounding may leave a little. The gradient of the bins goes
 // the same way back: each row adds to one place, and a sum over what lies behind makes the rest.
-#pragma once
 
 // Where a number lies: the first bin that may not be whole, and the components of it and the next.
 template <class T>
@@ -109,4 +110,45 @@ class PiecewiseFront {
     const Front& front_;
     std::vector<size_t> n_bins_;  // of each number
     const T *left_ = nullptr, *per_width_ = nullptr;
+};
+
+// Vectors of the levels of categories, which are looked up by codes. A code that is no level has
+// zeros.
+template <class T>
+class LevelVectors {
+  public:
+    // `buffers` are those of the plan.
+    LevelVectors(const Front& front, const T* buffers)
+        : size_(front.size), n_levels_(front.n_levels), first_(front.n_categories + 1) {
+        for (size_t c = 0; front.n_categories && c < first_.size(); ++c)
+            first_[c] = buffers[front.first + c];
+    }
+
+    void embed(const T* codes, const T* vectors, T* out) const {
+        for (size_t c = 0; c + 1 < first_.size(); ++c, out += size_) {
+            const size_t level = find(c, codes[c]);
+            if (level == kNone)
+                std::fill(out, out + size_, T(0));
+            else
+                std::copy(vectors + level * size_, vectors + (level + 1) * size_, out);
+        }
+    }
+
+    // Add the gradient of a row, of which `above` is that of its vectors.
+    void pull(const T* codes, const T* above, T* vectors) const {
+        for (size_t c = 0; c + 1 < first_.size(); ++c, above += size_) {
+            const size_t level = find(c, codes[c]);
+            if (level != kNone) add(size_, above, vectors + level * size_);
+        }
+    }
+
+  private:
+    size_t find(size_t category, T code) const {
+        const T level = first_[category] + code;
+        const bool is_level = code >= 0 && level < first_[category + 1] && level < T(n_levels_);
+        return is_level ? size_t(level) : kNone;
+    }
+
+    size_t size_, n_levels_;
+    std::vector<T> first_;
 };

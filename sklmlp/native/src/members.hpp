@@ -27,6 +27,7 @@ class Members : public Batch<T> {
           flat(flat),
           segments(segments),
           front_(plan.front, buffers),
+          levels_(plan.front, buffers),
           layers_(plan.layers.size()),
           loss_arguments_(std::max<size_t>(4, plan.loss_arguments.size())),
           capacity_(capacity),
@@ -40,7 +41,7 @@ class Members : public Batch<T> {
         Arena<T> arena(
             reinterpret_cast<char*>((reinterpret_cast<uintptr_t>(block_.get()) + 63) / 64 * 64));
         lay_out(arena);
-        gathered = inputs_ + plan.front.width(), gathered_stride = stride_of(plan.width_in());
+        gathered = inputs_ + plan.front.width(), gathered_stride = stride_of(plan.row_in());
         for (size_t l = 0; learns && l < n_hidden(); ++l)
             transpose(l, 0, plan.layers[l].coefs.fan_in);
     }
@@ -89,7 +90,7 @@ class Members : public Batch<T> {
                 for (size_t j = 0; j < k; ++j) delta[row * k + j] *= scale_of(begin + row) * share;
             backward(s, i);
         }
-        if (plan.front.n_numbers) pull_front(s);
+        if (plan.front.width()) pull_front(s);
         T* mean = averaged_ + begin * k;
         average_members(plan.average, logits_ + begin * k, capacity_ * k, plan.n_members, n, k,
                         buffers_ + s * average_buffer(plan.n_members, k), mean);
@@ -137,6 +138,9 @@ class Members : public Batch<T> {
     T* logits(size_t i) const { return logits_ + i * capacity_ * plan.n_outputs; }
     T* panel(size_t s) const { return panels_ + s * packed_size<T>(); }
     const T* input(size_t l) const { return l ? layers_[l - 1].h : inputs_; }
+    size_t stride_in(size_t l) const {
+        return stride_of(l ? plan.layers[l].coefs.fan_in : plan.row_in());
+    }
     Scales<T> scales(size_t l, size_t i) const {
         const Layer& layer = plan.layers[l];
         return {at(layer.scales_in) + i * layer.coefs.fan_in,
@@ -148,13 +152,13 @@ class Members : public Batch<T> {
 
     void lay_out(Arena<T>& arena) {
         const size_t n = capacity_, k = plan.n_members, n_outputs = plan.n_outputs;
-        inputs_ = arena.take(n * stride_of(plan.width_in()));
+        inputs_ = arena.take(n * stride_of(plan.row_in()));
         logits_ = arena.take(k * n * n_outputs);
         places_ = arena.template take<Place<T>>(n * plan.front.n_numbers);
         sums_ = arena.take(n_shards * front_.n_sums());
         panels_ = arena.take(n_shards * packed_size<T>());
         buffers_ = arena.take(n_shards * average_buffer(k, n_outputs));
-        size_t widest = plan.width_in();
+        size_t widest = plan.row_in();
         scratch_size_ = 0;
         for (size_t l = 0; l < n_hidden(); ++l) {
             const size_t units = plan.layers[l].units(), fan_in = plan.layers[l].coefs.fan_in;
@@ -184,20 +188,32 @@ class Members : public Batch<T> {
 
     void embed(size_t s) {
         const Front& front = plan.front;
+        const size_t stride = gathered_stride;
+        if (front.n_categories)
+            for (size_t i = begin_of(s); i < begin_of(s + 1); ++i)
+                levels_.embed(codes(i), at(front.vectors),
+                              inputs_ + i * stride + front.width_of_numbers());
         if (front.n_numbers == 0) return;
         const T *weight = at(front.weight), *bias = at(front.bias), *bins = at(front.bins);
         const T* sums = sums_ + s * front_.n_sums();
-        const size_t stride = gathered_stride;
         for (size_t i = begin_of(s); i < begin_of(s + 1); ++i)
             front_.embed(gathered + i * stride, weight, bias, bins, sums, inputs_ + i * stride,
                          places_ + i * front.n_numbers);
     }
 
+    // The codes of a row, which stand behind what goes into the first layer.
+    const T* codes(size_t i) const { return inputs_ + i * gathered_stride + plan.width_in(); }
+
     void pull_front(size_t s) {
         const Front& front = plan.front;
         T *g = gradient(s), *sums = sums_back_ + s * front_.n_sums();
-        std::fill(sums, sums + front_.n_sums(), T(0));
         const size_t stride = stride_of(front.width());
+        if (front.n_categories)
+            for (size_t i = begin_of(s); i < begin_of(s + 1); ++i)
+                levels_.pull(codes(i), delta_inputs_ + i * stride + front.width_of_numbers(),
+                             g + front.vectors);
+        if (front.n_numbers == 0) return;
+        std::fill(sums, sums + front_.n_sums(), T(0));
         for (size_t i = begin_of(s); i < begin_of(s + 1); ++i)
             front_.pull(gathered + i * gathered_stride, places_ + i * front.n_numbers,
                         delta_inputs_ + i * stride, g + front.weight, g + front.bias,
@@ -210,8 +226,7 @@ class Members : public Batch<T> {
         const size_t begin = begin_of(s), n = begin_of(s + 1) - begin;
         for (size_t l = 0; l < layers_.size(); ++l) {
             const Layer& layer = plan.layers[l];
-            const size_t units = layer.units(), fan_in = layer.coefs.fan_in,
-                         stride = stride_of(fan_in);
+            const size_t units = layer.units(), fan_in = layer.coefs.fan_in, stride = stride_in(l);
             const Matrix<T> in{input(l) + begin * stride, stride, 1};
             const T *w = at(layer.coefs.offset), *bias = at(layer.intercepts) + i * units;
             if (!layer.is_hidden)
@@ -228,7 +243,7 @@ class Members : public Batch<T> {
     void forward_stacked() {
         const size_t k = plan.n_members, n = n_rows;
         T *h = stacked_[0], *next = stacked_[1];
-        size_t stride = stride_of(plan.width_in());
+        size_t stride = gathered_stride;
         for (size_t q = 0; q < k * n; ++q)
             std::copy(inputs_ + q % n * stride, inputs_ + (q % n + 1) * stride, h + q * stride);
         for (size_t l = 0; l < n_hidden(); ++l, std::swap(h, next)) {
@@ -282,9 +297,8 @@ class Members : public Batch<T> {
         T* g = gradient(s);
         for (size_t l = layers_.size(); l-- > 0;) {
             const Layer& layer = plan.layers[l];
-            const size_t units = layer.units(), fan_in = layer.coefs.fan_in,
-                         stride = stride_of(fan_in), out = layer.is_hidden ? stride_of(units)
-                                                                           : units;
+            const size_t units = layer.units(), fan_in = layer.coefs.fan_in, stride = stride_in(l),
+                         out = layer.is_hidden ? stride_of(units) : units;
             T* delta = layers_[l].delta + begin * out;
             const Matrix<T> in{input(l) + begin * stride, 1, stride}, d{delta, out, 1};
             pass_down(s, l, g + layer.intercepts + i * units);
@@ -351,13 +365,14 @@ class Members : public Batch<T> {
     }
 
     PiecewiseFront<T> front_;
+    LevelVectors<T> levels_;
     std::vector<LayerMemory> layers_;
     std::vector<T> loss_arguments_;
     const size_t capacity_;
     const bool learns_;
     std::unique_ptr<char, Free> block_;
     size_t gradient_stride_ = 0, scratch_size_ = 0, kept_stride_ = 0;
-    T *inputs_ = nullptr, *delta_inputs_ = nullptr;  // (n, width_in), and of the embeddings
+    T *inputs_ = nullptr, *delta_inputs_ = nullptr;  // (n, row_in), and of the embeddings
     T *logits_ = nullptr, *averaged_ = nullptr;      // (k, n, n_outputs), (n, n_outputs)
     static constexpr size_t kStacked = 64;  // rows of all members
     T* stacked_[2] = {};                    // (k, n, the widest layer)

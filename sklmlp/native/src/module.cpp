@@ -64,9 +64,11 @@ void read_members(Plan& plan, const Reader& from) {
     Object object(from.get("front"));
     if (object.is_none()) return;
     const Reader front{object.p};
-    plan.front = {front.count("n_numbers"), front.count("n_bins"), front.count("size"),
-                  front.offset("weight"),   front.offset("bias"),  front.offset("bins"),
-                  front.offset("left"),     front.offset("per_width")};
+    plan.front = {front.count("n_numbers"),    front.count("n_bins"),   front.count("size"),
+                  front.count("n_categories"), front.count("n_levels"), front.offset("weight"),
+                  front.offset("bias"),        front.offset("bins"),    front.offset("vectors"),
+                  front.offset("left"),        front.offset("per_width"),
+                  front.offset("first")};
 }
 
 // Parts of Muon: four numbers each, which follow each other from 0 to n_parameters.
@@ -326,8 +328,10 @@ PyObject* bind(PyObject*, PyObject* arguments) {
         };
         const size_t k = std::max<size_t>(1, plan.n_members);
         const Front& front = plan.front;
-        bool all = lies_whole(front.weight, front.width()) && lies_whole(front.bias, front.width()) &&
-                   lies_whole(front.bins, front.width() * front.n_bins);
+        const size_t n_lines = front.width_of_numbers();
+        bool all = lies_whole(front.weight, n_lines) && lies_whole(front.bias, n_lines) &&
+                   lies_whole(front.bins, n_lines * front.n_bins) &&
+                   lies_whole(front.vectors, front.n_levels * front.size);
         for (const Layer& layer : plan.layers) {
             const size_t units = layer.units(), n_matrices = layer.is_hidden ? 1 : k;
             all = all && lies_whole(layer.coefs.offset, layer.coefs.size() * n_matrices) &&

@@ -104,15 +104,21 @@ void Plan::check_members() const {
             "unknown average");
     require(average != Average::gaussian || n_outputs % 2 == 0, "average does not fit n_outputs");
     const size_t n = front.n_numbers, n_bins = n * front.n_bins;
-    require(n <= n_features && front.n_bins < kMost && front.size < kMost,
-            "the front has more numbers than there are features");
+    require(n <= n_features && front.n_categories <= n_features - n && front.n_bins < kMost &&
+                front.size < kMost,
+            "the front has more numbers and categories than there are features");
     if (n) {
         require(front.n_bins > 0 && front.size > 0, "the front has bins and a size");
-        require_learned(front.weight, front.width(), "front: weight");
-        require_learned(front.bias, front.width(), "front: bias");
+        require_learned(front.weight, front.width_of_numbers(), "front: weight");
+        require_learned(front.bias, front.width_of_numbers(), "front: bias");
         require_learned(front.bins, n_bins * front.size, "front: bins");
         require_range(front.left, n_bins, 0, n_buffers, "front: left");
         require_range(front.per_width, n_bins, 0, n_buffers, "front: per_width");
+    }
+    if (front.n_categories) {
+        require(front.size > 0 && front.n_levels < kMost, "the front has levels and a size");
+        require_learned(front.vectors, front.n_levels * front.size, "front: vectors");
+        require_range(front.first, front.n_categories + 1, 0, n_buffers, "front: first");
     }
     size_t width = width_in();
     for (size_t l = 0; l < layers.size(); ++l) {

@@ -58,12 +58,16 @@ struct Layer {
 enum class Average : int { identity = 0, softmax = 1, logistic = 2, exp = 3, gaussian = 4 };
 
 // Piecewise-linear embeddings of the first columns: of a number x, x weight + bias + P(x) bins,
-// where component t of P rises from 0 at the left edge of bin t to 1 at the right one.
+// where component t of P rises from 0 at the left edge of bin t to 1 at the right one. The last
+// columns are codes of categories, whose levels have a vector each.
 struct Front {
-    size_t n_numbers = 0, n_bins = 0, size = 0;
+    size_t n_numbers = 0, n_bins = 0, size = 0, n_categories = 0, n_levels = 0;
     size_t weight = kNone, bias = kNone, bins = kNone;  // (F, size) twice, (F, n_bins, size)
+    size_t vectors = kNone;                             // (n_levels, size)
     size_t left = kNone, per_width = kNone;  // (F, n_bins) in the array of buffers; 0: no bin
-    size_t width() const { return n_numbers * size; }
+    size_t first = kNone;  // (n_categories + 1,) there: the level that each begins with, n_levels
+    size_t width_of_numbers() const { return n_numbers * size; }
+    size_t width() const { return width_of_numbers() + n_categories * size; }
 };
 
 // A network. One with members is k of them over one front, which hand embeddings and columns on:
@@ -85,7 +89,8 @@ struct Plan {
 
     void check() const;
     void check_members() const;
-    size_t width_in() const { return n_features + front.width(); }  // of the first layer
+    size_t width_in() const { return row_in() - front.n_categories; }  // of the first layer
+    size_t row_in() const { return front.width() + n_features; }       // and codes behind it
     double multiplications() const;  // of one row, forward
     bool has_batch_normalization() const;
 };

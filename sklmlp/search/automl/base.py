@@ -1,0 +1,439 @@
+"""What the AutoML estimators share: a fit as a story, and what is to be seen of it afterwards."""
+
+import os
+import time
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from numbers import Integral, Real
+
+import joblib
+import numpy as np
+import scipy.sparse as sp
+import torch
+from sklearn.base import BaseEstimator, clone
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from sklmlp.caller import is_one_of_many, warn
+from sklmlp.compat import Interval, fit_context, safe_indexing
+from sklmlp.data import check_limits, check_sample_weight
+from sklmlp.prediction import learning_aside
+from sklmlp.search.asking import Asker
+from sklmlp.search.automl import schedule
+from sklmlp.search.automl.directory import Directory, Memory
+from sklmlp.search.automl.ensemble import Ensemble, select
+from sklmlp.search.automl.folds import FoldEvaluator, make_folds, split
+from sklmlp.search.automl.portfolio import portfolio
+from sklmlp.search.batches import BATCH_SIZE, BatchSearch
+from sklmlp.search.facts import as_facts
+from sklmlp.search.halving import Rungs, ranks, rungs
+from sklmlp.search.planning import Clock
+from sklmlp.search.progress import Progress
+from sklmlp.search.suggestions import make_suggest
+from sklmlp.tabular import TableEncoder, defaults, ends_of_cycles
+
+FACTOR = 3
+"""The better third of the candidates goes on."""
+
+SHARE_OF_SEARCH = 0.97
+"""Of the time; the rest is for choosing the ensemble."""
+
+GAIN_OF_CORES = 1.4
+"""One fit is at least so many times as fast on several cores."""
+
+LEAST_OF_REFIT = 5
+"""Epochs that there must be time for, or there is none."""
+
+MOST_IN_POOL = 50
+"""The ensemble is chosen from no more candidates than these, the best."""
+
+TO_GO_ON = ("scoring", "cv", "method", "max_parameters", "class_weight")
+"""Parameters that must be the same where a fit goes on."""
+
+
+class BaseAutoMLP(BaseEstimator, ABC):
+    """Tunes networks for a raw table; a subclass says what targets and predictions are."""
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "max_time": [Interval(Real, 0, None, closed="neither"), None],
+        "scoring": [str, callable, None],
+        "cv": ["cv_object"],
+        "method": "no_validation",  # `sampler` has better messages
+        "n_trials": [Interval(Integral, 1, None, closed="left"), None],
+        "ensemble": ["boolean"],
+        "max_members": [Interval(Integral, 1, None, closed="left")],
+        "max_parameters": [Interval(Integral, 1, None, closed="left"), None],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "directory": [str, os.PathLike, None],
+    }
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Search, and choose the ensemble.
+
+        Parameters
+        ----------
+        X : {array-like, dataframe} of shape (n_samples, n_features)
+            Numbers, words and gaps.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Class labels, or values to predict.
+        sample_weight : array-like of shape (n_samples,), default=None
+            A weight for each row; None weighs all the same.
+        groups : array-like of shape (n_samples,), default=None
+            Rows of a group are in the same fold.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator. A fit that fails leaves the estimator as it was.
+
+        Warns
+        -----
+        UserWarning
+            If Ctrl-C ended the search: the ensemble is of what there was.
+        """
+        with learning_aside(self) as aside:
+            aside._fit(X, y, sample_weight, groups)
+        return self
+
+    def _fit(self, X, y, sample_weight, groups):
+        clock = Clock(self.max_time)
+        X, y, weight = self._check_rows(X, y, sample_weight, groups)
+        kept = self._open(X, y, weight, groups)
+        try:
+            search = self._prepare(X, y, weight, groups, kept, clock)
+            search.run()
+        finally:
+            kept.ledger.close()
+        search.progress.close()
+        candidates = self._conclude(search, kept)
+        self._keep_results(candidates, search, safe_indexing(X, [0]))
+        self._choose_ensemble(candidates, search.evaluator.splits, X, y, weight)
+        self._refit(candidates, search, X, y, weight, clock)
+
+    # The search
+
+    def _check_rows(self, X, y, sample_weight, groups):
+        """Check what is given, and learn what the targets and the columns are."""
+        y = self._learn_targets(y)
+        if sp.issparse(X):
+            raise TypeError(
+                "Sparse data was passed for X, but dense data is required. Use '.toarray()' to "
+                "convert to a dense numpy array, or MLPClassifier and MLPRegressor."
+            )
+        X = X if hasattr(X, "shape") or isinstance(X, list) else np.asarray(X)
+        check_consistent_length(X, y, groups)
+        weight = check_sample_weight(sample_weight, len(y), "sample_weight")
+        if weight is not None:
+            check_limits(weight, torch.float32)
+        encoder = TableEncoder().fit(X)
+        vars(self).pop("feature_names_in_", None)
+        self.n_features_in_ = encoder.n_features_in_
+        if hasattr(encoder, "feature_names_in_"):
+            self.feature_names_in_ = encoder.feature_names_in_
+        return X, y, weight
+
+    def _open(self, X, y, weight, groups):
+        """Open the directory, or what stands for it."""
+        if isinstance(self.random_state, Integral):
+            seed = int(self.random_state)
+        else:
+            rng = check_random_state(self.random_state)
+            seed = int(rng.randint(np.iinfo(np.int32).max))
+        if self.directory is None:
+            return Memory(seed)
+        settings = {name: getattr(self, name, None) for name in TO_GO_ON}
+        if self.random_state is not None:
+            settings["random_state"] = self.random_state
+        settings["estimator"] = type(self).__name__
+        arrays = {"X": X, "y": y, "sample_weight": weight, "groups": groups}
+        return Directory(self.directory, as_facts(settings, arrays), seed)
+
+    def _prepare(self, X, y, weight, groups, kept, clock):
+        """Make what searches: a `BatchSearch`."""
+        classes = self._classes_of(y)
+        splits = split(self.cv, X, y, groups, classes, kept.seed)
+        folds = make_folds(X, y, weight, splits)
+        self._metric = self._make_metric()
+        n_rows = min(len(fold.y) for fold in folds)
+        estimator = self._make_estimator(n_rows)
+        evaluator = FoldEvaluator(estimator, folds, self._metric, kept.seed, self._fits_at_once())
+        n_folds, max_iter = kept.plan(lambda: self._plan(evaluator, clock))
+        evaluator.splits = folds[:n_folds]
+        estimator.set_params(max_iter=max_iter)
+        first, *others = ends_of_cycles(max_iter)
+        clock.max_time = None if self.max_time is None else SHARE_OF_SEARCH * self.max_time
+        clock.before = kept.ledger.seconds_before
+        is_allowed = None
+        if self.max_parameters is not None:
+            is_allowed = lambda p: evaluator.count_parameters(p) <= self.max_parameters  # noqa: E731
+        suggest = make_suggest("auto", estimator, n_rows)
+        given = [_in_company(params) for params in portfolio(self._task)]
+        asker = Asker(
+            *(estimator, given, lambda trial: _in_company(suggest(trial)), self.method, kept.seed),
+            is_allowed,
+        )
+        most = self.n_trials
+        if most is None and self.max_time is None:
+            most = 1 + len(given) + 2 * BATCH_SIZE
+        return BatchSearch(
+            asker=asker,
+            evaluator=evaluator,
+            ledger=kept.ledger,
+            clock=clock,
+            progress=Progress(self.verbose, clock, most),
+            rungs=Rungs(FACTOR, first if others else None, tuple(others[:-1])),
+            batch_size=BATCH_SIZE,
+            most=most,
+            growth=_fits_of_refit(len(y)) * len(y) / n_rows,
+            n_in_full=len(asker.given),
+        )
+
+    def _make_estimator(self, n_rows):
+        """Return the estimator that is tuned, with its "auto" resolved for some training rows."""
+        size = defaults.batch_size(n_rows)
+        return self._tuned(
+            batch_size=size,
+            max_iter=defaults.max_iter(n_rows, size),
+            learning_rate_init=defaults.LEARNING_RATE_INIT[self._task],
+        )
+
+    def _fits_at_once(self):
+        """Return `n_jobs`: all cores, unless the user or joblib's context says otherwise."""
+        is_chosen = joblib.parallel.get_active_backend()[1] not in (None, 1)
+        return -1 if self.n_jobs is None and not is_chosen else self.n_jobs
+
+    def _plan(self, evaluator, clock):
+        """Return how many folds, and epochs of a fit, there is time for."""
+        n_folds, max_iter = len(evaluator.splits), evaluator.estimator.max_iter
+        if self.max_time is None:
+            return n_folds, max_iter
+        epoch = evaluator.seconds_of_epoch()
+        n_at_once = joblib.effective_n_jobs(evaluator.n_jobs)
+        return schedule.plan(clock.left(), epoch, max_iter, n_folds, n_at_once)
+
+    # Its results
+
+    def _conclude(self, search, kept):
+        """Return the candidates, in order; write down what was decided."""
+        candidates = [*search.done.values(), *search.partial]
+        candidates.sort(key=lambda each: each.number)
+        if search.was_interrupted:
+            if not candidates or is_one_of_many():
+                raise KeyboardInterrupt
+            warn(f"Search interrupted by user after {len(candidates)} trials; they are the result.")
+        trained = [each for each in candidates if not each.has_failed]
+        for candidate in trained:
+            kept.restore(candidate)
+        if not trained:
+            raise ValueError(
+                f"max_time={self.max_time!r} s were over before any trial. Raise max_time, which "
+                "counts all fits in this directory."
+            )
+        self.n_splits_ = len(search.evaluator.splits)
+        self.plan_ = {
+            "n_trials": len(candidates),
+            "max_iter": search.evaluator.estimator.max_iter,
+            "n_folds": self.n_splits_,
+            "batch_sizes": search.batch_sizes,
+            "search_seconds": search.clock.elapsed(),
+        }
+        return candidates
+
+    def _keep_results(self, candidates, search, row):
+        """Keep what came of each candidate."""
+        scores = np.array([[each["test_scores"] for each in c.out] for c in candidates])
+        mean = scores.mean(axis=1)
+        n_rungs, are_final = [len(c.rungs) for c in candidates], [c.is_final for c in candidates]
+        rung = rungs(n_rungs, are_final)
+        self.cv_results_ = {
+            "params": [each.params for each in candidates],
+            **{f"split{k}_test_score": scores[:, k] for k in range(scores.shape[1])},
+            "mean_test_score": mean,
+            "std_test_score": scores.std(axis=1),
+            "rank_test_score": np.array(ranks(mean, rung)),
+            "rung": rung,
+            "n_epochs": [each.n_epochs for each in candidates],
+            "n_parameters": [each.n_parameters for each in candidates],
+            "fit_seconds": [each.seconds for each in candidates],
+            "row_milliseconds": [self._time_a_row(each, row) for each in candidates],
+        }
+        self.best_index_ = int(self.cv_results_["rank_test_score"].argmin())
+        self.best_params_ = candidates[self.best_index_].params
+        self.best_score_ = float(mean[self.best_index_])
+
+    def _time_a_row(self, candidate, row):
+        """Return the milliseconds of a prediction of one row by all networks of a candidate."""
+        times = [np.nan]
+        for _ in range(3 if candidate.is_final else 0):
+            began = time.perf_counter()
+            for fit in candidate.estimators:
+                self._metric.predicted(fit.estimator, row)
+            times.append(1000 * (time.perf_counter() - began))
+        return float(np.nanmin(times)) if len(times) > 1 else np.nan
+
+    def _choose_ensemble(self, candidates, folds, X, y, weight):
+        """Choose the members and their weights, by predictions for the rows held out."""
+        order = np.argsort(self.cv_results_["rank_test_score"], kind="stable")
+        pool = [int(k) for k in order if not candidates[k].has_failed][:MOST_IN_POOL]
+        rows, predictions = _held_out([candidates[k] for k in pool], folds, len(y))
+        counts = np.array([1])
+        if self.ensemble:
+            X_rows = None if self._metric.scorer is None else safe_indexing(X, rows)
+            w_rows = None if weight is None else weight[rows]
+
+            def score(prediction):
+                return self._metric(prediction, X_rows, y[rows], w_rows)
+
+            counts = select(predictions, score, self.max_members)
+        members = [(k, count) for k, count in zip(pool, counts, strict=False) if count]
+        weights = np.array([count for _, count in members]) / counts.sum()
+        self.ensemble_ = Ensemble(
+            np.array([candidates[k].number for k, _ in members]),
+            weights,
+            [[fit.estimator for fit in candidates[k].estimators] for k, _ in members],
+        )
+        chosen = [each for each, count in zip(predictions, counts, strict=False) if count]
+        mean = sum(w * each for w, each in zip(weights, chosen, strict=True))
+        self.oof_prediction_ = np.full((len(y), *mean.shape[1:]), np.nan)
+        self.oof_prediction_[rows] = mean
+
+    def _refit(self, candidates, search, X, y, weight, clock):
+        """Fit the best to all rows as a user would; without time for it, take that of a fold."""
+        best = candidates[self.best_index_]
+        left = None
+        if self.max_time is not None:
+            left = self.max_time - clock.before - clock.elapsed()
+        epoch = best.seconds / self.n_splits_ / max(1, best.n_epochs) * search.growth
+        self.plan_["best_is_refitted"] = left is None or left > LEAST_OF_REFIT * epoch
+        if not self.plan_["best_is_refitted"]:
+            self.best_estimator_ = best.estimators[0].estimator
+            return
+        model = clone(search.evaluator.estimator).set_params(**clone(best.params, safe=False))
+        model.set_params(random_state=search.evaluator.entropy % 2**31, max_time=left)
+        self.best_estimator_ = model.fit(X, y, weight).set_params(max_time=None)
+        self.ensemble_ = replace(self.ensemble_, whole=self.best_estimator_)
+
+    # Afterwards
+
+    def leaderboard(self):
+        """Return what came of each candidate, the best first.
+
+        Returns
+        -------
+        table : pandas.DataFrame
+            Indexed by candidate, 0 is the estimator at its defaults; `score` is the mean over
+            folds and `spread` the standard deviation, `seconds` is the sum over folds, `epochs`
+            and `parameters` are those of a network, `weight` that in the ensemble, `params` what
+            differs from the defaults.
+        """
+        check_is_fitted(self, "ensemble_")
+        pd, results = _import_pandas("leaderboard()"), self.cv_results_
+        weight = np.zeros(len(results["params"]))
+        weight[self.ensemble_.numbers] = self.ensemble_.weights
+        table = pd.DataFrame(
+            {
+                "rank": results["rank_test_score"],
+                "score": results["mean_test_score"],
+                "spread": results["std_test_score"],
+                "seconds": results["fit_seconds"],
+                "epochs": results["n_epochs"],
+                "parameters": results["n_parameters"],
+                "weight": weight,
+                "params": results["params"],
+            }
+        )
+        table.index.name = "candidate"
+        return table.sort_values("rank", kind="stable")
+
+    @property
+    def pareto_(self):
+        """Candidates that no other one beats in score and size, or in score and time of a row."""
+        check_is_fitted(self, "ensemble_")
+        pd, results = _import_pandas("pareto_"), self.cv_results_
+        columns = ("n_parameters", "row_milliseconds")
+        table = pd.DataFrame({name: results[name] for name in columns})
+        table.insert(0, "score", results["mean_test_score"])
+        table.index.name = "candidate"
+        table = table.dropna()
+        on_front = np.zeros(len(table), dtype=bool)
+        for cost in columns:
+            order = table.sort_values([cost, "score"], ascending=[True, False])
+            best_before = order["score"].cummax().shift(fill_value=-np.inf)
+            on_front |= table.index.isin(order.index[order["score"] > best_before])
+        return table[on_front].sort_values("score", ascending=False)
+
+    def _predicted(self, X):
+        """Return probabilities or values."""
+        check_is_fitted(self, "ensemble_")
+        if not self.ensemble:
+            return self._metric.predicted(self.best_estimator_, X)
+        return self.ensemble_.predict(X, self._metric)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+    @property
+    @abstractmethod
+    def _task(self):
+        """Return "classification" or "regression"."""
+
+    @abstractmethod
+    def _learn_targets(self, y):
+        """Check targets and learn what they are; return an array."""
+
+    @abstractmethod
+    def _classes_of(self, y):
+        """Return what folds are to have in the same proportions, a number a row, or None."""
+
+    @abstractmethod
+    def _make_metric(self):
+        """Return the `Metric`."""
+
+    @abstractmethod
+    def _tuned(self, **params):
+        """Return the tabular estimator that is tuned."""
+
+
+def _in_company(params):
+    """Return parameters of a candidate, without an additive model: it has other company."""
+    return {**params, "additive": False}
+
+
+def _fits_of_refit(n):
+    """Return what the plain fit takes, in fits of all rows: with rows held out, and again.
+
+    It has all cores to itself.
+    """
+    n_folds = defaults.n_folds(n)
+    fits = 1 + (0.85 if n_folds == 1 else n_folds - 1)
+    return fits / (GAIN_OF_CORES if joblib.cpu_count() > 1 else 1)
+
+
+def _held_out(candidates, folds, n):
+    """Return the rows that were held out, and each candidate's predictions for them."""
+    counts = np.zeros(n)
+    for fold in folds:
+        counts[fold.index] += 1
+    rows, predictions = np.flatnonzero(counts), []
+    for candidate in candidates:
+        shape = candidate.estimators[0].prediction.shape[1:]
+        total = np.zeros((n, *shape))
+        for fold, fit in zip(folds, candidate.estimators, strict=True):
+            total[fold.index] += fit.prediction
+        predictions.append(total[rows] / counts[rows].reshape(-1, *[1] * len(shape)))
+    return rows, predictions
+
+
+def _import_pandas(what):
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(f"{what} is a pandas DataFrame: pip install pandas") from error
+    return pandas
