@@ -37,7 +37,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(VENV)/bin/python $(PYTEST_PARALLEL) $(ARGS)
 
 test-cluster: $(VENV)/installed-test $(VENV)/installed-dask
-	$(VENV)/bin/python -m pytest -m cluster $(ARGS)
+	$(VENV)/bin/python -m pytest -m cluster tests/search/test_cluster.py $(ARGS)
 
 # tests/search/test_backend.py, and others of the steps by torch, choose these steps in `make test` too.
 TORCH_ALONE = tests/training tests/optim tests/callbacks tests/native/test_door.py \
@@ -61,10 +61,10 @@ format: $(VENV)/installed-test
 # today's, and these files take at most NumPy's arrays and `clone` from elsewhere. What documents and
 # examples show is run with today's versions.
 SAME_WITH_ANY_VERSION = $(addprefix tests/, test_imports.py test_networks.py test_refits.py \
-	test_serving.py test_activations.py test_docs.py test_examples.py test_benchmarks.py \
+	test_serving.py test_activations.py test_docs.py test_examples.py test_quickstart.py test_benchmarks.py \
 	failures/test_target_scale.py runtime native \
 	callbacks/test_checkpoint.py \
-	$(patsubst %,nn/test_%.py,activation_spec layers network originals piecewise spec tied weight_init) \
+	$(patsubst %,nn/test_%.py,activation_spec embeddings layers network originals spec tied weight_init) \
 	$(patsubst %,optim/test_%.py,clipping muon registry schedules torch_optimizers) \
 	$(patsubst %,training/test_%.py,pausing same_steps steps stopping tied))
 

@@ -1,10 +1,11 @@
 """Learn which settings of the tabular estimators AutoML should try, and in which order.
 
 python benchmarks/portfolio.py --data FOLDER --cache CACHE    # learns, and reports
-python benchmarks/portfolio.py --data FOLDER --cache CACHE --write portfolio.json
+python benchmarks/portfolio.py --data FOLDER --cache CACHE --settings 17 \\
+    --write portfolio.json    # the list that is there
 
-FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. SETTINGS are some that
-people would try by hand, and random ones. Each is fitted to at most 1,500 rows of each table for
+FOLDER is that of benchmarks/accuracy.py, with its tables and its splits. Settings are some that
+people would try by hand, and random ones. Each is fitted to at most 3,000 rows of each table for
 30 epochs, as larger tables are by default; a third as many rows choose the number of epochs, and
 at most 3,000 rows of the quarter that is held out measure. CACHE keeps what each fit predicted;
 what is there is not fitted again, so that the script can be stopped.
@@ -41,20 +42,22 @@ LEARNING_RATES = {"classification": 6e-3, "regression": 3e-3}
 OF_CATEGORIES = {"max_one_hot", "target_encoding"}
 """What makes no difference to tables of numbers."""
 
-MOST_ROWS, VALIDATION_SHARE, MOST_TEST_ROWS, EPOCHS = 2000, 0.25, 3000, 30
+MOST_ROWS, VALIDATION_SHARE, MOST_TEST_ROWS, EPOCHS = 4000, 0.25, 3000, 30
 """Of a fit. They are few, for there are many fits."""
 
-SIZES = (1, 2, 4, 8, 12)
-"""Numbers of settings, after the default, that are reported."""
+MOST, SIZES = 12, (1, 2, 4, 8, 12)
+"""The number of settings of a list, after the default, and those that are reported."""
 
 MEMBERS = 25
 """Steps of the greedy ensemble."""
 
-RANDOM_LISTS = 20
+RANDOM_LISTS = 10
 
 BY_HAND = [
     {},
+    {"hidden_layer_sizes": [256, 256]},
     {"dropout": 0.0},
+    {"hidden_layer_sizes": [256, 256], "dropout": 0.0},
     {"learning_rate_factor": 3.0},
     {"numeric_embedding": None, "dropout": 0.0},
     {"hidden_layer_sizes": [256]},
@@ -118,6 +121,12 @@ def params_of(setting, task):
     if params.get("numeric_embedding", "") is None:
         params.pop("embedding_size", None)
     return params
+
+
+def as_written(setting, task):
+    """The parameters of a setting that are not what they are by default."""
+    default = ESTIMATORS[task]().get_params()
+    return {n: value for n, value in params_of(setting, task).items() if value != default[n]}
 
 
 # Fits ------------------------------------------------------------------------------------------
@@ -213,10 +222,10 @@ def single(table, chosen):
     return np.log(table.own["test"][best] / table.own["test"][0])
 
 
-def choose(tables, n_settings, most):
+def choose(tables, n_settings, most=MOST):
     """Places of settings in the order in which they should be tried; 0, the default, is first."""
     chosen = [0]
-    while len(chosen) <= most:
+    while len(chosen) < min(1 + most, n_settings):
         rest = [i for i in range(n_settings) if i not in chosen]
         gains = [np.mean([ensemble(table, [*chosen, i]) for table in tables]) for i in rest]
         chosen.append(rest[int(np.argmin(gains))])
@@ -231,8 +240,8 @@ def gains(tables, n_settings, of_task):
     rng = np.random.default_rng(0)
     for table in tables:
         others = [t for t in tables if t is not table and (not of_task or t.task == table.task)]
-        order = choose(others, n_settings, max(SIZES))
-        for size in SIZES:
+        order = choose(others, n_settings)
+        for size in [size for size in SIZES if size < n_settings]:
             chosen = order[: size + 1]
             drawn = [
                 [0, *rng.choice(np.arange(1, n_settings), size, replace=False)]
@@ -262,7 +271,9 @@ def report(tables, n_settings):
         learned = "tables of the same task" if of_task else "all tables"
         parts.append(f"## Change of the loss in %, learned on {learned} but one\n")
         parts.append(markdown(percent(means)))
-        of_each = frame.pivot(index="table", columns="settings", values="ensemble")
+        of_each = frame.pivot(index="table", columns="settings", values="ensemble").rename(
+            columns=str
+        )
         parts.append(f"\n### Ensemble, by table\n\n{markdown(percent(of_each))}\n")
     return "\n".join(parts)
 
@@ -308,11 +319,11 @@ def main(arguments=None):
                 table.learn(setting)
         for table in tables:
             table.learn_all(settings)
-    order = choose(tables, len(settings), max(SIZES))
+    order = choose(tables, len(settings))
     print(report(tables, len(settings)))
     portfolio = {"description": DESCRIPTION, "made by": "benchmarks/portfolio.py"}
     for task in ESTIMATORS:
-        portfolio[task] = [params_of(settings[i], task) for i in order[1:]]
+        portfolio[task] = [as_written(settings[i], task) for i in order[1:]]
     print(as_text(portfolio))
     if options.write:
         options.write.write_text(as_text(portfolio))

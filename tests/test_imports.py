@@ -143,18 +143,11 @@ def test_a_door_exports_what_it_imports(room):
     assert sorted(names) == sorted(ast.literal_eval(exports.value))
 
 
-OF_EXTRAS = {"search/parzen.py": "optuna"}
-"""Files of classes that derive from those of an optional package."""
-
-
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_extras_are_imported_where_they_are_used(path):
-    """No file imports an optional package at its top, nor a file that does."""
-    names = set(imported(path, top_level_only=True))
-    packages = {name.split(".")[0] for name in names} - {OF_EXTRAS.get(path.as_posix())}
+    """No file imports an optional package at its top."""
+    packages = {name.split(".")[0] for name in imported(path, top_level_only=True)}
     assert not packages & EXTRAS
-    files = {f"sklmlp.{file.removesuffix('.py').replace('/', '.')}" for file in OF_EXTRAS}
-    assert not names & files
 
 
 OF_SCORERS = {"_kwargs", "_response_method", "_score_func"}

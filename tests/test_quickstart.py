@@ -4,11 +4,14 @@ import importlib
 import itertools
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import joblib
+import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -20,7 +23,7 @@ N_ROWS = 240
 
 
 def run(*arguments, folder):
-    """Run the script where a user would, in a folder of their own."""
+    """Run the script in a process of its own, where a user would, in a folder of their own."""
     command = [sys.executable, SCRIPT, "--quick", "--output", folder / "out", *arguments]
     environment = {
         **os.environ,
@@ -31,6 +34,29 @@ def run(*arguments, folder):
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300
     )
+
+
+@pytest.fixture
+def run_here(tmp_path, monkeypatch, capfd):
+    """Run the script in this process, which has imported what it imports."""
+
+    def run_here(*arguments):
+        command = [SCRIPT, "--quick", "--output", tmp_path / "out", "--jobs", "1", *arguments]
+        monkeypatch.setattr(sys, "argv", [str(part) for part in command])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        printed = capfd.readouterr()
+        # Python writes the text that a script exits with, and a line's end, to its standard error
+        error = "" if end.value.code is None else f"{end.value.code}\n"
+        return subprocess.CompletedProcess(command, bool(error), printed.out, printed.err + error)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(SCRIPT.parent)
+    backend = matplotlib.get_backend()
+    plt.switch_backend("Agg")
+    yield run_here
+    plt.close("all")
+    plt.switch_backend(backend)
 
 
 def assert_finished(process, folder):
@@ -95,9 +121,9 @@ def test_digits_in_two_processes(tmp_path):
     assert held_out(process) > 0.85
 
 
-def test_classification_of_a_table(write, tmp_path):
+def test_classification_of_a_table(write, run_here, tmp_path):
     """Words are classes; what a network has no use for is left out, and that is said."""
-    process = run("--csv", write(), "--target", "leaves", "--jobs", "1", folder=tmp_path)
+    process = run_here("--csv", write(), "--target", "leaves")
     model = assert_finished(process, tmp_path)
     assert ": classification" in process.stdout
     assert_beside_others(process, "TabularMLPClassifier", "log loss", "accuracy")
@@ -107,10 +133,10 @@ def test_classification_of_a_table(write, tmp_path):
     assert list(model.classes_) == ["no", "yes"]
 
 
-def test_regression_of_a_table(write, customers, tmp_path):
+def test_regression_of_a_table(write, customers, run_here, tmp_path):
     """A large target trains, and rows without it are left out and counted."""
     file = write(spends=customers["spends"].where(customers.index >= 10))
-    process = run("--csv", file, "--target", "spends", "--jobs", "1", folder=tmp_path)
+    process = run_here("--csv", file, "--target", "spends")
     assert_finished(process, tmp_path)
     assert "10 of 240 rows have no 'spends': left out" in process.stdout
     assert ": regression" in process.stdout
@@ -145,9 +171,9 @@ def test_a_table_that_is_hard_to_read(load_table, write, customers):
     assert np.isfinite(TableEncoder(random_state=0).fit_transform(table.X, table.y)).all()
 
 
-def test_an_error_is_one_line(write, tmp_path):
+def test_an_error_is_one_line(write, run_here):
     """What the user got wrong ends the script without a traceback, and says what would be right."""
-    process = run("--csv", write(), "--target", "leavs", folder=tmp_path)
+    process = run_here("--csv", write(), "--target", "leavs")
     assert process.returncode != 0
     assert "no column 'leavs'. Its columns are: 'age', 'visits', 'plan'" in process.stderr
     assert process.stderr.count("\n") == 1

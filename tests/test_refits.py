@@ -85,7 +85,7 @@ def is_one_of(prediction, expected):
     return any(np.array_equal(prediction, each) for each in alike)
 
 
-STEP = 11
+STEP = 17
 """Of so many lines of a fit one is stopped at, see `at_lines`."""
 
 
@@ -210,7 +210,7 @@ def test_hidden_features_in_the_middle_of_a_refit(method):
 
 @pytest.mark.parametrize("n_estimators", [1, 3])
 def test_threads_predict_while_another_refits(n_estimators):
-    """What four threads get during twenty refits is always of one version, and never an error."""
+    """What four threads get during ten refits is always of one version, and never an error."""
     two = TwoVersions("log_loss", n_estimators, 4 - n_estimators)
     calls = [CALLS[name][1] for name in ("predict", "predict_proba", "predict_log_proba")]
     expected, done = [two.expected(call) for call in calls], threading.Event()
@@ -227,7 +227,7 @@ def test_threads_predict_while_another_refits(n_estimators):
         with ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(predict, k) for k in range(4)]
             try:
-                for _ in range(20):
+                for _ in range(10):
                     two.refit()
             finally:
                 done.set()

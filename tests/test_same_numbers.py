@@ -24,7 +24,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:Got `batch_size` less than 1 or larger than:UserWarning"),
 ]
 
-EPOCHS = 50
+EPOCHS = 30
 # A line search repeats scikit-learn's steps for some iterations, until rounding has grown enough
 # to make it accept another step: L-BFGS is compared over its first few.
 LBFGS_ITERATIONS = 6
@@ -149,7 +149,7 @@ def tell(estimator, story, X, y, weight, after_each):
 
 
 @settings(
-    max_examples=100,
+    max_examples=80,
     deadline=None,
     derandomize=True,
     database=None,

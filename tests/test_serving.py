@@ -79,10 +79,10 @@ model, row = MLPClassifier(max_iter=3).fit(X, y), X[:1]
 def resident_bytes():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
-for _ in range(2000):
+for _ in range(1000):
     model.predict_proba(row)
 before = resident_bytes()
-for _ in range(20_000):
+for _ in range(5000):
     model.predict_proba(row), model.predict(row)
 print(resident_bytes() - before)
 """
@@ -90,14 +90,14 @@ print(resident_bytes() - before)
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's /proc")
 def test_many_calls_take_no_memory():
-    """40,000 calls grow a process, of its own since other tests leave holes, by less than 3 MB."""
+    """10,000 calls grow a process, of its own since other tests leave holes, by less than 1 MB."""
     command = [sys.executable, "-c", MANY_CALLS]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    assert int(result.stdout) < 3e6
+    assert int(result.stdout) < 1e6
 
 
 FORK = """
-import os, signal, sys, threading, time, warnings
+import os, signal, threading, time, warnings
 import numpy as np, torch
 from sklmlp import MLPClassifier
 
@@ -106,17 +106,18 @@ torch.set_num_threads(2)
 rng = np.random.RandomState(0)
 X, y = rng.normal(size=(2000, 64)), rng.randint(5, size=2000)
 model = MLPClassifier((256, 256), max_iter=2, batch_size=1000, random_state=0).fit(X, y)
-busy = sys.argv[1] == "busy"
 expected = model.predict_proba(X)
-if busy:  # another thread of the parent holds settings and locks while it forks
-    def work():
-        while True:
-            MLPClassifier((4,), activation="prelu", max_iter=2, matmul_precision="medium").fit(
-                X[:300], y[:300]
-            )
-    threading.Thread(target=work, daemon=True).start()
-    time.sleep(0.2)
-for _ in range(3 if busy else 1):
+
+def work():
+    while True:
+        MLPClassifier((4,), activation="prelu", max_iter=2, matmul_precision="medium").fit(
+            X[:300], y[:300]
+        )
+
+for n_children in range(4):
+    if n_children == 1:  # from here on another thread of the parent holds settings and locks
+        threading.Thread(target=work, daemon=True).start()
+        time.sleep(0.2)
     child = os.fork()
     if not child:
         signal.alarm(60)  # a child that hangs is killed
@@ -136,11 +137,10 @@ os._exit(0)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.parametrize("parent", ["idle", "busy"])
-def test_a_forked_child_works(parent):
-    """A child predicts and fits after its parent did with several threads, and does not hang."""
+def test_a_forked_child_works():
+    """A child of an idle or a busy parent that had several threads predicts, fits, never hangs."""
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORK, parent],
+        [sys.executable, "-W", "ignore", "-c", FORK],
         capture_output=True,
         text=True,
         timeout=400,
@@ -148,7 +148,7 @@ def test_a_forked_child_works(parent):
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "2"},
     )
     assert result.returncode == 0, result.stderr
-    assert set(result.stdout.split()) == {"0"}
+    assert result.stdout.split() == ["0"] * 4
 
 
 def test_the_first_call_after_loading_is_quick(short_fits):

@@ -131,7 +131,7 @@ class Layer:
 class Front:
     """Embeddings: piecewise-linear ones of the first columns, and vectors for codes in the last.
 
-    See `sklmlp.nn.piecewise` and `sklmlp.nn.levels`.
+    See `sklmlp.nn.embeddings`.
 
     Parameters
     ----------

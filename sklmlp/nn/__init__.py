@@ -17,9 +17,9 @@ from sklmlp.nn.builder import (
 )
 from sklmlp.nn.compiled import can_compile, make_model, make_plan, running_statistics
 from sklmlp.nn.custom_module import check_module_class
+from sklmlp.nn.embeddings import bin_edges, pad_edges
 from sklmlp.nn.layers import EPSILON, NORMALIZATIONS, check_trainable, dropout_rates
 from sklmlp.nn.network import Network, build_network, is_stored_transposed
-from sklmlp.nn.piecewise import bin_edges, pad_edges
 from sklmlp.nn.spec import Spec, Weights, check_same_layers, initial_weights
 from sklmlp.nn.tied import TiedNetwork
 

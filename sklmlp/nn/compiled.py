@@ -1,13 +1,14 @@
 """Networks as plans of the compiled engine."""
 
-from itertools import accumulate
+import inspect
+from itertools import accumulate, pairwise
 
 import numpy as np
 
 from sklmlp import native
 from sklmlp.nn.builder import part_name
-from sklmlp.nn.compiled_tied import is_compilable_tied, tied_buffers, tied_plan, tied_sizes
 from sklmlp.nn.layers import EPSILON
+from sklmlp.nn.tied import TiedNetwork
 
 WITHOUT_EFFECT = {"inplace", "init", "num_parameters", "approximate"}
 """Arguments of torch's activations that the engine need not know, or that name another operator."""
@@ -200,3 +201,142 @@ def make_model(spec, weights):
     statistics = [arrays[name] for name in running_statistics(spec)]
     buffers = np.concatenate(statistics) if statistics else None
     return native.Model(plan, [arrays[name] for name in sizes], buffers)
+
+
+# Networks that are tied: `TiedNetwork` -----------------------------------------------------------
+
+
+def is_compilable_tied(spec):
+    """Return whether the module of a spec is a `TiedNetwork` that the engine knows.
+
+    Its embeddings are piecewise-linear. The edges of bins rise, and those that fill up a column's
+    row come last.
+    """
+    if spec.module is not TiedNetwork:
+        return False
+    arguments = _arguments_of_tied(spec)
+    if arguments["numeric_embedding"] != "piecewise":
+        return False
+    width = np.diff(np.asarray(arguments["edges"], dtype=np.float32), axis=1)
+    is_bin = width > 0
+    return bool((width >= 0).all() and (is_bin[:, :-1] >= is_bin[:, 1:]).all())
+
+
+def _arguments_of_tied(spec):
+    """Return what the module is constructed with."""
+    bound = inspect.signature(TiedNetwork).bind(
+        spec.n_features, spec.n_outputs, **spec.module_params
+    )
+    bound.apply_defaults()
+    return bound.arguments
+
+
+def tied_sizes(spec):
+    """List what the module learns by name, in the order of `Network.flat`, and how many numbers."""
+    arguments = _arguments_of_tied(spec)
+    k, size = arguments["n_members"], arguments["embedding_size"]
+    (n_numbers, n_bins), (n_categories, n_levels) = (
+        _numbers_of_tied(arguments),
+        _categories_of_tied(arguments),
+    )
+    *hidden, last = _shapes_of_tied(spec, arguments)
+    sizes = {"head": k * last[0] * last[1], "head_bias": k * last[1]}
+    if n_numbers:
+        sizes |= {"front.weight": n_numbers * size, "front.bias": n_numbers * size}
+        sizes["front.bins"] = n_numbers * n_bins * size
+    if n_categories:
+        sizes["levels.vectors"] = n_levels * size
+    for i, (fan_in, fan_out) in enumerate(hidden):
+        sizes[f"layers.{i}.weight"] = fan_in * fan_out
+        sizes |= {f"layers.{i}.r": k * fan_in, f"layers.{i}.s": k * fan_out}
+        sizes[f"layers.{i}.bias"] = k * fan_out
+    return sizes
+
+
+def _numbers_of_tied(arguments):
+    """Return how many numbers are embedded, and the bins of each."""
+    n_numbers, n_edges = np.shape(arguments["edges"])
+    return n_numbers, n_edges - 1
+
+
+def _categories_of_tied(arguments):
+    """Return how many categories are codes, and the levels of all."""
+    return len(arguments["n_levels"]), int(np.sum(arguments["n_levels"]))
+
+
+def _shapes_of_tied(spec, arguments):
+    """List (fan in, fan out) of each affine map, of one member."""
+    n_numbers, n_categories = _numbers_of_tied(arguments)[0], _categories_of_tied(arguments)[0]
+    n_embedded = (n_numbers + n_categories) * arguments["embedding_size"]
+    n_in = spec.n_features - n_categories + n_embedded
+    widths = [int(width) for width in (n_in, *arguments["hidden_layer_sizes"], spec.n_outputs)]
+    return list(pairwise(widths))
+
+
+def tied_buffers(spec):
+    """List the module's constants by name, in the order of the plan, and how many numbers."""
+    arguments = _arguments_of_tied(spec)
+    (n_numbers, n_bins), (n_categories, _) = (
+        _numbers_of_tied(arguments),
+        _categories_of_tied(arguments),
+    )
+    sizes = dict.fromkeys(["front.left", "front.per_width"], n_numbers * n_bins)
+    sizes["levels.first"] = n_categories + 1 if n_categories else 0
+    return {name: n for name, n in sizes.items() if n}
+
+
+def tied_plan(spec, is_double, loss):
+    """Make the plan of a spec that `is_compilable_tied`.
+
+    Parameters
+    ----------
+    spec : Spec
+    is_double : bool
+        Whether it computes in float64.
+    loss : dict
+        What the plan says of the loss.
+
+    Returns
+    -------
+    plan : sklmlp.native.Plan
+    """
+    arguments, sizes, buffers = _arguments_of_tied(spec), tied_sizes(spec), tied_buffers(spec)
+    at, layers = _offsets(sizes) | _offsets(buffers), []
+    *hidden, last = _shapes_of_tied(spec, arguments)
+    for i, (fan_in, units) in enumerate(hidden):
+        layers.append(
+            native.Layer(
+                *(fan_in, units, units, at[f"layers.{i}.weight"], at[f"layers.{i}.bias"]),
+                activation="relu",
+                dropout=arguments["dropout"],
+                scales_in=at[f"layers.{i}.r"],
+                scales_out=at[f"layers.{i}.s"],
+            )
+        )
+    layers.append(native.Layer(*last, last[1], at["head"], at["head_bias"]))
+    learned = {name.split(".")[1]: at[name] for name in at if name.startswith(("front", "levels"))}
+    front = native.Front(
+        *_numbers_of_tied(arguments),
+        arguments["embedding_size"],
+        *_categories_of_tied(arguments),
+        **learned,
+    )
+    return native.Plan(
+        is_double=is_double,
+        n_features=spec.n_features,
+        n_outputs=spec.n_outputs,
+        n_parameters=sum(sizes.values()),
+        n_coefs=sum(sizes.values()),
+        layers=layers,
+        n_buffers=sum(buffers.values()),
+        n_members=arguments["n_members"],
+        average=arguments["average"],
+        front=front,
+        **loss,
+    )
+
+
+def _offsets(sizes):
+    """Return where each name begins in one array of all."""
+    ends = accumulate(sizes.values())
+    return {name: end - n for (name, n), end in zip(sizes.items(), ends, strict=True)}

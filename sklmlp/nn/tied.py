@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn.functional import logsigmoid
 
 from sklmlp.losses import log_softmax
-from sklmlp.nn.levels import LevelVectors
-from sklmlp.nn.periodic import make_front
+from sklmlp.nn.embeddings import LevelVectors, make_front
 
 
 class TiedLayer(nn.Module):
@@ -51,7 +50,7 @@ class TiedNetwork(nn.Module):
     ----------
     n_features_in, n_outputs : int
     edges : ndarray of shape (n_numbers, n_edges)
-        Of the bins of the first columns, see `sklmlp.nn.piecewise.pad_edges`. The other columns
+        Of the bins of the first columns, see `sklmlp.nn.embeddings.pad_edges`. The other columns
         are not embedded.
     blocks : array-like of int of shape (n_features_in,)
         Columns of one number belong together, such as those of one category: they start from one
@@ -68,7 +67,7 @@ class TiedNetwork(nn.Module):
         Of periodic embeddings.
     n_levels : array-like of int
         The last columns are codes of categories with so many levels, see
-        `sklmlp.nn.levels.LevelVectors`. Their vectors go in, and the codes do not.
+        `sklmlp.nn.embeddings.LevelVectors`. Their vectors go in, and the codes do not.
     """
 
     def __init__(

@@ -167,9 +167,9 @@ class BatchSearch:
 
         Of a first batch candidates are trained to learn what time they take.
         """
-        in_full = batch[0].number < self.n_in_full
-        # the very first pauses once, so that there is something if it takes too long
-        n_epochs = None if in_full and self.done else self.rungs.first
+        n_epochs = self.rungs.first
+        if self.done and batch[0].number < self.n_in_full:
+            n_epochs = None  # the very first pauses, so that there is something in any case
         if self.clock.max_time is None or self.done:
             return batch, n_epochs, self.is_short
         first, began = batch[0], time.monotonic()

@@ -29,9 +29,15 @@ class Method:
 
 
 def _tpe(optuna, seed):
-    from sklmlp.search.parzen import ParzenSampler
+    """Tree-structured Parzen estimators: Watanabe 2023, :arxiv:`2304.11127`.
 
-    return ParzenSampler(seed)
+    A choice is learned together with others that come with it (`group`), and trials that run count
+    as bad ones (`constant_liar`), which keeps the trials of a batch apart.
+    """
+    options = {"seed": seed, "group": True, "constant_liar": True}
+    if int(optuna.__version__.split(".")[0]) < 5:  # what has become the default
+        options |= {"multivariate": True, "warn_independent_sampling": False}
+    return optuna.samplers.TPESampler(**options)
 
 
 def _gp(optuna, seed):

@@ -7,8 +7,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from sklmlp.nn import TiedNetwork
-from sklmlp.nn.periodic import N_FREQUENCIES, Periodic
-from sklmlp.nn.piecewise import PiecewiseLinear
+from sklmlp.nn.embeddings import N_FREQUENCIES, Periodic, PiecewiseLinear
 
 K, N = 4, 11
 EDGES = np.sort(np.random.RandomState(0).normal(size=(3, 6)).astype(np.float32), axis=1)

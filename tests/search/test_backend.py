@@ -54,6 +54,7 @@ from sklmlp.exceptions import TrainingWarning
 from sklmlp.inspection import HiddenFeatures
 from sklmlp.search.coordinator import RUNNING_AT_ONCE, FitCoordinator
 from sklmlp.training.steps import AutogradStep, DenseStep
+from tests.pairwise import pairwise
 from tests.tables import make_table
 
 pytestmark = [
@@ -146,10 +147,12 @@ GRIDS = {
         "activation": ["prelu", "relu", np.tanh.__name__],
         "n_estimators": [1, 2],
     },
-    "rates": [
-        {"solver": ["sgd", "adam"], "max_grad_norm": [None, 0.5]},
-        {"learning_rate": ["cosine", "one_cycle"], "warmup_fraction": [0.0, 0.3]},
-    ],
+    "rates": {
+        "solver": ["sgd", "adam"],
+        "max_grad_norm": [None, 0.5],
+        "learning_rate": ["cosine", "one_cycle"],
+        "warmup_fraction": [0.0, 0.3],
+    },
     "judging": {
         "class_weight": [None, "balanced", {0: 3}],
         "early_stopping": [True],
@@ -159,15 +162,20 @@ GRIDS = {
 }
 
 
+def candidates(grid, prefix=""):
+    """Of a grid so many candidates that any two values meet, as a list of grids of one."""
+    names = [f"{prefix}{name}" for name in grid]
+    return [
+        {name: [value] for name, value in zip(names, values, strict=True)}
+        for values in pairwise(*grid.values())
+    ]
+
+
 @pytest.mark.parametrize("name", GRIDS)
 def test_grid_search(name, groups):
     """A grid search finds in the backend what it finds without it, training scores included."""
     pipeline = make_pipeline(StandardScaler(), MLPClassifier(**SMALL))
-    grids = GRIDS[name] if isinstance(GRIDS[name], list) else [GRIDS[name]]
-    grid = [
-        {f"mlpclassifier__{parameter}": values for parameter, values in each.items()}
-        for each in grids
-    ]
+    grid = candidates(GRIDS[name], "mlpclassifier__")
     search = GridSearchCV(
         pipeline, grid, cv=2, return_train_score=True, scoring="neg_log_loss", error_score="raise"
     )
