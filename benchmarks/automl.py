@@ -1,7 +1,7 @@
 """What `MLPSearchCV` is worth: time to a score, times that are kept, searches that are killed.
 
     python benchmarks/automl.py time iris digits     # by how much max_time is exceeded
-    python benchmarks/automl.py score cancer digits  # seconds to RandomizedSearchCV's score
+    python benchmarks/automl.py score cancer digits  # seconds to the scores of other searches
     python benchmarks/automl.py kill 30              # killed at random moments, and gone on
     python benchmarks/automl.py share                # two processes on one storage, against one
     python benchmarks/automl.py fcnet 25             # regret on FCNet's tables, of 25 runs
@@ -24,6 +24,7 @@ import warnings
 from functools import partial
 
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, make_classification
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -67,81 +68,128 @@ def measure_time(names, budgets=(20, 60)):
             )
 
 
-def measure_score(names):
-    """Seconds until the search has the score of scikit-learn's MLP under `RandomizedSearchCV`."""
+PREFIX = "mlpclassifier__"
+WIDTHS = [(w,) * d for d in (1, 2, 3) for w in (32, 64, 128, 256)]
+
+
+def measure_score(names, n_trials=60):
+    """Seconds of other searches, and of `MLPSearchCV` until it has the score of each of them."""
+    from sklmlp import MLPSearchCV
+
+    options = {"cv": 5, "n_jobs": 2, "scoring": "neg_log_loss"}
+    print(
+        "| table | search | its seconds | processor seconds | its score | MLPSearchCV there after "
+        "| times | bar |\n|---|---|---|---|---|---|---|---|"
+    )
+    for name in names or ("digits", "cancer"):
+        X, y = TABLES[name]()
+        search = MLPSearchCV(model(), n_trials=n_trials + 4, refit=False, random_state=0, **options)
+        course, processor = course_of(search, X, y)
+        for label, bar, best_score in others(n_trials, options):
+            score, seconds, spent = timed(partial(best_score, X, y))
+            reached = next((s for s, best in course if best >= score), None)
+            there = "never" if reached is None else f"{reached:.1f} s"
+            times = "" if reached is None else f"{seconds / reached:.1f}"
+            print(
+                f"| {name} | {label} | {seconds:.1f} | {spent:.1f} | {score:.4f} | {there} | "
+                f"{times} | {bar} |",
+                flush=True,
+            )
+        seconds, score = course[-1]
+        print(f"| {name} | MLPSearchCV | {seconds:.1f} | {processor:.1f} | {score:.4f} | | | |")
+
+
+def others(n_trials, options):
+    """Other searches: (name, bar, function of a table that returns the best score)."""
     import sklearn.neural_network
     from scipy.stats import loguniform
     from sklearn.experimental import enable_halving_search_cv  # noqa: F401
     from sklearn.model_selection import HalvingRandomSearchCV, RandomizedSearchCV
 
-    from sklmlp import MLPSearchCV
-
-    prefix = "mlpclassifier__"
     space = {
-        f"{prefix}hidden_layer_sizes": [(w,) * d for d in (1, 2, 3) for w in (32, 64, 128, 256)],
-        f"{prefix}activation": ["relu", "tanh"],
-        f"{prefix}learning_rate_init": loguniform(1e-4, 1e-2),
-        f"{prefix}alpha": loguniform(1e-6, 1e-1),
+        f"{PREFIX}hidden_layer_sizes": WIDTHS,
+        f"{PREFIX}activation": ["relu", "tanh"],
+        f"{PREFIX}learning_rate_init": loguniform(1e-4, 1e-2),
+        f"{PREFIX}alpha": loguniform(1e-6, 1e-1),
     }
     theirs = make_pipeline(StandardScaler(), sklearn.neural_network.MLPClassifier(random_state=0))
-    options = {"cv": 5, "n_jobs": 2, "refit": False, "random_state": 0, "scoring": "neg_log_loss"}
-    print("| table | search | seconds | processor seconds | score | seconds to the first score |")
-    print("|---|---|---|---|---|---|")
-    for name in names or ("digits", "cancer"):
-        X, y = TABLES[name]()
-        searches = {
-            "RandomizedSearchCV, sklearn's MLP": RandomizedSearchCV(
-                theirs, space, n_iter=60, **options
-            ),
-            "RandomizedSearchCV, ours": RandomizedSearchCV(model(), space, n_iter=60, **options),
-            "HalvingRandomSearchCV, ours": HalvingRandomSearchCV(
-                model(), space, n_candidates=60, resource=f"{prefix}max_iter", min_resources=3,
-                max_resources=200, **options,
-            ),
-        }  # fmt: skip
-        target = None
-        for label, search in searches.items():
-            seconds, processor = timed(partial(search.fit, X, y))
-            target = search.best_score_ if target is None else target
-            row(name, label, seconds, processor, search.best_score_, "")
-        reached = time_to(MLPSearchCV(model(), n_trials=64, **options), X, y, target)
-        row(name, "MLPSearchCV", *reached[:3], f"{reached[3]:.1f}" if reached[3] else "never")
+    options = {"refit": False, "random_state": 0, **options}
+    halving = HalvingRandomSearchCV(
+        *(model(), space), n_candidates=n_trials, resource=f"{PREFIX}max_iter", min_resources=3,
+        max_resources=200, **options,
+    )  # fmt: skip
+    at_random = partial(RandomizedSearchCV, n_iter=n_trials, **options)
+    searches = [
+        ("RandomizedSearchCV, sklearn's MLP", 10, at_random(theirs, space)),
+        ("RandomizedSearchCV, ours", 3.5, at_random(model(), space)),
+        ("HalvingRandomSearchCV, ours", 2.5, halving),
+    ]
+    for label, bar, search in searches:
+        yield label, bar, lambda X, y, search=search: search.fit(X, y).best_score_
+    yield "Optuna with Hyperband, ours", 2.5, partial(hyperband, n_trials, options)
 
 
-def row(table, label, seconds, processor, score, reached):
-    print(
-        f"| {table} | {label} | {seconds:.1f} | {processor:.1f} | {score:.4f} | {reached} |",
-        flush=True,
+def hyperband(n_trials, options, X, y):
+    """Return the best score of Optuna's TPE and Hyperband, as one writes it by hand."""
+    import optuna
+    from sklearn.model_selection import cross_val_score
+
+    def objective(trial):
+        params = {
+            "hidden_layer_sizes": WIDTHS[trial.suggest_int("sizes", 0, len(WIDTHS) - 1)],
+            "activation": trial.suggest_categorical("activation", ["relu", "tanh"]),
+            "learning_rate_init": trial.suggest_float("rate", 1e-4, 1e-2, log=True),
+            "alpha": trial.suggest_float("alpha", 1e-6, 1e-1, log=True),
+        }
+        for n_epochs in (3, 9, 27, 81, 200):
+            network, how = model(max_iter=n_epochs, **params), ("cv", "n_jobs", "scoring")
+            scores = cross_val_score(network, X, y, **{name: options[name] for name in how})
+            trial.report(scores.mean(), n_epochs)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return scores.mean()
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.HyperbandPruner(min_resource=3, max_resource=200),
     )
+    study.optimize(objective, n_trials=n_trials)
+    return study.best_value
 
 
 def timed(act):
-    """Seconds of the wall, and of the processors, children included."""
+    """What it returns, seconds of the wall, and of the processors, children included."""
     before, began = os.times(), time.monotonic()
-    act()
-    after = os.times()
-    return time.monotonic() - began, sum(after[:4]) - sum(before[:4])
+    result = act()
+    seconds = time.monotonic() - began
+    get_reusable_executor().shutdown()  # what joblib's processes took is known when they end
+    return result, seconds, sum(os.times()[:4]) - sum(before[:4])
 
 
-def time_to(search, X, y, target):
-    """Fit a search batch by batch; return times, the score, and when the target was reached."""
-    began, before, reached, most = time.monotonic(), os.times(), None, search.n_trials
+def course_of(search, X, y):
+    """Fit a search batch by batch: (seconds, best score) after each, and processor seconds."""
+    began, before, course, most = time.monotonic(), os.times(), [], search.n_trials
     with tempfile.TemporaryDirectory() as folder:
         search.set_params(storage=os.path.join(folder, "study"))
         for n_trials in range(16, most + 1, 16):
             search.set_params(n_trials=n_trials).fit(X, y)
-            if reached is None and search.best_score_ >= target:
-                reached = time.monotonic() - began
-    spent = sum(os.times()[:4]) - sum(before[:4])
-    return time.monotonic() - began, spent, search.best_score_, reached
+            course.append((time.monotonic() - began, search.best_score_))
+    return course, sum(os.times()[:4]) - sum(before[:4])
 
 
 CHILD = """
-import sys, warnings
+import os, sys, time, warnings
 sys.path.insert(0, {here!r})
 warnings.simplefilter("ignore")
-from automl import TABLES, model, searched
+core = {core}
+if core is not None and hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [sorted(os.sched_getaffinity(0))[core]])
+from automl import searched
+began = time.monotonic()
 searched({table!r}, {n_trials}, storage={storage!r})
+print(time.monotonic() - began, time.process_time())
 """
 
 
@@ -155,10 +203,11 @@ def searched(table, n_trials, **params):
     return search.fit(*TABLES[table]())
 
 
-def child(table, n_trials, storage):
+def child(table, n_trials, storage, core=None):
+    """A process that searches, and prints its seconds of the wall and of the processor."""
     here = os.path.dirname(os.path.abspath(__file__))
-    program = CHILD.format(here=here, table=table, n_trials=n_trials, storage=storage)
-    return subprocess.Popen([sys.executable, "-c", program])
+    program = CHILD.format(here=here, table=table, n_trials=n_trials, storage=storage, core=core)
+    return subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
 
 
 def plain(results):
@@ -199,18 +248,23 @@ def was_killed(process, storage, seconds):
     return False
 
 
-def measure_sharing(table="digits", n_trials=64):
-    """Seconds of one process and of two on one storage, a core each; the bar is 1.7 times."""
-    seconds = {}
+def measure_sharing(table="digits", n_trials=128):
+    """Trials a second of one process and of two on one storage, a core each; the bar is 1.7."""
+    print("| processes | trials | seconds | processor seconds | trials a second | times |")
+    print("|---|---|---|---|---|---|")
+    rates = []
     for n in (1, 2):
         with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            processes = [child(table, n_trials, os.path.join(folder, "study")) for _ in range(n)]
-            for process in processes:
-                process.wait()
-            seconds[n] = time.monotonic() - began
-    print("| one process | two | times |\n|---|---|---|")
-    print(f"| {seconds[1]:.1f} s | {seconds[2]:.1f} s | {seconds[1] / seconds[2]:.2f} |")
+            storage = os.path.join(folder, "study")
+            processes = [child(table, n_trials, storage, core) for core in range(n)]
+            told = [process.communicate()[0].split() for process in processes]
+        seconds = max(float(wall) for wall, _ in told)
+        rates.append(n_trials / seconds)
+        print(
+            f"| {n} | {n_trials} | {seconds:.1f} | {sum(float(each) for _, each in told):.1f} | "
+            f"{rates[-1]:.2f} | {rates[-1] / rates[0]:.2f} |",
+            flush=True,
+        )
 
 
 FCNET = {
@@ -284,11 +338,13 @@ def main():
     if options.part == "time":
         measure_time(options.arguments)
     elif options.part == "score":
-        measure_score(options.arguments)
+        names = [each for each in options.arguments if not each.isdigit()]
+        numbers = [int(each) for each in options.arguments if each.isdigit()]
+        measure_score(names, *numbers)
     elif options.part == "kill":
         measure_kills(int((options.arguments or ["30"])[0]))
     elif options.part == "share":
-        measure_sharing()
+        measure_sharing(n_trials=int((options.arguments or ["128"])[0]))
     else:
         measure_fcnet(int((options.arguments or ["25"])[0]))
 
