@@ -1,7 +1,6 @@
 """What the AutoML estimators share: a fit as a story, and what is to be seen of it afterwards."""
 
 import os
-import time
 from abc import ABC, abstractmethod
 from dataclasses import replace
 from numbers import Integral, Real
@@ -19,14 +18,14 @@ from sklmlp.compat import Interval, fit_context, safe_indexing
 from sklmlp.data import check_limits, check_sample_weight
 from sklmlp.prediction import learning_aside
 from sklmlp.search.asking import Asker
-from sklmlp.search.automl import schedule
+from sklmlp.search.automl import results, schedule
 from sklmlp.search.automl.directory import Directory, Memory
 from sklmlp.search.automl.ensemble import Ensemble, select
 from sklmlp.search.automl.folds import FoldEvaluator, make_folds, split
 from sklmlp.search.automl.portfolio import portfolio
 from sklmlp.search.batches import BATCH_SIZE, BatchSearch
 from sklmlp.search.facts import as_facts
-from sklmlp.search.halving import Rungs, ranks, rungs
+from sklmlp.search.halving import Rungs
 from sklmlp.search.planning import Clock
 from sklmlp.search.progress import Progress
 from sklmlp.search.suggestions import make_suggest
@@ -109,7 +108,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
             kept.ledger.close()
         search.progress.close()
         candidates = self._conclude(search, kept)
-        self._keep_results(candidates, search, safe_indexing(X, [0]))
+        self._keep_results(candidates, safe_indexing(X, [0]))
         self._choose_ensemble(candidates, search.evaluator.splits, X, y, weight)
         self._refit(candidates, search, X, y, weight, clock)
 
@@ -242,43 +241,18 @@ class BaseAutoMLP(BaseEstimator, ABC):
         }
         return candidates
 
-    def _keep_results(self, candidates, search, row):
-        """Keep what came of each candidate."""
-        scores = np.array([[each["test_scores"] for each in c.out] for c in candidates])
-        mean = scores.mean(axis=1)
-        n_rungs, are_final = [len(c.rungs) for c in candidates], [c.is_final for c in candidates]
-        rung = rungs(n_rungs, are_final)
-        self.cv_results_ = {
-            "params": [each.params for each in candidates],
-            **{f"split{k}_test_score": scores[:, k] for k in range(scores.shape[1])},
-            "mean_test_score": mean,
-            "std_test_score": scores.std(axis=1),
-            "rank_test_score": np.array(ranks(mean, rung)),
-            "rung": rung,
-            "n_epochs": [each.n_epochs for each in candidates],
-            "n_parameters": [each.n_parameters for each in candidates],
-            "fit_seconds": [each.seconds for each in candidates],
-            "row_milliseconds": [self._time_a_row(each, row) for each in candidates],
-        }
+    def _keep_results(self, candidates, row):
+        """Keep what came of each candidate, and which is the best."""
+        self.cv_results_ = results.summarize(candidates, self._metric, row)
         self.best_index_ = int(self.cv_results_["rank_test_score"].argmin())
         self.best_params_ = candidates[self.best_index_].params
-        self.best_score_ = float(mean[self.best_index_])
-
-    def _time_a_row(self, candidate, row):
-        """Return the milliseconds of a prediction of one row by all networks of a candidate."""
-        times = [np.nan]
-        for _ in range(3 if candidate.is_final else 0):
-            began = time.perf_counter()
-            for fit in candidate.estimators:
-                self._metric.predicted(fit.estimator, row)
-            times.append(1000 * (time.perf_counter() - began))
-        return float(np.nanmin(times)) if len(times) > 1 else np.nan
+        self.best_score_ = float(self.cv_results_["mean_test_score"][self.best_index_])
 
     def _choose_ensemble(self, candidates, folds, X, y, weight):
         """Choose the members and their weights, by predictions for the rows held out."""
         order = np.argsort(self.cv_results_["rank_test_score"], kind="stable")
         pool = [int(k) for k in order if not candidates[k].has_failed][:MOST_IN_POOL]
-        rows, predictions = _held_out([candidates[k] for k in pool], folds, len(y))
+        rows, predictions = results.held_out([candidates[k] for k in pool], folds, len(y))
         counts = np.array([1])
         if self.ensemble:
             X_rows = None if self._metric.scorer is None else safe_indexing(X, rows)
@@ -291,7 +265,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
         members = [(k, count) for k, count in zip(pool, counts, strict=False) if count]
         weights = np.array([count for _, count in members]) / counts.sum()
         self.ensemble_ = Ensemble(
-            np.array([candidates[k].number for k, _ in members]),
+            np.array([k for k, _ in members]),
             weights,
             [[fit.estimator for fit in candidates[k].estimators] for k, _ in members],
         )
@@ -330,40 +304,13 @@ class BaseAutoMLP(BaseEstimator, ABC):
             differs from the defaults.
         """
         check_is_fitted(self, "ensemble_")
-        pd, results = _import_pandas("leaderboard()"), self.cv_results_
-        weight = np.zeros(len(results["params"]))
-        weight[self.ensemble_.numbers] = self.ensemble_.weights
-        table = pd.DataFrame(
-            {
-                "rank": results["rank_test_score"],
-                "score": results["mean_test_score"],
-                "spread": results["std_test_score"],
-                "seconds": results["fit_seconds"],
-                "epochs": results["n_epochs"],
-                "parameters": results["n_parameters"],
-                "weight": weight,
-                "params": results["params"],
-            }
-        )
-        table.index.name = "candidate"
-        return table.sort_values("rank", kind="stable")
+        return results.leaderboard(self.cv_results_, self.ensemble_)
 
     @property
     def pareto_(self):
         """Candidates that no other one beats in score and size, or in score and time of a row."""
         check_is_fitted(self, "ensemble_")
-        pd, results = _import_pandas("pareto_"), self.cv_results_
-        columns = ("n_parameters", "row_milliseconds")
-        table = pd.DataFrame({name: results[name] for name in columns})
-        table.insert(0, "score", results["mean_test_score"])
-        table.index.name = "candidate"
-        table = table.dropna()
-        on_front = np.zeros(len(table), dtype=bool)
-        for cost in columns:
-            order = table.sort_values([cost, "score"], ascending=[True, False])
-            best_before = order["score"].cummax().shift(fill_value=-np.inf)
-            on_front |= table.index.isin(order.index[order["score"] > best_before])
-        return table[on_front].sort_values("score", ascending=False)
+        return results.pareto(self.cv_results_)
 
     def _predicted(self, X):
         """Return probabilities or values."""
@@ -414,26 +361,3 @@ def _fits_of_refit(n):
     n_folds = defaults.n_folds(n)
     fits = 1 + (0.85 if n_folds == 1 else n_folds - 1)
     return fits / (GAIN_OF_CORES if joblib.cpu_count() > 1 else 1)
-
-
-def _held_out(candidates, folds, n):
-    """Return the rows that were held out, and each candidate's predictions for them."""
-    counts = np.zeros(n)
-    for fold in folds:
-        counts[fold.index] += 1
-    rows, predictions = np.flatnonzero(counts), []
-    for candidate in candidates:
-        shape = candidate.estimators[0].prediction.shape[1:]
-        total = np.zeros((n, *shape))
-        for fold, fit in zip(folds, candidate.estimators, strict=True):
-            total[fold.index] += fit.prediction
-        predictions.append(total[rows] / counts[rows].reshape(-1, *[1] * len(shape)))
-    return rows, predictions
-
-
-def _import_pandas(what):
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(f"{what} is a pandas DataFrame: pip install pandas") from error
-    return pandas

@@ -37,7 +37,7 @@ def test_an_unknown_task_is_refused():
 @pytest.fixture
 def script(monkeypatch):
     """The script that learns the portfolio."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "benchmarks")
     return importlib.import_module("portfolio")
 
 
