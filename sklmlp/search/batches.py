@@ -34,8 +34,8 @@ class BatchSearch:
     growth : float
         What the refit takes, over the fit of a fold: all rows over those of its training.
     n_in_full : int, default=0
-        So many candidates come first, are few at a time and trained to the end: the first by
-        itself, so that there is a result early, then two at a time.
+        So many candidates come first, and are trained to the end: the first by itself, so that
+        there is a result early, then one or two at a time.
 
     Attributes
     ----------
@@ -122,7 +122,8 @@ class BatchSearch:
         size = self.batch_size
         left_in_full = self.n_in_full - len(self.done)
         if left_in_full > 0:
-            size = min(left_in_full, 2) if self.done else 1
+            few = 2 if len(self.evaluator.splits) % 2 else 1  # cores want an even number of fits
+            size = min(left_in_full, few) if self.done else 1
         if self.clock.max_time is not None and self.done:
             spent = self.clock.before + self.clock.elapsed()
             each = self.seconds_of_each or spent / len(self.done)

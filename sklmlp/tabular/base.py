@@ -26,6 +26,15 @@ ROWS_OF_BINS = 100_000
 """Bins are quantiles of no more rows than these."""
 
 
+LEARNED_OF_ROWS = (
+    *("batch_size_", "max_iter_", "learning_rate_init_", "n_folds_"),
+    *("loss_curve_", "history_"),
+)
+"""What "auto" was in a fit, and how it went."""
+
+LEARNED_OF_HELD_OUT = ("temperature_", "additive_weight_")
+
+
 class Rows(NamedTuple):
     """Some rows of a table, as the user gave them; they are copied when they are needed.
 
@@ -144,6 +153,47 @@ class BaseTabularMLP(BaseEstimator, ABC):
             fitted = self._refit(rows, first, len(fits), rng, started)
             if fitted is not first:
                 self._complete(fitted, rows)
+        self._take_over(fitted)
+
+    def fit_all(self, fits, X, y, sample_weight=None):
+        """Fit to all rows what was fitted to folds of them, as the refit of `fit` does.
+
+        The number of epochs is the one that held-out rows liked best, and the temperature and the
+        weight of the additive model are the means of what they said. There is one fit, then, where
+        `fit` makes two.
+
+        Parameters
+        ----------
+        fits : list of TabularMLPClassifier or TabularMLPRegressor
+            With the parameters of this one, each fitted with one and the same number of rows held
+            out as `X_val`.
+        X, y, sample_weight
+            As in `fit`.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+        """
+        with learning_aside(self) as aside:
+            rng = check_random_state(self.random_state)
+            rows = aside._check_rows(X, y, sample_weight)
+            aside._learn_targets(rows)
+            for name in LEARNED_OF_ROWS:
+                setattr(aside, name, getattr(fits[0], name))
+            scores = np.mean([each.validation_scores_ for each in fits], axis=0)
+            aside.validation_scores_ = scores.tolist()
+            aside.best_iteration_ = best_end(scores, ends_of_cycles(aside.max_iter_))
+            for name in LEARNED_OF_HELD_OUT:
+                if hasattr(fits[0], name):
+                    setattr(aside, name, float(np.mean([getattr(each, name) for each in fits])))
+            fitted = aside._train(rows, aside.best_iteration_, None, rng, time.monotonic())
+            aside._complete(fitted, rows)
+            aside._take_over(fitted)
+        return self
+
+    def _take_over(self, fitted):
+        """Predict by an encoder and its network from here on."""
         self.encoder_, self.network_ = fitted[:2]
         self.n_iter_ = self.network_.n_iter_
         for name in ("n_features_in_", "feature_names_in_"):

@@ -40,9 +40,6 @@ SHARE_OF_SEARCH = 0.97
 GAIN_OF_CORES = 1.4
 """One fit is at least so many times as fast on several cores."""
 
-LEAST_OF_REFIT = 5
-"""Epochs that there must be time for, or there is none."""
-
 MOST_IN_POOL = 50
 """The ensemble is chosen from no more candidates than these, the best."""
 
@@ -186,7 +183,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
             rungs=Rungs(FACTOR, first if others else None, tuple(others[:-1])),
             batch_size=BATCH_SIZE,
             most=most,
-            growth=_fits_of_refit(len(y)) * len(y) / n_rows,
+            growth=len(y) / n_rows / (GAIN_OF_CORES if joblib.cpu_count() > 1 else 1),
             n_in_full=len(asker.given),
         )
 
@@ -275,20 +272,42 @@ class BaseAutoMLP(BaseEstimator, ABC):
         self.oof_prediction_[rows] = mean
 
     def _refit(self, candidates, search, X, y, weight, clock):
-        """Fit the best to all rows as a user would; without time for it, take that of a fold."""
-        best = candidates[self.best_index_]
-        left = None
-        if self.max_time is not None:
-            left = self.max_time - clock.before - clock.elapsed()
-        epoch = best.seconds / self.n_splits_ / max(1, best.n_epochs) * search.growth
-        self.plan_["best_is_refitted"] = left is None or left > LEAST_OF_REFIT * epoch
-        if not self.plan_["best_is_refitted"]:
-            self.best_estimator_ = best.estimators[0].estimator
-            return
-        model = clone(search.evaluator.estimator).set_params(**clone(best.params, safe=False))
-        model.set_params(random_state=search.evaluator.entropy % 2**31, max_time=left)
-        self.best_estimator_ = model.fit(X, y, weight).set_params(max_time=None)
-        self.ensemble_ = replace(self.ensemble_, whole=self.best_estimator_)
+        """Fit the best to all rows as a user would, and other members that there is time for."""
+        members = dict(zip(self.ensemble_.numbers, self.ensemble_.weights, strict=True))
+        others = sorted(members.keys() - {self.best_index_}, key=members.get, reverse=True)
+        if self.max_time is None or not self.ensemble:
+            others = []
+        weights, fitted = [], []
+        for k in (self.best_index_, *others):
+            left = self._time_left(clock)
+            needed = candidates[k].seconds / self.n_splits_ * search.growth
+            if left is not None and left < needed:
+                break
+            model = self._fit_whole(candidates[k], search, X, y, weight, left)
+            if model.n_iter_ < model.best_iteration_:  # time was over at a high learning rate
+                break
+            fitted.append(model)
+            weights.append(members.get(k, 1 / len(members)))
+        self.plan_["n_fitted_to_all"] = len(fitted)
+        self.best_estimator_ = fitted[0] if fitted else self._of_fold(candidates)
+        whole = [(w / sum(weights), each) for w, each in zip(weights, fitted, strict=True)]
+        self.ensemble_ = replace(self.ensemble_, whole=whole)
+
+    def _time_left(self, clock):
+        """Return the seconds that are left of all, or None."""
+        return None if self.max_time is None else self.max_time - clock.before - clock.elapsed()
+
+    def _fit_whole(self, candidate, search, X, y, weight, seconds):
+        """Fit a candidate to all rows, within some seconds."""
+        params = clone(candidate.params, safe=False)
+        model = clone(search.evaluator.estimator).set_params(**params, max_time=seconds)
+        model.set_params(random_state=search.evaluator.entropy % 2**31)
+        fits = [fit.estimator for fit in candidate.estimators]
+        return model.fit_all(fits, X, y, weight).set_params(max_time=None)
+
+    def _of_fold(self, candidates):
+        """Return the best candidate's network of a fold, for want of time for another one."""
+        return candidates[self.best_index_].estimators[0].estimator
 
     # Afterwards
 
@@ -351,13 +370,3 @@ class BaseAutoMLP(BaseEstimator, ABC):
 def _in_company(params):
     """Return parameters of a candidate, without an additive model: it has other company."""
     return {**params, "additive": False}
-
-
-def _fits_of_refit(n):
-    """Return what the plain fit takes, in fits of all rows: with rows held out, and again.
-
-    It has all cores to itself.
-    """
-    n_folds = defaults.n_folds(n)
-    fits = 1 + (0.85 if n_folds == 1 else n_folds - 1)
-    return fits / (GAIN_OF_CORES if joblib.cpu_count() > 1 else 1)

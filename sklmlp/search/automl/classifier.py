@@ -58,8 +58,8 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
     classes_ : ndarray of shape (n_classes,)
         The labels; for multilabel targets the indices of the columns.
     ensemble_ : Ensemble
-        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold; `whole` is
-        `best_estimator_`, which counts as much as all of these.
+        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold; `whole`
+        has those fitted to all rows, `best_estimator_` first, which count as much as all of these.
     best_estimator_ : TabularMLPClassifier
         The best candidate, fitted to all rows: an estimator to be converted and looked into.
     best_index_, best_params_, best_score_ : int, dict, float
@@ -73,8 +73,8 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
         Candidates that no other one beats in score and size, or in score and time of a row.
     plan_ : dict
         What was decided: `n_trials`, the epochs `max_iter` of a fit and the folds `n_folds` that
-        there was time for, `batch_sizes`, `search_seconds`, and `best_is_refitted`, which is False
-        where `best_estimator_` is the network of a fold for want of time.
+        there was time for, `batch_sizes`, `search_seconds`, and `n_fitted_to_all`, the candidates
+        that were fitted to all rows; 0 where `best_estimator_` is of a fold for want of time.
     n_splits_ : int
         Folds that were trained on.
     n_features_in_ : int

@@ -1,7 +1,6 @@
 """Ensembles of what a search has trained anyway: chosen by held-out rows, averaged by weights."""
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -43,11 +42,11 @@ def select(predictions, score, max_members):
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Fitted networks with weights, and one that has seen all rows.
+    """Fitted networks with weights, and some that have seen all rows.
 
     The networks of the folds lack a share of the rows each. That of the best setting, which is
-    fitted to all rows in any case, counts as much as all of them together: no rows are left to
-    find a weight by.
+    fitted to all rows in any case, and those of other members that there is time for, count as much
+    as all of them together: no rows are left to find a weight by.
 
     Parameters
     ----------
@@ -57,14 +56,14 @@ class Ensemble:
         Of their predictions; the sum is 1.
     estimators : list of list
         The estimators of each member, one a fold.
-    whole : estimator or None
-        The one that was fitted to all rows.
+    whole : list of (float, estimator)
+        Those that were fitted to all rows, with weights whose sum is 1.
     """
 
     numbers: np.ndarray
     weights: np.ndarray
     estimators: list
-    whole: Any = None
+    whole: list = field(default_factory=list)
 
     def predict(self, X, metric):
         """Return the mean prediction, probabilities or values, for rows of a table.
@@ -80,6 +79,7 @@ class Ensemble:
             for weight, estimators in zip(self.weights, self.estimators, strict=True):
                 for estimator in estimators:
                     total = total + weight / len(estimators) * metric.predicted(estimator, X)
-            if self.whole is not None:
-                total = (total + metric.predicted(self.whole, X)) / 2
+            if self.whole:
+                whole = sum(weight * metric.predicted(each, X) for weight, each in self.whole)
+                total = (total + whole) / 2
         return total

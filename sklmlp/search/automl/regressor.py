@@ -43,8 +43,8 @@ class AutoMLPRegressor(RegressorMixin, BaseAutoMLP):
     Attributes
     ----------
     ensemble_ : Ensemble
-        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold; `whole` is
-        `best_estimator_`, which counts as much as all of these.
+        `numbers` of the candidates, their `weights`, and their `estimators`, one a fold; `whole`
+        has those fitted to all rows, `best_estimator_` first, which count as much as all of these.
     best_estimator_ : TabularMLPRegressor
         The best candidate, fitted to all rows.
     best_index_, best_params_, best_score_ : int, dict, float

@@ -70,7 +70,7 @@ def test_more_trials_go_on(table, whole, tmp_path):
     X, y, _ = table
     make(n_trials=1, directory=tmp_path).fit(X, y)
     automl = make(n_trials=N_TRIALS, directory=tmp_path).fit(X, y)
-    assert automl.plan_["batch_sizes"] == [2, 2]
+    assert automl.plan_["batch_sizes"] == [1, 1, 2]
     assert_same(automl, whole, X)
 
 
