@@ -28,6 +28,9 @@ from sklmlp.search.evaluation import Evaluator
 from sklmlp.tabular import Encodings, use_encodings
 from sklmlp.training import ParametersCountedError, Pauses, use_pauses
 
+ALONE = {"additive": False}
+"""Without an additive model, which takes as long as some epochs on wide tables."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -136,7 +139,7 @@ class FoldEvaluator(Evaluator):
 
     def __init__(self, estimator, folds, metric, entropy, n_jobs):
         super().__init__(estimator, None, None, folds, {}, "score", entropy, n_jobs)
-        self.judge = metric
+        self.judge, self.timed = metric, None
 
     def _task(self, candidate, fold, pauses):
         seed = self._seed(fold)
@@ -157,8 +160,14 @@ class FoldEvaluator(Evaluator):
 
     def seconds_of_epoch(self):
         """Return what an epoch of the estimator takes on a fold, by training one."""
-        result = self._fit_first_fold({}, Pauses(n_epochs=1))
-        return result["estimator"].estimator.history_[0]["seconds"]
+        self.timed = self._fit_first_fold(ALONE, Pauses(n_epochs=1))
+        return self.timed["estimator"].estimator.history_[0]["seconds"]
+
+    def train_a_little(self, candidate):
+        """Train a candidate for an epoch on the first fold, or take what was timed."""
+        result = self.timed or self._fit_first_fold(ALONE, Pauses(n_epochs=1))
+        self.splits, candidate.params = self.splits[:1], dict(ALONE)
+        candidate.take([result], 1, self.metric)
 
     def _fit_first_fold(self, params, pauses):
         fold, seed = self.splits[0], self._seed(0)

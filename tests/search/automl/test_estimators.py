@@ -267,6 +267,16 @@ def test_a_budget_is_planned(table):
     assert len(automl.cv_results_["params"]) == automl.plan_["n_trials"]
 
 
+def test_without_time_there_is_an_estimator_all_the_same(table):
+    """It says how little it was trained."""
+    X, y, _ = table
+    with pytest.warns(UserWarning, match="The default is trained for one epoch on one fold"):
+        automl = make(max_time=1e-9).fit(X, y)
+    assert automl.n_splits_ == automl.plan_["n_trials"] == 1
+    assert automl.predict_proba(X).shape == (90, 3)
+    assert np.isnan(automl.oof_prediction_).any()
+
+
 EXPECTED_FAILED = {
     "check_sample_weight_equivalence_on_dense_data": "folds and bins see rows, whatever they weigh",
 }
