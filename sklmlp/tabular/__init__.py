@@ -2,6 +2,7 @@
 
 from sklmlp.tabular import defaults
 from sklmlp.tabular.classifier import TabularMLPClassifier
+from sklmlp.tabular.columns import as_table
 from sklmlp.tabular.encoder import TableEncoder
 from sklmlp.tabular.encodings import Encodings, use_encodings
 from sklmlp.tabular.network import ends_of_cycles
@@ -12,6 +13,7 @@ __all__ = [
     "TableEncoder",
     "TabularMLPClassifier",
     "TabularMLPRegressor",
+    "as_table",
     "defaults",
     "ends_of_cycles",
     "use_encodings",

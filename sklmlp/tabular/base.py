@@ -6,7 +6,6 @@ from numbers import Integral, Real
 from typing import NamedTuple
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_consistent_length, check_random_state
@@ -17,6 +16,7 @@ from sklmlp.data import check_sample_weight, check_split
 from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.prediction import learning_aside
 from sklmlp.tabular import defaults
+from sklmlp.tabular.columns import as_table
 from sklmlp.tabular.encoder import TableEncoder
 from sklmlp.tabular.encodings import fit_transform, transform
 from sklmlp.tabular.network import Budget, Plan, best_end, ends_of_cycles
@@ -402,12 +402,7 @@ class BaseTabularMLP(BaseEstimator, ABC):
     def _check_rows(self, X, y, sample_weight, suffix=""):
         """Check targets and weights; the encoder checks X."""
         y = self._check_targets(y, f"y{suffix}")
-        if sp.issparse(X):
-            raise TypeError(
-                f"Sparse data was passed for X{suffix}, but dense data is required. Use "
-                "'.toarray()' to convert to a dense numpy array, or MLPClassifier and MLPRegressor."
-            )
-        X = X if hasattr(X, "shape") or isinstance(X, list) else np.asarray(X)
+        X = as_table(X, f"X{suffix}")
         check_consistent_length(X, y)
         weight = check_sample_weight(sample_weight, len(y), f"sample_weight{suffix}")
         return Rows(X, y, weight)

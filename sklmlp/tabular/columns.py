@@ -1,6 +1,7 @@
 """Columns of a raw table: which are categories, what a column holds, its numbers and codes."""
 
 import numpy as np
+import scipy.sparse as sp
 
 from sklmlp.data import column_of, is_frame, kind_of_type
 
@@ -9,6 +10,22 @@ _CATEGORICAL = {"category", "Categorical", "Enum", "dictionary"}
 
 _KINDS = {"b": "boolean", "i": "number", "u": "number", "f": "number", "M": "date", "m": "date"}
 _BOOLEAN = {bool, np.bool_}
+
+
+def as_table(X, name="X"):
+    """Return a frame, an array or a list as it is, and anything else as an array.
+
+    Raises
+    ------
+    TypeError
+        For a sparse matrix.
+    """
+    if sp.issparse(X):
+        raise TypeError(
+            f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to "
+            "convert to a dense numpy array, or MLPClassifier and MLPRegressor."
+        )
+    return X if hasattr(X, "shape") or isinstance(X, list) else np.asarray(X)
 
 
 class Column:

@@ -7,7 +7,6 @@ from numbers import Integral, Real
 
 import joblib
 import numpy as np
-import scipy.sparse as sp
 import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_consistent_length, check_random_state
@@ -29,7 +28,7 @@ from sklmlp.search.halving import Rungs
 from sklmlp.search.planning import Clock
 from sklmlp.search.progress import Progress
 from sklmlp.search.suggestions import make_suggest
-from sklmlp.tabular import TableEncoder, defaults, ends_of_cycles
+from sklmlp.tabular import TableEncoder, as_table, defaults, ends_of_cycles
 
 FACTOR = 3
 """The better third of the candidates goes on."""
@@ -117,12 +116,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
     def _check_rows(self, X, y, sample_weight, groups):
         """Check what is given, and learn what the targets and the columns are."""
         y = self._learn_targets(y)
-        if sp.issparse(X):
-            raise TypeError(
-                "Sparse data was passed for X, but dense data is required. Use '.toarray()' to "
-                "convert to a dense numpy array, or MLPClassifier and MLPRegressor."
-            )
-        X = X if hasattr(X, "shape") or isinstance(X, list) else np.asarray(X)
+        X = as_table(X)
         check_consistent_length(X, y, groups)
         weight = check_sample_weight(sample_weight, len(y), "sample_weight")
         if weight is not None:
@@ -280,7 +274,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
         self.oof_prediction_[rows] = mean
 
     def _refit(self, candidates, search, X, y, weight, clock):
-        """Fit the best to all rows as a user would, and other members that there is time for."""
+        """Fit the best to all rows, and other members that there is time for."""
         members = dict(zip(self.ensemble_.numbers, self.ensemble_.weights, strict=True))
         others = sorted(members.keys() - {self.best_index_}, key=members.get, reverse=True)
         if self.max_time is None or not self.ensemble:
