@@ -4,6 +4,10 @@
 # make test-torch   the tests of training without the compiled engine: torch computes everything
 # make test-oldest  the tests of what depends on versions, with the oldest that are supported
 # make wheel        a wheel with the compiled engine, into dist/
+# make docs         the site, with all pictures of the gallery, into docs/_build/html
+# make docs-quick   the same with the pictures of one example: for a look at the pages
+# make docs-serve   show the site at http://127.0.0.1:8000
+# make test-browser the tests of the site in Chromium (apt-get install chromium)
 # make bench        time and memory next to scikit-learn and skorch, into docs/performance.md (idle machine)
 # make clean        remove the environments and what was built
 #
@@ -26,6 +30,7 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check --no-compile
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-cluster test-torch lint format test-oldest wheel bench clean
+.PHONY: docs docs-quick docs-serve test-browser
 
 demo: $(VENV)/installed-examples
 	$(VENV)/bin/python examples/quickstart.py $(ARGS)
@@ -73,6 +78,23 @@ test-oldest: $(VENV_OLDEST)/installed-test
 	OMP_NUM_THREADS=1 $(VENV_OLDEST)/bin/python $(PYTEST_PARALLEL) \
 		$(addprefix --ignore=,$(SAME_WITH_ANY_VERSION)) $(ARGS)
 
+SITE = docs/_build/html
+SPHINX = OMP_NUM_THREADS=1 $(VENV)/bin/python -m sphinx -b html -W --keep-going
+
+docs: $(VENV)/installed-docs
+	$(SPHINX) $(ARGS) docs $(SITE)
+
+# The example whose picture tests/browser looks at.
+docs-quick: $(VENV)/installed-docs
+	$(SPHINX) -D sphinx_gallery_conf.filename_pattern=/plot_activations $(ARGS) docs $(SITE)
+
+docs-serve:
+	$(VENV)/bin/python -m http.server --bind 127.0.0.1 --directory $(SITE) 8000
+
+test-browser: $(VENV)/installed-test $(VENV)/installed-browser
+	test -e $(SITE)/index.html || $(MAKE) docs-quick
+	$(VENV)/bin/python -m pytest -m browser tests/browser $(ARGS)
+
 wheel: $(VENV)/bin/python
 	SKLMLP_NEED_EXTENSION=1 $(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
@@ -81,6 +103,7 @@ bench: $(VENV)/installed-test
 
 clean:
 	rm -rf $(VENV) $(VENV_OLDEST) build dist *.egg-info quickstart_output sklmlp/native/*.so
+	rm -rf docs/_build docs/gallery docs/generated
 	rm -rf .pytest_cache .hypothesis .ruff_cache .coverage
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

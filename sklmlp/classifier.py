@@ -227,7 +227,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         The output's link: 'softmax', 'logistic', or 'identity' for the hinge loss.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also

@@ -222,7 +222,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         The output's link: 'identity', 'exp', or 'ordered' for a list of quantiles.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also

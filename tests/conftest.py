@@ -10,14 +10,16 @@ _left_out = pytest.StashKey()
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave out what needs a GPU where there is none, or a cluster unless asked; count the first.
+    """Leave out what needs a GPU where there is none, or what is to be asked for; count the first.
 
-    `make test-cluster` installs what a cluster needs and asks for it by `-m cluster`.
+    `make test-cluster` installs what a cluster needs and asks for it by `-m cluster`, and
+    `make test-browser` what a browser needs by `-m browser`.
     """
-    if "cluster" not in config.option.markexpr:
-        on_a_cluster = [item for item in items if item.get_closest_marker("cluster")]
-        config.hook.pytest_deselected(items=on_a_cluster)
-        items[:] = [item for item in items if item not in on_a_cluster]
+    for marker in ("browser", "cluster"):
+        if marker not in config.option.markexpr:
+            unasked = [item for item in items if item.get_closest_marker(marker)]
+            config.hook.pytest_deselected(items=unasked)
+            items[:] = [item for item in items if item not in unasked]
     needs_a_card = [item for item in items if item.get_closest_marker("cuda")]
     if needs_a_card and not torch.cuda.is_available():
         config.hook.pytest_deselected(items=needs_a_card)

@@ -49,7 +49,7 @@ class HiddenFeatures(
         The fitted clone, or the frozen estimator.
     n_features_in_ : int
         Features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also

@@ -232,7 +232,7 @@ class SearchHistoryDisplay:
 class ParameterImportanceDisplay:
     """How much each parameter of a search had to do with being among the best.
 
-    Use :meth:`from_estimator` to make one.
+    Importances are those of PED-ANOVA [1]_. Use :meth:`from_estimator` to make one.
 
     Parameters
     ----------
@@ -274,7 +274,7 @@ class ParameterImportanceDisplay:
     def from_estimator(cls, search, *, metric=None, top=0.25, ax=None):
         """Draw the importances of the parameters of a fitted search.
 
-        Optuna's PED-ANOVA [1]_ compares the values that the best trials have with those that all
+        Optuna's PED-ANOVA compares the values that the best trials have with those that all
         of them have. That needs no more than an order, in which a trial that was trained further is
         before others, so that trials that were stopped early count too.
 

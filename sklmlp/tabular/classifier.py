@@ -121,7 +121,7 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         What 'auto' was.
     n_features_in_ : int
         Columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also

@@ -89,27 +89,27 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     Attributes
     ----------
-    is_categorical_ : ndarray of bool of shape (n_features_in_,)
+    is_categorical_ : ndarray of bool of shape (`n_features_in_`,)
         Which columns are taken as categories.
-    categories_ : list of length n_features_in_
+    categories_ : list of length `n_features_in_`
         The sorted levels of each category, as arrays. None for numbers and columns left out.
     feature_kinds_ : ndarray of str of shape (n_features_out,)
         "numeric", "target_encoding", "missing", "category" or "level" for each column of the
         output, which stand in this order.
     feature_blocks_ : ndarray of int of shape (n_features_out,)
         Which input column each column of the output comes from.
-    category_tables_ : list of length n_features_in_
+    category_tables_ : list of length `n_features_in_`
         What the levels of each category become, arrays of shape (n_levels + 1, n_columns): target
         encodings first, codes last; the last row is for gaps and unknown values. None as in
         `categories_`.
     n_levels_ : list of int
         How many codes each column of the kind "level" has.
-    center_, scale_ : ndarray of shape (n_features_in_,)
+    center_, scale_ : ndarray of shape (`n_features_in_`,)
         Median and interquartile range of each column of numbers, or half of its range where the
         latter is 0. NaN for others.
     n_features_in_ : int
         Columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also
@@ -241,7 +241,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         Returns
         -------
         names : ndarray of str objects of shape (n_features_out,)
-            That of the input for numbers; with "missingindicator_" before it for gaps; with the
+            That of the input for numbers; with `"missingindicator_"` before it for gaps; with the
             level, "infrequent" or "missing" behind it for categories, and with "target" for target
             encodings.
         """

@@ -79,7 +79,7 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
         Folds that were trained on.
     n_features_in_ : int
         Columns seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Their names, where X had names that are all strings.
 
     See Also
