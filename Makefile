@@ -79,7 +79,7 @@ test-oldest: $(VENV_OLDEST)/installed-test
 		$(addprefix --ignore=,$(SAME_WITH_ANY_VERSION)) $(ARGS)
 
 SITE = docs/_build/html
-SPHINX = OMP_NUM_THREADS=1 $(VENV)/bin/python -m sphinx -b html -W --keep-going
+SPHINX = OMP_NUM_THREADS=1 $(VENV)/bin/python -m sphinx -b html -d docs/_build/doctrees -W --keep-going
 
 docs: $(VENV)/installed-docs
 	$(SPHINX) $(ARGS) docs $(SITE)

@@ -3,6 +3,7 @@
 Nothing is fetched: the names of other projects that are linked to are in `inventories.txt`.
 """
 
+import importlib
 import os
 import re
 import sys
@@ -50,7 +51,7 @@ autosummary_generate = True
 autodoc_default_options = {"members": True, "inherited-members": True}
 autodoc_typehints = "none"  # the docstrings say it
 numpydoc_show_class_members = False  # the template lists them
-numpydoc_use_plots = False
+toc_object_entries_show_parents = "hide"
 extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),
@@ -126,7 +127,16 @@ def skip_member(app, what, name, obj, skip, options):
     return skip or bool(is_foreign) or isinstance(obj, cached_property)
 
 
+def module_of(app, module, name):
+    """Name the module whose source viewcode shows, where the value alone would mislead it."""
+    value = importlib.import_module(module)
+    for part in name.split("."):  # an instance may have what its class has not
+        value = getattr(value, part, None)
+    return module if getattr(value, "__module__", None) == "builtins" else None
+
+
 def setup(app):
     """Connect what is above."""
+    app.connect("viewcode-follow-imported", module_of)
     app.connect("autodoc-skip-member", skip_member)
     app.connect("source-read", adapt_source)

@@ -25,7 +25,7 @@ def table_of(page, first_columns):
     text = (HERE / page).read_text("utf-8")
     header = "| " + " | ".join(first_columns) + " |"
     lines = text[text.index(header) :].split("\n\n")[0].splitlines()[2:]
-    return [[cell.strip().strip("*") for cell in line.strip("| ").split(" | ")] for line in lines]
+    return [[cell.strip(" *") for cell in line.split("|")[1:-1]] for line in lines]
 
 
 def number(cell):
@@ -65,21 +65,21 @@ def bars(ax, values, form, colour=OURS):
 
 
 def draw_speed(ax):
-    """Bars of times scikit-learn."""
+    """Draw bars of times scikit-learn, and return a title."""
     bars(ax, speed(), "{:.1f}")
-    ax.set(xlim=(0, 13.5), xticks=[1], xticklabels=["scikit-learn = 1"])
-    ax.set_title("Training: how many times as fast", loc="left", fontsize=12)
+    ax.set(xlim=(0, 13.5), xlabel="times as fast as scikit-learn", ylabel="units of each layer")
+    return "Training a network"
 
 
 def draw_trees(ax):
-    """Bars of losses over CatBoost's."""
+    """Draw bars of losses over CatBoost's, and return a title."""
     bars(ax, against_trees(), "{:.2f}")
-    ax.set(xlim=(0, 1.25), xticks=[1], xticklabels=["CatBoost = 1"])
-    ax.set_title("Loss at the defaults: less is better", loc="left", fontsize=12)
+    ax.set(xlim=(0, 1.25), xlabel="loss / loss of CatBoost")
+    return "At the defaults: less is better"
 
 
 def draw_tuned(ax):
-    """Points of losses over the default's."""
+    """Draw points of losses over the default's, and return a title."""
     values = tuned()
     names = list(values)[::-1]
     by_hand = {name: hand for name, (_, hand) in values.items() if hand}
@@ -94,11 +94,11 @@ def draw_tuned(ax):
         )  # fmt: skip
     ax.axvline(1, color=LINE, linewidth=1)
     ax.tick_params(length=0)
-    ax.set(xscale="log", xlim=(0.5, 5))
-    ax.set_xticks([1, 2, 4], ["the default = 1", "2", "4"])
+    ax.set(xscale="log", xlim=(0.5, 5), xlabel="loss / loss of the default")
+    ax.set_xticks([1, 2, 4], ["1", "2", "4"])
     ax.minorticks_off()
-    ax.legend(frameon=False, loc="lower right", fontsize=10)
-    ax.set_title("Loss after a minute: less is better", loc="left", fontsize=12)
+    ax.legend(frameon=False, loc="upper right", fontsize=10)
+    return "After a minute: less is better"
 
 
 FIGURES = {"speed": draw_speed, "trees": draw_trees, "tuned": draw_tuned}
@@ -108,8 +108,9 @@ def main():
     """Write all figures."""
     with plt.rc_context(STYLE):
         for name, draw in FIGURES.items():
-            figure, ax = plt.subplots(figsize=(5.6, 3.6), layout="constrained")
-            draw(ax)
+            figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+            title = draw(ax)
+            figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
             figure.savefig(HERE / "images" / f"{name}.svg", metadata={"Date": None})
             plt.close(figure)
 

@@ -4,6 +4,8 @@ The blocks of a page run in their order and share their names, in an empty folde
 is only to be read is fenced as ```py or ```text.
 """
 
+import importlib
+import pydoc
 import re
 import sys
 import types
@@ -16,7 +18,7 @@ from sklmlp.activations import ACTIVATIONS
 from sklmlp.losses import LOSSES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("**/*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ANY_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -78,6 +80,45 @@ def test_the_map_shows_every_room():
         if not path.name.startswith("__pycache__")
     }
     assert set(MAP_ENTRY.findall(text)) == there
+
+
+@pytest.fixture
+def docs_on_path(monkeypatch):
+    """Let the modules of docs/ be imported."""
+    monkeypatch.syspath_prepend(str(ROOT / "docs"))
+
+
+@pytest.mark.parametrize("name", ["speed", "trees", "tuned"])
+def test_figures_show_the_tables(name, docs_on_path):
+    """Each number that a figure of the front page shows is that of the table it was drawn from."""
+    figures = importlib.import_module("figures")
+    values = {"speed": figures.speed, "trees": figures.against_trees, "tuned": figures.tuned}[
+        name
+    ]()
+    shown = (ROOT / "docs" / "images" / f"{name}.svg").read_text("utf-8")
+    words = re.findall(r">([^<>]+)</text>", shown)
+    numbers = [value[0] if name == "tuned" else value for value in values.values()]
+    assert len(values) >= 6
+    for label in [
+        *values,
+        *(f"{number:{'.1f' if name == 'speed' else '.2f'}}" for number in numbers),
+    ]:
+        assert label in words, f"{name}.svg has no {label}: run python docs/figures.py"
+
+
+def test_inventories_name_what_exists(docs_on_path):
+    """What the table of other projects' names holds of NumPy, SciPy, torch and so on is there."""
+    inventories = importlib.import_module("inventories")
+    table = inventories.read_table((ROOT / "docs" / "inventories.txt").read_text("utf-8"))
+    names = [
+        name
+        for _, entries in table.values()
+        for name, role, *_ in entries
+        if role.startswith("py:") and "." in name
+    ]
+    assert len(names) > 5
+    for name in names:
+        assert pydoc.locate(name), f"{name} is not there"
 
 
 def anchors(text):
