@@ -38,6 +38,7 @@ extensions = [
 ]
 exclude_patterns = ["_build", "gallery/*.md5", "gallery/*.ipynb"]
 templates_path = ["_templates"]
+nitpicky = True  # a name that leads nowhere is a warning
 default_role = "literal"  # docstrings write code between single backticks
 
 # Markdown -------------------------------------------------------------------------------------
@@ -52,6 +53,21 @@ autodoc_default_options = {"members": True, "inherited-members": True}
 autodoc_typehints = "none"  # the docstrings say it
 numpydoc_show_class_members = False  # the template lists them
 toc_object_entries_show_parents = "hide"
+numpydoc_xref_param_type = True
+numpydoc_xref_ignore = "all"  # link the types that are named here
+numpydoc_xref_aliases = {
+    "ndarray": "numpy.ndarray",
+    "RandomState": "numpy.random.RandomState",
+    "DataFrame": "pandas.DataFrame",
+    "Axes": "matplotlib.axes.Axes",
+    "Figure": "matplotlib.figure.Figure",
+    "matplotlib.axes.Axes": "matplotlib.axes.Axes",
+    "matplotlib.figure.Figure": "matplotlib.figure.Figure",
+    "torch.device": "torch.device",
+    "torch.nn.Sequential": "torch.nn.Sequential",
+    "Loss": "sklmlp.losses.Loss",
+    **{name: f"sklmlp.{name}" for name in sklmlp.__all__ if name[0].isupper()},
+}
 extlinks = {
     "arxiv": ("https://arxiv.org/abs/%s", "arXiv:%s"),
     "doi": ("https://doi.org/%s", "doi:%s"),

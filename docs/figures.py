@@ -97,7 +97,7 @@ def draw_tuned(ax):
     ax.set(xscale="log", xlim=(0.5, 5), xlabel="loss / loss of the default")
     ax.set_xticks([1, 2, 4], ["1", "2", "4"])
     ax.minorticks_off()
-    ax.legend(frameon=False, loc="upper right", fontsize=10)
+    ax.legend(frameon=False, loc="upper right", fontsize=9, handletextpad=0.2)
     return "After a minute: less is better"
 
 
@@ -108,7 +108,7 @@ def main():
     """Write all figures."""
     with plt.rc_context(STYLE):
         for name, draw in FIGURES.items():
-            figure, ax = plt.subplots(figsize=(4.6, 3.4), layout="constrained")
+            figure, ax = plt.subplots(figsize=(4.0, 3.2), layout="constrained")
             title = draw(ax)
             figure.suptitle(title, x=0.02, ha="left", fontsize=13, fontweight="bold")
             figure.savefig(HERE / "images" / f"{name}.svg", metadata={"Date": None})

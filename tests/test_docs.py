@@ -13,6 +13,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from sklearn.experimental import enable_halving_search_cv  # noqa: F401, so that it is found
 
 from sklmlp.activations import ACTIVATIONS
 from sklmlp.losses import LOSSES

@@ -94,7 +94,7 @@ def sampler(method="tpe", *, random_state=None):
     Parameters
     ----------
     method : {"tpe", "gp", "cmaes", "nsga2", "random", "qmc", "grid"}, default="tpe"
-        How the next trials are chosen; see :class:`MLPSearchCV`.
+        How the next trials are chosen; see :class:`sklmlp.MLPSearchCV`.
     random_state : int or None, default=None
         The seed. None takes another one each time.
 

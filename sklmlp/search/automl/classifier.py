@@ -30,7 +30,7 @@ class AutoMLPClassifier(ClassifierMixin, BaseAutoMLP):
         Folds. A number of them are drawn with the same proportions of classes, and with whole
         `groups`. On large tables the first of them may have to do, as `plan_` says.
     method : str or optuna.samplers.BaseSampler, default="tpe"
-        What proposes candidates, as in :class:`MLPSearchCV`.
+        What proposes candidates, as in :class:`sklmlp.MLPSearchCV`.
     n_trials : int or None, default=None
         Candidates in all; None for as many as there is time for. The same number comes to the same
         result, where `max_time` is None.
