@@ -83,10 +83,8 @@ def draw_tuned(ax):
     values = tuned()
     names = list(values)[::-1]
     by_hand = {name: hand for name, (_, hand) in values.items() if hand}
-    ax.plot([values[name][0] for name in names], names, "o", color=OURS, label="AutoML, 60 s")
-    ax.plot(
-        list(by_hand.values()), list(by_hand), "D", color=OTHERS, label="a search by hand, 60 s"
-    )
+    ax.plot([values[name][0] for name in names], names, "o", color=OURS, label="AutoML")
+    ax.plot(list(by_hand.values()), list(by_hand), "D", color=OTHERS, label="by hand")
     for name in names:
         ax.annotate(
             f"{values[name][0]:.2f}", (values[name][0], name), (-6, 0), ha="right", va="center",
