@@ -3,9 +3,6 @@ Activations and their derivatives
 =================================
 
 What a hidden unit makes of its input, and how much of the gradient it lets back through.
-
-Shown in a window:        python examples/plot_activations.py
-Saved into a folder:      python examples/plot_activations.py FOLDER
 """
 
 # %%
@@ -50,7 +47,10 @@ assert set(rectifiers.slopes["relu"]) == {0, 1}
 assert rectifiers.slopes["leaky_relu(negative_slope=0.2)"].min() == 0.2
 assert all(value.min() < -0.1 for value in smooth.values.values())  # the dip
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_activations.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

@@ -4,9 +4,6 @@ Why deep sigmoid networks did not train
 
 The same network of eight hidden layers on handwritten digits, once with sigmoids and once with
 rectifiers.
-
-Shown in a window:        python examples/plot_vanishing_gradients.py
-Saved into a folder:      python examples/plot_vanishing_gradients.py FOLDER
 """
 
 # %%
@@ -75,7 +72,10 @@ for activation, frame in facts.items():
 ranks = {a: frame.loc["hidden 7", "effective_rank"] for a, frame in facts.items()}
 assert ranks["logistic"] < 2 < ranks["relu"]
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_vanishing_gradients.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore
