@@ -10,9 +10,6 @@ What a hidden unit makes of its input, and how much of the gradient it lets back
 # sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one
 # wherever the unit is on, and nothing where it is off; its relatives leak a little there.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -49,6 +46,9 @@ assert all(value.min() < -0.1 for value in smooth.values.values())  # the dip
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_activations.png", dpi=150)
 else:

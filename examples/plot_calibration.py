@@ -11,9 +11,6 @@ long becomes surer than it should be. Early stopping by the loss prevents that, 
 # A table in which one label in seven is wrong: nobody can be sure of anything there. Some rows
 # train the network, others calibrate it, and many judge.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.calibration import CalibratedClassifierCV, CalibrationDisplay
@@ -75,6 +72,9 @@ assert accuracies[early] > accuracies[end] + 0.04
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_calibration.png", dpi=150)
 else:

@@ -9,9 +9,6 @@ Where one class is rare, a network that minimises its errors misses it.
 # %%
 # Two classes that overlap, one row in twenty positive.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_classification
@@ -73,6 +70,9 @@ assert plain.score(X_test, y_test) > balanced.score(X_test, y_test)
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_class_imbalance.png", dpi=150)
 else:

@@ -9,9 +9,7 @@ curves, or waves. Here the same small network is fitted to three tables with fiv
 # %%
 # Three tables of two columns, with some noise.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -105,6 +103,9 @@ assert min(score for (_, name), score in scores.items() if name != "identity") >
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_decision_boundaries.png", dpi=150)
 else:

@@ -12,9 +12,6 @@ and ``y_val``.
 # people. The network will have to read the writing of others, so the last rows are kept for a test
 # and those before them for validation.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import sklearn
@@ -80,6 +77,9 @@ assert found[own] < found[split]
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_early_stopping_own_rows.png", dpi=150)
 else:

@@ -13,8 +13,6 @@ Needs ``pip install 'sklmlp[onnx,serve,plot]' onnxruntime httpx``.
 # Irises by the length and width of their petals (Fisher 1936).
 
 import asyncio
-import sys
-from pathlib import Path
 
 import httpx
 import matplotlib.pyplot as plt
@@ -111,6 +109,9 @@ assert accuracy > 0.9
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_onnx_and_serving.png", dpi=150)
 else:

@@ -9,9 +9,7 @@ network bends.
 # %%
 # Two rings of points: no straight line tells them apart.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -87,6 +85,9 @@ assert bent.score(X, y) > 0.98
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_perceptron_to_mlp.png", dpi=150)
 else:

@@ -9,9 +9,6 @@ Gaussian, which learns its mean and its spread.
 # %%
 # Progression of diabetes in a year against the body mass index: its spread grows with it.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy.stats import norm
@@ -82,6 +79,9 @@ axes[0].set_ylabel("progression of diabetes in a year")
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_prediction_intervals.png", dpi=150)
 else:

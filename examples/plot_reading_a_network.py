@@ -11,9 +11,6 @@ known, so that the answers can be checked.
 # Friedman's first function (1991): y is 10 sin(pi x0 x1) + 20 (x2 - 1/2)^2 + 10 x3 + 5 x4, and
 # noise. Three more columns have no effect.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_friedman1
@@ -81,6 +78,9 @@ assert max(errors.values()) < 0.2
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_reading_a_network.png", dpi=150)
 else:

@@ -13,9 +13,6 @@ of it: how it went, what mattered, and what a better score costs.
 # epochs, the better half of them for six, and so on up to thirty. A candidate that goes on does not
 # start again: it continues where it paused.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
 from sklearn.metrics import log_loss
@@ -76,6 +73,9 @@ assert search.best_score_ in pareto.scores[pareto.front]
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_search.png", dpi=150)
 else:

@@ -10,9 +10,6 @@ do. Which predicts better, and where do they disagree?
 # Breast tumours, benign or malignant (Wolberg et al. 1995, of scikit-learn), as a table from a
 # hospital might be: one value in ten was not measured, and sizes come in words as well.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -79,6 +76,9 @@ assert our_loss < loss_of_trees  # on a table of a few hundred rows
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_table_against_trees.png", dpi=150)
 else:

@@ -10,9 +10,7 @@ Which activation is best depends on how deep the network is, so both belong into
 # no better than a constant prediction warns. Here it is expected of the deepest sigmoids, so these
 # warnings are counted. Any other, of a fit that has not converged say, would be shown.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -75,6 +73,9 @@ assert held_out > 0.93
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_tuning_activations_and_depth.png", dpi=150)
 else:

@@ -10,9 +10,6 @@ hyperplanes among them. So the last layer needs no more than a straight line.
 # %%
 # Two half moons. A straight line cannot separate them.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import make_moons
@@ -89,6 +86,9 @@ handed_on.set(xlabel="first unit of the last layer", ylabel="second unit of the 
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_units_as_svms.png", dpi=150)
 else:

@@ -10,9 +10,6 @@ units.
 # A curve that swings faster and faster, sin(3 pi x^2), without noise: what is asked is whether a
 # network can be that curve, not whether it finds it among others.
 
-import sys
-from pathlib import Path
-
 import matplotlib.pyplot as plt
 import numpy as np
 
@@ -70,6 +67,9 @@ assert deep[24][0] < wide[64][0]  # fewer units, closer
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_universal_approximation.png", dpi=150)
 else:

@@ -9,9 +9,7 @@ rectifiers.
 # %%
 # Everything but the activation is equal, down to the seed and the order of the rows.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -74,6 +72,9 @@ assert ranks["logistic"] < 2 < ranks["relu"]
 
 # sphinx_gallery_start_ignore
 # With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_vanishing_gradients.png", dpi=150)
 else:
