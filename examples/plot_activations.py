@@ -3,18 +3,12 @@ Activations and their derivatives
 =================================
 
 What a hidden unit makes of its input, and how much of the gradient it lets back through.
-
-Shown in a window:        python examples/plot_activations.py
-Saved into a folder:      python examples/plot_activations.py FOLDER
 """
 
 # %%
 # Backpropagation multiplies the gradient by the activation's derivative once in each layer. A
 # sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one
 # wherever the unit is on, and nothing where it is off; its relatives leak a little there.
-
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,7 +44,13 @@ assert set(rectifiers.slopes["relu"]) == {0, 1}
 assert rectifiers.slopes["leaky_relu(negative_slope=0.2)"].min() == 0.2
 assert all(value.min() < -0.1 for value in smooth.values.values())  # the dip
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_activations.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

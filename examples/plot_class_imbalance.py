@@ -2,18 +2,12 @@
 Class imbalance
 ===============
 
-Where one class is rare, a network that minimises its errors misses it. `class_weight="balanced"`
-counts every class the same.
-
-Shown in a window:        python examples/plot_class_imbalance.py
-Saved into a folder:      python examples/plot_class_imbalance.py FOLDER
+Where one class is rare, a network that minimises its errors misses it.
+``class_weight="balanced"`` counts every class the same.
 """
 
 # %%
 # Two classes that overlap, one row in twenty positive.
-
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -74,7 +68,13 @@ assert with_weights > without + 0.15
 assert balanced_accuracy["every class counts the same"] > 0.75
 assert plain.score(X_test, y_test) > balanced.score(X_test, y_test)
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_class_imbalance.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

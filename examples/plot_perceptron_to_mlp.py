@@ -4,17 +4,12 @@ From the perceptron to the multilayer perceptron
 
 A stack of affine maps is an affine map, however deep. One nonlinearity between two of them, and the
 network bends.
-
-Shown in a window:        python examples/plot_perceptron_to_mlp.py
-Saved into a folder:      python examples/plot_perceptron_to_mlp.py FOLDER
 """
 
 # %%
 # Two rings of points: no straight line tells them apart.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -88,7 +83,13 @@ assert alone.score(X, y) < 0.65
 assert stack.score(X, y) < 0.65
 assert bent.score(X, y) > 0.98
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_perceptron_to_mlp.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

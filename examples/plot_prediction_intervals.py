@@ -4,16 +4,10 @@ Prediction intervals
 
 How far off may a prediction be? Two losses tell: quantiles, which ask nothing of the noise, and a
 Gaussian, which learns its mean and its spread.
-
-Shown in a window:        python examples/plot_prediction_intervals.py
-Saved into a folder:      python examples/plot_prediction_intervals.py FOLDER
 """
 
 # %%
 # Progression of diabetes in a year against the body mass index: its spread grows with it.
-
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -83,7 +77,13 @@ for ax, (loss, predict) in zip(axes, intervals.items(), strict=True):
     assert (high - low)[heavy].mean() > (high - low)[light].mean()  # it knows where it is unsure
 axes[0].set_ylabel("progression of diabetes in a year")
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_prediction_intervals.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

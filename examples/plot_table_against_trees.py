@@ -2,19 +2,13 @@
 A table against trees
 =====================
 
-A table with numbers, words and gaps: `TabularMLPClassifier` takes it as it is, as boosted trees do.
-Which predicts better, and where do they disagree?
-
-Shown in a window:        python examples/plot_table_against_trees.py
-Saved into a folder:      python examples/plot_table_against_trees.py FOLDER
+A table with numbers, words and gaps: ``TabularMLPClassifier`` takes it as it is, as boosted trees
+do. Which predicts better, and where do they disagree?
 """
 
 # %%
 # Breast tumours, benign or malignant (Wolberg et al. 1995, of scikit-learn), as a table from a
 # hospital might be: one value in ten was not measured, and sizes come in words as well.
-
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -31,7 +25,7 @@ X["size"] = pd.cut(X.pop("mean area"), [0, 400, 700, 1000, np.inf], labels=["S",
 X = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
 
 # %%
-# Both at their defaults, on one half of the rows; the other half judges. (`n_folds=1` saves the
+# Both at their defaults, on one half of the rows; the other half judges. (``n_folds=1`` saves the
 # network a quarter of a minute: by itself it would cross-validate how long to train on few rows.)
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0, stratify=y)
@@ -80,7 +74,13 @@ for ax in (left, right):
 our_loss, loss_of_trees = losses.values()
 assert our_loss < loss_of_trees  # on a table of a few hundred rows
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_table_against_trees.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

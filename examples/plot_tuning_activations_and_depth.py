@@ -3,9 +3,6 @@ Tuning activations and depth together
 =====================================
 
 Which activation is best depends on how deep the network is, so both belong into one grid.
-
-Shown in a window:        python examples/plot_tuning_activations_and_depth.py
-Saved into a folder:      python examples/plot_tuning_activations_and_depth.py FOLDER
 """
 
 # %%
@@ -13,9 +10,7 @@ Saved into a folder:      python examples/plot_tuning_activations_and_depth.py F
 # no better than a constant prediction warns. Here it is expected of the deepest sigmoids, so these
 # warnings are counted. Any other, of a fit that has not converged say, would be shown.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,7 +71,13 @@ assert depths[scores[0].argmax()] <= 1  # logistic
 assert by_depth[6][2] - by_depth[6][0] > 0.3  # relu over logistic
 assert held_out > 0.93
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_tuning_activations_and_depth.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

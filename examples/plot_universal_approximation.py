@@ -4,17 +4,11 @@ Universal approximation
 
 One hidden layer can follow any curve if it is wide enough (Cybenko 1989). Two can do it with fewer
 units.
-
-Shown in a window:        python examples/plot_universal_approximation.py
-Saved into a folder:      python examples/plot_universal_approximation.py FOLDER
 """
 
 # %%
 # A curve that swings faster and faster, sin(3 pi x^2), without noise: what is asked is whether a
 # network can be that curve, not whether it finds it among others.
-
-import sys
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,7 +65,13 @@ by_width = [error for error, _ in wide.values()]
 assert by_width[0] > by_width[1] > 10 * max(by_width[3:])
 assert deep[24][0] < wide[64][0]  # fewer units, closer
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_universal_approximation.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

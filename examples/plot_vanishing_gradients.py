@@ -4,17 +4,12 @@ Why deep sigmoid networks did not train
 
 The same network of eight hidden layers on handwritten digits, once with sigmoids and once with
 rectifiers.
-
-Shown in a window:        python examples/plot_vanishing_gradients.py
-Saved into a folder:      python examples/plot_vanishing_gradients.py FOLDER
 """
 
 # %%
 # Everything but the activation is equal, down to the seed and the order of the rows.
 
-import sys
 import warnings
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
@@ -75,7 +70,13 @@ for activation, frame in facts.items():
 ranks = {a: frame.loc["hidden 7", "effective_rank"] for a, frame in facts.items()}
 assert ranks["logistic"] < 2 < ranks["relu"]
 
+# sphinx_gallery_start_ignore
+# With a folder as argument, the picture is saved there, not shown.
+import sys
+from pathlib import Path
+
 if len(sys.argv) > 1:
     figure.savefig(Path(sys.argv[1]) / "plot_vanishing_gradients.png", dpi=150)
 else:
     plt.show()
+# sphinx_gallery_end_ignore

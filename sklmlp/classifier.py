@@ -33,6 +33,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     and multilabel targets), or another `loss`, by backpropagation [1]_. Everything that
     :class:`sklearn.neural_network.MLPClassifier` takes is taken, with the same meaning.
 
+    The parameters stand in five groups. All but the first two are given by name.
+
+    - The network: `hidden_layer_sizes`, `activation`, `dropout`, `normalization`, `residual`,
+      `weight_init`, `module`, `module_params`, `n_estimators`.
+    - The loss: `loss`, `label_smoothing`, `focal_gamma`, `class_weight`, `alpha`.
+    - Optimization: `solver`, `solver_params`, `batch_size`, `shuffle`, `learning_rate`,
+      `learning_rate_init`, `warmup_fraction`, `power_t`, `momentum`, `nesterovs_momentum`,
+      `beta_1`, `beta_2`, `epsilon`, `max_grad_norm`.
+    - Stopping: `max_iter`, `tol`, `n_iter_no_change`, `early_stopping`, `scoring`,
+      `validation_fraction`, `stratify`, `max_fun`, `max_time`.
+    - Computing: `random_state`, `warm_start`, `verbose`, `device`, `dtype`, `matmul_precision`,
+      `callbacks`, `checkpoint`, `checkpoint_every`.
+
     Parameters
     ----------
     hidden_layer_sizes : int or array-like of int, default=(100,)
@@ -43,24 +56,6 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    loss : {'log_loss', 'focal', 'hinge'}, callable or Loss, default='log_loss'
-        What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
-        `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
-        rest, which makes a linear support vector machine on learned features: it has
-        `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors
-        of shape (n, k) and (n,), the number of each class in `classes_`, and returns the loss of
-        each sample, (n,); for two classes and multilabel targets both are (n, k), the targets
-        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'. A
-        :class:`sklmlp.losses.Loss` may give a gradient, and say that it has no probabilities.
-    label_smoothing : float, default=0.0
-        The share of a label's probability that 'log_loss' spreads over all classes [12]_.
-    focal_gamma : float, default=2.0
-        How much 'focal' down-weights samples that are classified well; 0 gives 'log_loss'.
-    class_weight : dict, list of dict or 'balanced', default=None
-        Weights of classes, which multiply `sample_weight`, on validation rows also; 'balanced' is
-        inverse to how often they occur, by `sample_weight`. Multilabel targets take a list, one
-        dict `{0: weight, 1: weight}` a label, and multiply the weights of their labels. Not
-        'balanced' in `partial_fit`, which does not see all rows.
     dropout : float or array-like of float, default=0.0
         The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
         one rate a hidden layer. Of no effect in prediction.
@@ -82,6 +77,30 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`. In a grid `module__name` sets one of them.
+    n_estimators : int, default=1
+        Networks to train, side by side, each from its own seed; their probabilities, or decision
+        values, are averaged.
+    loss : {'log_loss', 'focal', 'hinge'}, callable or Loss, default='log_loss'
+        What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
+        `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
+        rest, which makes a linear support vector machine on learned features: it has
+        `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors
+        of shape (n, k) and (n,), the number of each class in `classes_`, and returns the loss of
+        each sample, (n,); for two classes and multilabel targets both are (n, k), the targets
+        zeros and ones. Autograd differentiates it. Probabilities are those of 'log_loss'. A
+        :class:`sklmlp.losses.Loss` may give a gradient, and say that it has no probabilities.
+    label_smoothing : float, default=0.0
+        The share of a label's probability that 'log_loss' spreads over all classes [12]_.
+    focal_gamma : float, default=2.0
+        How much 'focal' down-weights samples that are classified well; 0 gives 'log_loss'.
+    class_weight : dict, list of dict or 'balanced', default=None
+        Weights of classes, which multiply `sample_weight`, on validation rows also; 'balanced' is
+        inverse to how often they occur, by `sample_weight`. Multilabel targets take a list, one
+        dict `{0: weight, 1: weight}` a label, and multiply the weights of their labels. Not
+        'balanced' in `partial_fit`, which does not see all rows.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
+        batch's weights.
     solver : {'lbfgs', 'sgd', 'adam'}, str, type or Solver, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
@@ -93,11 +112,10 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         In a grid `solver__name` sets one of them.
         Its `weight_decay` is 0 unless given here, and never decays biases, normalizations and
         slopes.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
-        batch's weights.
     batch_size : int or 'auto', default='auto'
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
+    shuffle : bool, default=True
+        Whether the rows are shuffled before each epoch.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
             'one_cycle'}, default='constant'
         The schedule. Of 'sgd' alone (others warn), after each epoch: 'invscaling' is
@@ -106,36 +124,31 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         1e-6. Of every stochastic solver, step by step over `max_iter` epochs: 'cosine' [10]_ and
         'linear' fall to 0, 'exponential' to a hundredth, and 'one_cycle' [11]_ rises to
         `learning_rate_init` from a 25th of it and falls to a 250,000th.
+    learning_rate_init : float, default=0.001
+        The step size of every solver but 'lbfgs'; the full rate of a schedule.
     warmup_fraction : float, default=0.0
         The share of all steps in which those four rise to `learning_rate_init`; 0 is 0.3 for
         'one_cycle'.
-    learning_rate_init : float, default=0.001
-        The step size of every solver but 'lbfgs'; the full rate of a schedule.
     power_t : float, default=0.5
         The exponent of 'invscaling'.
-    max_iter : int, default=200
-        Epochs, or iterations of 'lbfgs', at most.
-    shuffle : bool, default=True
-        Whether the rows are shuffled before each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Draws initial weights, the validation split and the order of rows, in scikit-learn's
-        order: the same seed gives scikit-learn's numbers.
-    tol : float, default=1e-4
-        The least improvement that counts, of the training loss or of the validation score. For
-        'lbfgs' the gradient's norm at which it stops.
-    verbose : bool, default=False
-        Whether to print a line an epoch: scikit-learn's, with the learning rate, the training
-        score, the seconds since the fit began and the most that are left, and which network of an
-        ensemble it is of.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    max_grad_norm : float, default=None
-        The gradient, penalty included, is scaled down to this Euclidean norm where it is longer;
-        None never does. Not for 'lbfgs'.
     momentum : float, default=0.9
         Momentum of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether that momentum is Nesterov's.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the moments of 'adam'.
+    epsilon : float, default=1e-8
+        Keeps divisions of 'adam' finite.
+    max_grad_norm : float, default=None
+        The gradient, penalty included, is scaled down to this Euclidean norm where it is longer;
+        None never does. Not for 'lbfgs'.
+    max_iter : int, default=200
+        Epochs, or iterations of 'lbfgs', at most.
+    tol : float, default=1e-4
+        The least improvement that counts, of the training loss or of the validation score. For
+        'lbfgs' the gradient's norm at which it stops.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement by `tol` that end a fit.
     early_stopping : bool, default=False
         Whether to keep `validation_fraction` of the rows from training, to stop when their score
         (accuracy) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
@@ -150,19 +163,19 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     stratify : bool, default=False
         Whether the validation split keeps the proportions of the classes also where there are
         more than two.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the moments of 'adam'.
-    epsilon : float, default=1e-8
-        Keeps divisions of 'adam' finite.
-    n_iter_no_change : int or inf, default=10
-        Epochs without improvement by `tol` that end a fit.
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
         Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
-    n_estimators : int, default=1
-        Networks to train, side by side, each from its own seed; their probabilities, or decision
-        values, are averaged.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial weights, the validation split and the order of rows, in scikit-learn's
+        order: the same seed gives scikit-learn's numbers.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    verbose : bool, default=False
+        Whether to print a line an epoch: scikit-learn's, with the learning rate, the training
+        score, the seconds since the fit began and the most that are left, and which network of an
+        ensemble it is of.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
         there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
@@ -284,44 +297,44 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         hidden_layer_sizes=(100,),
         activation="relu",
         *,
-        loss="log_loss",
-        label_smoothing=0.0,
-        focal_gamma=2.0,
-        class_weight=None,
         dropout=0.0,
         normalization=None,
         residual=False,
         weight_init="auto",
         module=None,
         module_params=None,
+        n_estimators=1,
+        loss="log_loss",
+        label_smoothing=0.0,
+        focal_gamma=2.0,
+        class_weight=None,
+        alpha=0.0001,
         solver="adam",
         solver_params=None,
-        alpha=0.0001,
         batch_size="auto",
+        shuffle=True,
         learning_rate="constant",
         learning_rate_init=0.001,
         warmup_fraction=0.0,
         power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        max_grad_norm=None,
         momentum=0.9,
         nesterovs_momentum=True,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        max_grad_norm=None,
+        max_iter=200,
+        tol=1e-4,
+        n_iter_no_change=10,
         early_stopping=False,
         scoring=None,
         validation_fraction=0.1,
         stratify=False,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
         max_fun=15000,
         max_time=None,
-        n_estimators=1,
+        random_state=None,
+        warm_start=False,
+        verbose=False,
         device="auto",
         dtype="auto",
         matmul_precision="highest",
@@ -331,44 +344,44 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
-        self.loss = loss
-        self.label_smoothing = label_smoothing
-        self.focal_gamma = focal_gamma
-        self.class_weight = class_weight
         self.dropout = dropout
         self.normalization = normalization
         self.residual = residual
         self.weight_init = weight_init
         self.module = module
         self.module_params = module_params
+        self.n_estimators = n_estimators
+        self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.focal_gamma = focal_gamma
+        self.class_weight = class_weight
+        self.alpha = alpha
         self.solver = solver
         self.solver_params = solver_params
-        self.alpha = alpha
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.warmup_fraction = warmup_fraction
         self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.max_grad_norm = max_grad_norm
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.max_grad_norm = max_grad_norm
+        self.max_iter = max_iter
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.scoring = scoring
         self.validation_fraction = validation_fraction
         self.stratify = stratify
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.n_iter_no_change = n_iter_no_change
         self.max_fun = max_fun
         self.max_time = max_time
-        self.n_estimators = n_estimators
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
         self.device = device
         self.dtype = dtype
         self.matmul_precision = matmul_precision

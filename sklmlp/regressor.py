@@ -24,6 +24,20 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     Everything that :class:`sklearn.neural_network.MLPRegressor` takes is taken, with the same
     meaning.
 
+    The parameters stand in five groups, with `loss` in front of all, as in scikit-learn. All but
+    the first three are given by name.
+
+    - The network: `hidden_layer_sizes`, `activation`, `dropout`, `normalization`, `residual`,
+      `weight_init`, `module`, `module_params`, `n_estimators`.
+    - The loss: `loss`, `huber_delta`, `quantile`, `normalize_y`, `alpha`.
+    - Optimization: `solver`, `solver_params`, `batch_size`, `shuffle`, `learning_rate`,
+      `learning_rate_init`, `warmup_fraction`, `power_t`, `momentum`, `nesterovs_momentum`,
+      `beta_1`, `beta_2`, `epsilon`, `max_grad_norm`.
+    - Stopping: `max_iter`, `tol`, `n_iter_no_change`, `early_stopping`, `scoring`,
+      `validation_fraction`, `max_fun`, `max_time`.
+    - Computing: `random_state`, `warm_start`, `verbose`, `device`, `dtype`, `matmul_precision`,
+      `callbacks`, `checkpoint`, `checkpoint_every`.
+
     Parameters
     ----------
     loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
@@ -45,19 +59,6 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         scikit-learn's ('identity', 'logistic', 'tanh', 'relu'), a `(name, {argument: value})`
         pair, a `torch.nn.Module` class or instance, a callable on tensors, or a list of these,
         one a hidden layer. `sklmlp.activations.ACTIVATIONS` is the table of names.
-    huber_delta : float, default=1.0
-        Residuals up to this are squared by 'huber', in units of y.
-    quantile : float or array-like of float, default=0.5
-        What 'quantile' predicts, between 0 and 1. A list, for one target, makes `predict` return
-        a column for each, which never cross.
-    normalize_y : bool, default=False
-        Whether to scale each target to mean 0 and standard deviation 1 for training; of 'poisson'
-        and 'gamma' it is divided by its mean. Weights of samples count. Predictions, standard
-        deviations, quantiles and scores are in units of y. The losses (`loss_`, `loss_curve_`,
-        `best_loss_`, those of `history_` and of `scoring='loss'`) are those of the scaled
-        targets, and so `alpha`, `tol` and `max_grad_norm` mean the same whatever the units of y.
-        `huber_delta` stays in units of y. `partial_fit` and `warm_start` keep the scaling of the
-        first call.
     dropout : float or array-like of float, default=0.0
         The share of a hidden layer's units that a training step sets to zero [5]_; a list gives
         one rate a hidden layer. Of no effect in prediction.
@@ -79,6 +80,24 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         `hidden_layer_sizes` and `activation` are not used then, and there is no `coefs_`.
     module_params : dict, default=None
         Further arguments of `module`. In a grid `module__name` sets one of them.
+    n_estimators : int, default=1
+        Networks to train, side by side, each from its own seed; their predictions are averaged.
+    huber_delta : float, default=1.0
+        Residuals up to this are squared by 'huber', in units of y.
+    quantile : float or array-like of float, default=0.5
+        What 'quantile' predicts, between 0 and 1. A list, for one target, makes `predict` return
+        a column for each, which never cross.
+    normalize_y : bool, default=False
+        Whether to scale each target to mean 0 and standard deviation 1 for training; of 'poisson'
+        and 'gamma' it is divided by its mean. Weights of samples count. Predictions, standard
+        deviations, quantiles and scores are in units of y. The losses (`loss_`, `loss_curve_`,
+        `best_loss_`, those of `history_` and of `scoring='loss'`) are those of the scaled
+        targets, and so `alpha`, `tol` and `max_grad_norm` mean the same whatever the units of y.
+        `huber_delta` stays in units of y. `partial_fit` and `warm_start` keep the scaling of the
+        first call.
+    alpha : float, default=0.0001
+        Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
+        batch's weights.
     solver : {'lbfgs', 'sgd', 'adam'}, str, type or Solver, default='adam'
         'adam' [2]_ and 'sgd' train batch by batch, 'lbfgs' (SciPy's) on all rows at once, which
         suits small tables. Any first-order optimizer for dense gradients of `torch.optim` goes by
@@ -90,11 +109,10 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         In a grid `solver__name` sets one of them.
         Its `weight_decay` is 0 unless given here, and never decays biases, normalizations and
         slopes.
-    alpha : float, default=0.0001
-        Strength of the L2 penalty on `coefs_` and other matrices. It is divided by the sum of the
-        batch's weights.
     batch_size : int or 'auto', default='auto'
         Rows a training step; 'auto' is `min(200, n_samples)`. Ignored by 'lbfgs'.
+    shuffle : bool, default=True
+        Whether the rows are shuffled before each epoch.
     learning_rate : {'constant', 'invscaling', 'adaptive', 'cosine', 'linear', 'exponential', \
             'one_cycle'}, default='constant'
         The schedule. Of 'sgd' alone (others warn), after each epoch: 'invscaling' is
@@ -103,36 +121,31 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         1e-6. Of every stochastic solver, step by step over `max_iter` epochs: 'cosine' [10]_ and
         'linear' fall to 0, 'exponential' to a hundredth, and 'one_cycle' [11]_ rises to
         `learning_rate_init` from a 25th of it and falls to a 250,000th.
+    learning_rate_init : float, default=0.001
+        The step size of every solver but 'lbfgs'; the full rate of a schedule.
     warmup_fraction : float, default=0.0
         The share of all steps in which those four rise to `learning_rate_init`; 0 is 0.3 for
         'one_cycle'.
-    learning_rate_init : float, default=0.001
-        The step size of every solver but 'lbfgs'; the full rate of a schedule.
     power_t : float, default=0.5
         The exponent of 'invscaling'.
-    max_iter : int, default=200
-        Epochs, or iterations of 'lbfgs', at most.
-    shuffle : bool, default=True
-        Whether the rows are shuffled before each epoch.
-    random_state : int, RandomState instance or None, default=None
-        Draws initial weights, the validation split and the order of rows, in scikit-learn's
-        order: the same seed gives scikit-learn's numbers.
-    tol : float, default=1e-4
-        The least improvement that counts, of the training loss or of the validation score. For
-        'lbfgs' the gradient's norm at which it stops.
-    verbose : bool, default=False
-        Whether to print a line an epoch: scikit-learn's, with the learning rate, the training
-        score, the seconds since the fit began and the most that are left, and which network of an
-        ensemble it is of.
-    warm_start : bool, default=False
-        Whether `fit` goes on from the weights of the fit before.
-    max_grad_norm : float, default=None
-        The gradient, penalty included, is scaled down to this Euclidean norm where it is longer;
-        None never does. Not for 'lbfgs'.
     momentum : float, default=0.9
         Momentum of 'sgd', between 0 and 1.
     nesterovs_momentum : bool, default=True
         Whether that momentum is Nesterov's.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay rates of the moments of 'adam'.
+    epsilon : float, default=1e-8
+        Keeps divisions of 'adam' finite.
+    max_grad_norm : float, default=None
+        The gradient, penalty included, is scaled down to this Euclidean norm where it is longer;
+        None never does. Not for 'lbfgs'.
+    max_iter : int, default=200
+        Epochs, or iterations of 'lbfgs', at most.
+    tol : float, default=1e-4
+        The least improvement that counts, of the training loss or of the validation score. For
+        'lbfgs' the gradient's norm at which it stops.
+    n_iter_no_change : int or inf, default=10
+        Epochs without improvement by `tol` that end a fit.
     early_stopping : bool, default=False
         Whether to keep `validation_fraction` of the rows from training, to stop when their score
         (`score`) has not improved by `tol` for `n_iter_no_change` epochs, and to keep the weights
@@ -145,18 +158,19 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         error.
     validation_fraction : float, default=0.1
         The share of rows that `early_stopping` keeps from training.
-    beta_1, beta_2 : float, default=0.9, 0.999
-        Decay rates of the moments of 'adam'.
-    epsilon : float, default=1e-8
-        Keeps divisions of 'adam' finite.
-    n_iter_no_change : int or inf, default=10
-        Epochs without improvement by `tol` that end a fit.
     max_fun : int, default=15000
         Evaluations of the loss by 'lbfgs', at most.
     max_time : float, default=None
         Time limit in seconds: the fit stops at the end of the epoch. None means no limit.
-    n_estimators : int, default=1
-        Networks to train, side by side, each from its own seed; their predictions are averaged.
+    random_state : int, RandomState instance or None, default=None
+        Draws initial weights, the validation split and the order of rows, in scikit-learn's
+        order: the same seed gives scikit-learn's numbers.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights of the fit before.
+    verbose : bool, default=False
+        Whether to print a line an epoch: scikit-learn's, with the learning rate, the training
+        score, the seconds since the fit began and the most that are left, and which network of an
+        ensemble it is of.
     device : str or torch.device, default='auto'
         Where to compute: 'cpu', 'cuda', 'cuda:1', 'mps' (untested), or 'auto' for CUDA where
         there is a GPU and the CPU elsewhere. A model that was fitted on a GPU predicts on the
@@ -280,42 +294,42 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         hidden_layer_sizes=(100,),
         activation="relu",
         *,
-        huber_delta=1.0,
-        quantile=0.5,
-        normalize_y=False,
         dropout=0.0,
         normalization=None,
         residual=False,
         weight_init="auto",
         module=None,
         module_params=None,
+        n_estimators=1,
+        huber_delta=1.0,
+        quantile=0.5,
+        normalize_y=False,
+        alpha=0.0001,
         solver="adam",
         solver_params=None,
-        alpha=0.0001,
         batch_size="auto",
+        shuffle=True,
         learning_rate="constant",
         learning_rate_init=0.001,
         warmup_fraction=0.0,
         power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        max_grad_norm=None,
         momentum=0.9,
         nesterovs_momentum=True,
-        early_stopping=False,
-        scoring=None,
-        validation_fraction=0.1,
         beta_1=0.9,
         beta_2=0.999,
         epsilon=1e-8,
+        max_grad_norm=None,
+        max_iter=200,
+        tol=1e-4,
         n_iter_no_change=10,
+        early_stopping=False,
+        scoring=None,
+        validation_fraction=0.1,
         max_fun=15000,
         max_time=None,
-        n_estimators=1,
+        random_state=None,
+        warm_start=False,
+        verbose=False,
         device="auto",
         dtype="auto",
         matmul_precision="highest",
@@ -326,42 +340,42 @@ class MLPRegressor(RegressorMixin, BaseMLP):
         self.loss = loss
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
-        self.huber_delta = huber_delta
-        self.quantile = quantile
-        self.normalize_y = normalize_y
         self.dropout = dropout
         self.normalization = normalization
         self.residual = residual
         self.weight_init = weight_init
         self.module = module
         self.module_params = module_params
+        self.n_estimators = n_estimators
+        self.huber_delta = huber_delta
+        self.quantile = quantile
+        self.normalize_y = normalize_y
+        self.alpha = alpha
         self.solver = solver
         self.solver_params = solver_params
-        self.alpha = alpha
         self.batch_size = batch_size
+        self.shuffle = shuffle
         self.learning_rate = learning_rate
         self.learning_rate_init = learning_rate_init
         self.warmup_fraction = warmup_fraction
         self.power_t = power_t
-        self.max_iter = max_iter
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.tol = tol
-        self.verbose = verbose
-        self.warm_start = warm_start
-        self.max_grad_norm = max_grad_norm
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
-        self.early_stopping = early_stopping
-        self.scoring = scoring
-        self.validation_fraction = validation_fraction
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
+        self.max_grad_norm = max_grad_norm
+        self.max_iter = max_iter
+        self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.scoring = scoring
+        self.validation_fraction = validation_fraction
         self.max_fun = max_fun
         self.max_time = max_time
-        self.n_estimators = n_estimators
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
         self.device = device
         self.dtype = dtype
         self.matmul_precision = matmul_precision

@@ -1,4 +1,4 @@
-"""Every Python block of README.md and docs/ runs, and every relative link leads somewhere.
+"""Every Python block of README.md, CONTRIBUTING.md and docs/ runs, and every link leads somewhere.
 
 The blocks of a page run in their order and share their names, in an empty folder. A block that
 is only to be read is fenced as ```py or ```text.
@@ -19,7 +19,7 @@ from sklmlp.activations import ACTIVATIONS
 from sklmlp.losses import LOSSES
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 ANY_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

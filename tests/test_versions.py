@@ -14,6 +14,10 @@ ROOT = Path(__file__).parents[1]
 CONSTRAINTS = ("constraints.txt", "constraints-oldest.txt")
 
 
+def read(name):
+    return (ROOT / name).read_text("utf-8")
+
+
 def rows(capsys):
     """What is printed, by the name in each row."""
     sklmlp.show_versions()
@@ -31,13 +35,25 @@ def test_versions_are_those_installed(capsys):
 
 def test_what_no_version_changes_runs_once():
     """Files that `make test-oldest` leaves out are there, and its torch is that of `make test`."""
-    pins = [(ROOT / name).read_text("utf-8").split() for name in CONSTRAINTS]
+    pins = [read(name).split() for name in CONSTRAINTS]
     torch, oldest = ([pin for pin in each if pin.startswith("torch==")] for each in pins)
     assert torch == oldest != []
     dry_run = ["make", "-n", "test-oldest"]
     commands = subprocess.run(dry_run, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     left_out = re.findall(r"--ignore=(\S+)", commands)
     assert left_out and all((ROOT / name).exists() for name in left_out)
+
+
+def test_the_citation_is_of_this_version():
+    """CITATION.cff names the version that the package has."""
+    stated = re.findall(r"^version: (.+)$", read("CITATION.cff"), re.MULTILINE)
+    assert stated == [sklmlp.__version__]
+
+
+def test_a_commit_is_checked_by_the_ruff_of_the_tests():
+    """The hook before a commit, `make lint` and the oldest versions have one ruff."""
+    pins = {line for name in CONSTRAINTS for line in re.findall(r"ruff==(\S+)", read(name))}
+    assert pins == set(re.findall(r"rev: v(\S+)", read(".pre-commit-config.yaml")))
 
 
 @pytest.mark.parametrize("is_there", [True, False])

@@ -7,7 +7,7 @@ from sklmlp.nn.activation_spec import (
     resolve,
     resolve_one,
 )
-from sklmlp.nn.architecture import describe, layers_as_html
+from sklmlp.nn.architecture import count, describe, layers_as_html, table_as_html
 from sklmlp.nn.builder import (
     build_module,
     children_by_layer,
@@ -40,6 +40,7 @@ __all__ = [
     "check_trainable",
     "children_by_layer",
     "constructor_arguments",
+    "count",
     "describe",
     "dropout_rates",
     "initial_weights",
@@ -55,4 +56,5 @@ __all__ = [
     "resolve",
     "resolve_one",
     "running_statistics",
+    "table_as_html",
 ]

@@ -34,7 +34,7 @@ def rows(estimator, networks):
     kinds.append(f"linear, {spec.out_activation}" if spec else "linear")
     counts = ["?"] * len(names)
     if spec:
-        counts = [f"{sum(map(_count, c.values())):,}" for c in children_by_layer(module)]
+        counts = [f"{sum(map(count, c.values())):,}" for c in children_by_layer(module)]
     shapes = [f"{i} → {o}" for i, o in zip(ins, outs, strict=True)]
     return list(zip(names, kinds, shapes, counts, strict=True))
 
@@ -75,7 +75,8 @@ def describe(choice):
     return f"{choice.name}({arguments})" if arguments else choice.name
 
 
-def _count(module):
+def count(module):
+    """Return how many numbers a module learns."""
     return sum(p.numel() for p in module.parameters())
 
 
@@ -83,21 +84,33 @@ def _rows_of_own_module(module_class, module):
     if module is None:
         return [("module", module_class.__name__, "?", "?")]
     return [
-        (name, repr(child), "", f"{_count(child):,}") for name, child in module.named_children()
-    ] or [("module", repr(module), "", f"{_count(module):,}")]
+        (name, repr(child), "", f"{count(child):,}") for name, child in module.named_children()
+    ] or [("module", repr(module), "", f"{count(module):,}")]
 
 
 def layers_as_html(estimator, networks):
-    """Return the layers of an estimator's network as a table of HTML.
-
-    The diagrams of scikit-learn ask each estimator in them for its parameters, under which this
-    table is shown, also inside a Pipeline or a search.
+    """Return the layers of an estimator's network as a table of HTML, see `table_as_html`.
 
     Parameters
     ----------
     estimator : MLPClassifier or MLPRegressor
     networks : list of FittedNetwork
         See `rows`.
+    """
+    return table_as_html(rows(estimator, networks), _caption(estimator, networks))
+
+
+def table_as_html(layers, caption):
+    """Return a table of layers as HTML.
+
+    The diagrams of scikit-learn ask each estimator in them for its parameters, under which this
+    table is shown, also inside a Pipeline or a search.
+
+    Parameters
+    ----------
+    layers : list of tuple of str
+        The words of `COLUMNS` for each layer.
+    caption : str
 
     Returns
     -------
@@ -108,7 +121,7 @@ def layers_as_html(estimator, networks):
     left, right = cell.format("left"), cell.format("right")
     styles = left, left, right, right
     lines = []
-    for layer, *facts in rows(estimator, networks):
+    for layer, *facts in layers:
         cells = [f'<th scope="row" style="{left}">{html.escape(layer)}</th>']
         for style, fact in zip(styles[1:], facts, strict=True):
             cells.append(f'<td style="{style}">{html.escape(fact)}</td>')
@@ -117,12 +130,11 @@ def layers_as_html(estimator, networks):
         f'<th scope="col" style="{style} border-bottom: 1px solid currentColor;">{name}</th>'
         for name, style in zip(COLUMNS, styles, strict=True)
     )
-    caption = html.escape(_caption(estimator, networks))
     return (
         '<table class="sklmlp-architecture" style="border-collapse: collapse; color: inherit; '
         'background: none; font-size: 0.9em;">'
         f'<caption style="caption-side: top; text-align: left; padding: 0.2em 0.8em; '
-        f'color: inherit;">{caption}</caption>'
+        f'color: inherit;">{html.escape(caption)}</caption>'
         f'<thead><tr style="background: none;">{head}</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table>"
     )
@@ -133,6 +145,6 @@ def _caption(estimator, networks):
     if not networks:
         n_networks, state = estimator.n_estimators, f"not fitted, device={str(estimator.device)!r}"
     else:
-        n_numbers = sum(_count(network.module) for network in networks)
+        n_numbers = sum(count(network.module) for network in networks)
         n_networks, state = len(networks), f"{n_numbers:,} parameters, on {networks[0].device}"
     return state if n_networks == 1 else f"{n_networks} networks, {state}"

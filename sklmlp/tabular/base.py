@@ -11,11 +11,12 @@ from sklearn.base import BaseEstimator, is_classifier
 from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from sklmlp.compat import Interval, StrOptions, fit_context, safe_indexing
+from sklmlp.compat import Interval, StrOptions, extend_html, fit_context, safe_indexing
 from sklmlp.data import check_sample_weight, check_split
 from sklmlp.nn import TiedNetwork, bin_edges, pad_edges
 from sklmlp.prediction import learning_aside
 from sklmlp.tabular import defaults
+from sklmlp.tabular.architecture import layers_as_html
 from sklmlp.tabular.columns import as_table
 from sklmlp.tabular.encoder import TableEncoder
 from sklmlp.tabular.encodings import fit_transform, transform
@@ -154,6 +155,11 @@ class BaseTabularMLP(BaseEstimator, ABC):
             if fitted is not first:
                 self._complete(fitted, rows)
         self._take_over(fitted)
+
+    def _get_params_html(self, *args, **kwargs):
+        """Return what scikit-learn's diagrams show: the parameters, and the network."""
+        parameters = super()._get_params_html(*args, **kwargs)
+        return extend_html(parameters, lambda: layers_as_html(self))
 
     def fit_all(self, fits, X, y, sample_weight=None):
         """Fit to all rows what was fitted to folds of them, as the refit of `fit` does.
