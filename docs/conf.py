@@ -133,6 +133,7 @@ def adapt_source(app, docname, source):
         source[0] = AS_SCRIPT.sub("", source[0])
     else:
         text = source[0].replace("](../examples/)", "](gallery/index.rst)")
+        text = text.replace("](../CONTRIBUTING.md", "](contributing.md")
         source[0] = EXAMPLE.sub(r"](gallery/\1.rst)", text)
 
 
