@@ -54,6 +54,15 @@ class Activation:
     compiled : str or None
         The name of the compiled operator that computes it from `filled` arguments. Where there is
         none, torch computes it.
+
+    Examples
+    --------
+    >>> from sklmlp.activations import ACTIVATIONS
+    >>> leaky = ACTIVATIONS["leaky_relu"]
+    >>> leaky.formula
+    'max(0, z) + a min(0, z), a = negative_slope'
+    >>> leaky.filled({"negative_slope": 0.2})
+    {'negative_slope': 0.2, 'inplace': False}
     """
 
     name: str

@@ -20,6 +20,19 @@ class TrainingWarning(ConvergenceWarning):
     """A fit failed to learn, and this is why.
 
     The base of the warnings below, each of which is raised at most once a fit.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.exceptions import TrainingWarning
+    >>> X, y = load_iris(return_X_y=True)
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     mlp = MLPClassifier((4,), tol=0.01, random_state=0).fit(X + 2000, y)
+    >>> [w.category.__name__ for w in caught if issubclass(w.category, TrainingWarning)]
+    ['UnscaledFeaturesWarning']
     """
 
 

@@ -21,6 +21,12 @@ class TargetRange:
     low, high : float, default=-inf and inf
     includes_low, includes_high : bool, default=True
         Whether the bound itself is a target.
+
+    Examples
+    --------
+    >>> from sklmlp.losses import TargetRange
+    >>> TargetRange(0, includes_low=False).is_positive
+    True
     """
 
     low: float = -math.inf
@@ -96,6 +102,20 @@ class Loss:
         The name of the link, scikit-learn's where it has one.
     inverse_link : callable, default=None
         Mean targets to logits.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.preprocessing import scale
+    >>> from sklmlp import MLPRegressor
+    >>> from sklmlp.losses import Loss, TargetRange
+    >>> def half_deviance(z, y):  # of Poisson's, up to terms without z
+    ...     return (z.exp() - y * z).sum(1)
+    >>> poisson = Loss("poisson", half_deviance, link="exp", target_range=TargetRange(0))
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> mlp = MLPRegressor(poisson, (4,), solver="lbfgs", max_iter=1000, alpha=10, random_state=0)
+    >>> bool(mlp.fit(scale(X), y / 100).predict(scale(X)).min() > 0)
+    True
     """
 
     name: str

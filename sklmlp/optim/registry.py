@@ -35,6 +35,27 @@ class Solver:
         many matrices.
     takes_matrices_alone : bool
         Of a torch class: whether it is for matrices, and AdamW is to update the rest.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.optim import Solver
+    >>> class SignSGD(torch.optim.SGD):
+    ...     @torch.no_grad()
+    ...     def step(self, closure=None):
+    ...         for group in self.param_groups:
+    ...             for p in group["params"]:
+    ...                 p.sub_(p.grad.sign(), alpha=group["lr"])
+    >>> X, y = load_iris(return_X_y=True)
+    >>> sign_sgd = Solver("sign_sgd", SignSGD, is_elementwise=True)
+    >>> mlp = MLPClassifier(
+    ...     (8,), solver=sign_sgd, learning_rate_init=0.01, tol=1e-3, random_state=0
+    ... )
+    >>> mlp.fit(scale(X), y).score(scale(X), y) > 0.8
+    True
     """
 
     name: str

@@ -77,6 +77,18 @@ def suggest(trial, estimator):
     ------
     ValueError
         If there is no network in the estimator, or more than one.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search import suggest
+    >>> trial = optuna.trial.FixedTrial(
+    ...     {"depth": 2, "width": 64, "activation": "relu", "learning_rate_init": 0.01,
+    ...      "alpha": 1e-4, "dropout": 0.1}
+    ... )
+    >>> suggest(trial, MLPClassifier())["hidden_layer_sizes"]
+    (64, 64)
     """
     prefix = _prefix(estimator)
     depth = trial.suggest_int("depth", DEPTHS[0], DEPTHS[-1])
