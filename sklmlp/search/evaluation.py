@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklmlp.caller import gathering
 from sklmlp.compat import fit_and_score, scorer_as_stored
 from sklmlp.search.remembering import MOST_BYTES, Remembered, lend_memory
-from sklmlp.training import ParametersCountedError, Pauses, use_pauses
+from sklmlp.training import NotTrainedError, Pauses, use_pauses
 
 
 @dataclass
@@ -201,13 +201,27 @@ class Evaluator:
         n_parameters : int
             0 where there is no network.
         """
+        return self._look(params).n_parameters
+
+    def look(self, params):
+        """Prepare what a candidate would train on the first fold, and do not train it.
+
+        Returns
+        -------
+        runs : list of TrainingRun
+            One for each network of the last fit; none where there is no network.
+        """
+        return self._look(params).runs
+
+    def _look(self, params):
         train, test = self.splits[0]
         options = {**self.options, "error_score": "raise", "return_train_score": False}
         estimator = clone(self.estimator).set_params(**clone(params, safe=False))
+        seed_random_states(estimator, [self.entropy, 0, 0])
         lend_memory(estimator, self.remembered, 0)
-        with use_pauses(Pauses(only_counts=True)) as pauses, suppress(ParametersCountedError):
+        with use_pauses(Pauses(only_looks=True)) as pauses, suppress(NotTrainedError):
             fit_and_score(estimator, self.X, self.y, train=train, test=test, **options)
-        return pauses.n_parameters
+        return pauses
 
 
 def make_parallel(n_jobs):
