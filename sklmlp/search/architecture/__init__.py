@@ -1,0 +1,1 @@
+"""Architecture search: samplers of Optuna that learn from trials."""
