@@ -216,12 +216,40 @@ class Evaluator:
     def _look(self, params):
         train, test = self.splits[0]
         options = {**self.options, "error_score": "raise", "return_train_score": False}
-        estimator = clone(self.estimator).set_params(**clone(params, safe=False))
-        seed_random_states(estimator, [self.entropy, 0, 0])
-        lend_memory(estimator, self.remembered, 0)
-        with use_pauses(Pauses(only_looks=True)) as pauses, suppress(NotTrainedError):
+
+        def fit(estimator):
             fit_and_score(estimator, self.X, self.y, train=train, test=test, **options)
-        return pauses
+
+        return look_at(fit, self.estimator, params, self.entropy, self.remembered)
+
+
+def look_at(fit, estimator, params, entropy, remembered):
+    """Prepare what a candidate would train, and do not train it.
+
+    Parameters
+    ----------
+    fit : callable
+        `fit(estimator)` fits to rows, always the same ones.
+    estimator : estimator
+        Is cloned.
+    params : dict
+        As `set_params` takes them.
+    entropy : int
+        Seeds parameters `random_state` that are None.
+    remembered : Remembered
+        What transformers have made of the rows.
+
+    Returns
+    -------
+    pauses : Pauses
+        Has the runs and the number of parameters.
+    """
+    estimator = clone(estimator).set_params(**clone(params, safe=False))
+    seed_random_states(estimator, [entropy, 0, 0])
+    lend_memory(estimator, remembered, 0)
+    with use_pauses(Pauses(only_looks=True)) as pauses, suppress(NotTrainedError):
+        fit(estimator)
+    return pauses
 
 
 def make_parallel(n_jobs):
