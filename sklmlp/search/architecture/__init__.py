@@ -7,8 +7,10 @@ from sklmlp.search.architecture.inheriting import MorphismSampler
 from sklmlp.search.architecture.problem import Problem
 from sklmlp.search.architecture.random_shared import RandomSharedSampler
 from sklmlp.search.architecture.shared import SharedWeightsSampler
+from sklmlp.search.architecture.shared_methods import SHARED_METHODS, make_shared_sampler
 
 __all__ = [
+    "SHARED_METHODS",
     "CARSSampler",
     "DARTSSampler",
     "ENASSampler",
@@ -17,4 +19,5 @@ __all__ = [
     "Problem",
     "RandomSharedSampler",
     "SharedWeightsSampler",
+    "make_shared_sampler",
 ]

@@ -9,6 +9,10 @@ from sklmlp.search.architecture.training import Descent, score_all
 POPULATION, N_GENERATIONS = 32, 12
 """Candidates that live, and how often there are as many new ones."""
 
+WARMUP = 0.5
+"""The share of steps in which the supernet learns from all of the pool, before any evolves: small
+networks learn sooner, and would be all that is left."""
+
 CROSSOVER = 0.5
 """The share of children that have two parents."""
 
@@ -27,9 +31,13 @@ class CARSSampler(SharedWeightsSampler):
         """Train the supernet and let candidates evolve by turns."""
         supernet = self.make_supernet(pool, rng)
         descent = Descent(supernet, rows, self.n_steps)
+        n_warmup = int(WARMUP * self.n_steps)
+        for member in rng.integers(len(pool), size=n_warmup):
+            descent.step_on(pool.architectures[member])
         living = rng.permutation(len(pool))[:POPULATION]
         for generation in range(N_GENERATIONS):
-            n_steps = (generation + 1) * self.n_steps // N_GENERATIONS - descent.at
+            done = n_warmup + (self.n_steps - n_warmup) * (generation + 1) // N_GENERATIONS
+            n_steps = done - descent.at
             for member in rng.choice(living, size=n_steps):
                 descent.step_on(pool.architectures[member])
             everyone = np.concatenate([living, self._children(pool, living, rng)])
@@ -37,13 +45,13 @@ class CARSSampler(SharedWeightsSampler):
             living = everyone[select(fitness, min(POPULATION, len(everyone)))]
         scores = np.array(score_all(supernet, rows, pool.architectures))
         front = np.full(len(pool), len(pool))
-        front[living] = fronts(np.stack([scores[living], -pool.n_parameters[living]], 1))
+        front[living] = fronts(objectives(scores[living], pool.n_parameters[living]))
         return Ranking(scores, np.lexsort((-scores, front)))
 
     def _fitness(self, pool, supernet, rows, members):
-        """Return what is to be great: score, and smallness; an ndarray of shape (n, 2)."""
+        """Return the objectives of some members."""
         scores = score_all(supernet, rows, [pool.architectures[member] for member in members])
-        return np.stack([scores, -pool.n_parameters[members]], 1)
+        return objectives(scores, pool.n_parameters[members])
 
     def _children(self, pool, living, rng):
         """Return members of the pool, none of which lives, that are near to children."""
@@ -56,6 +64,11 @@ class CARSSampler(SharedWeightsSampler):
             children.append(pool.nearest(child, others))
             others = others[others != children[-1]]
         return np.array(children, dtype=int)
+
+
+def objectives(scores, n_parameters):
+    """Return what is to be great: score, and smallness; an ndarray of shape (n, 2)."""
+    return np.stack([scores, -np.log(n_parameters)], 1)
 
 
 def cross(one, two, rng):

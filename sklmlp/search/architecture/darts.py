@@ -4,13 +4,19 @@ import torch
 
 from sklmlp.search.architecture.grid import Grid
 from sklmlp.search.architecture.shared import Ranking, SharedWeightsSampler
+from sklmlp.search.architecture.training import WEIGHT_DECAY as USUAL_DECAY
 from sklmlp.search.architecture.training import Descent
 
 WARMUP = 0.25
 """The share of steps in which weights learn, before any choice does."""
 
-LEARNING_RATE, BETAS = 0.05, (0.5, 0.999)
+LEARNING_RATE, BETAS = 0.02, (0.5, 0.999)
 """Of the choices; the betas are those of DARTS, section 3.1."""
+
+WEIGHT_DECAY = 2.0
+"""Of the weights. With less they fit the training rows so well that the gradient of the held-out
+loss makes choices small that would be good, as Zela et al. 2020, :arxiv:`1909.09656`, have found.
+"""
 
 FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1
 """Of Gumbel noise: GDAS, section 4.1."""
@@ -35,7 +41,7 @@ class DARTSSampler(SharedWeightsSampler):
     n_networks : int, default=1
     """
 
-    name = "darts"
+    name, weight_decay = "darts", WEIGHT_DECAY
 
     def __init__(self, problem, *, unrolled=False, seed=None, n_steps=400, n_networks=1):
         super().__init__(problem, seed=seed, n_steps=n_steps, n_networks=n_networks)
@@ -44,7 +50,8 @@ class DARTSSampler(SharedWeightsSampler):
     def rank(self, pool, rows, rng):
         """Descend by weights and choices by turns."""
         grid, supernet = Grid(pool), self.make_supernet(pool, rng)
-        descent, n_warmup = Descent(supernet, rows, self.n_steps), int(WARMUP * self.n_steps)
+        descent = Descent(supernet, rows, self.n_steps, weight_decay=self.weight_decay)
+        n_warmup = int(WARMUP * self.n_steps)
         to = {"dtype": rows.dtype, "device": rows.held_out[0].device}
         alphas = [torch.zeros(size, **to).requires_grad_() for size in grid.sizes]
         optimizer = torch.optim.Adam(alphas, lr=LEARNING_RATE, betas=BETAS)
@@ -156,7 +163,7 @@ class GDASSampler(DARTSSampler):
     those of the weights; its temperature falls. For parameters see :class:`DARTSSampler`.
     """
 
-    name = "gdas"
+    name, weight_decay = "gdas", USUAL_DECAY
 
     def __init__(self, problem, *, seed=None, n_steps=400, n_networks=1):
         super().__init__(problem, seed=seed, n_steps=n_steps, n_networks=n_networks)

@@ -34,11 +34,20 @@ class MorphismSampler(SharedWeightsSampler):
     et al. 2016), and takes a share of the steps. So evolve Lemonade (Elsken et al. 2019,
     :arxiv:`1804.09081`) and EENA (Zhu et al. 2019, :arxiv:`1905.07320`). Behind an activation that
     no layer passes on, such as tanh, networks only grow wider. Candidates that were not trained
-    are ranked by those that are nearest to them. For parameters see
-    :class:`SharedWeightsSampler`; the steps are those of all networks together.
+    are ranked by those that are nearest to them.
+
+    Parameters
+    ----------
+    problem : Problem
+    seed : int or None, default=None
+    n_steps : int, default=2400
+        Steps of gradient descent of all networks together.
     """
 
     name = "morphism"
+
+    def __init__(self, problem, *, seed=None, n_steps=2400):
+        super().__init__(problem, seed=seed, n_steps=n_steps)
 
     def rank(self, pool, rows, rng):
         """Let networks evolve."""
