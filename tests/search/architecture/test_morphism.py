@@ -1,5 +1,7 @@
 """Networks that grow compute what they did before."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,7 @@ def make_layers(widths=(5, 4), seed=0):
     rng = np.random.default_rng(seed)
     fans = [3, *widths, 2]
     return Layers(
-        [rng.normal(size=shape) for shape in zip(fans, fans[1:], strict=False)],
+        [rng.normal(size=shape) for shape in pairwise(fans)],
         [rng.normal(size=width) for width in fans[1:]],
     )
 

@@ -106,7 +106,7 @@ def test_a_search_takes_a_sampler():
 ROWS = np.random.default_rng(0).uniform(0.5, 2, 40)
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("loss", [name for name in LOSSES if not name.startswith("binary_")])
 def test_each_loss_is_descended(loss):
     """Gradients and scores are those of the loss, with weights, and sparse rows come out dense."""
     of_classes = loss in MLPClassifier._parameter_constraints["loss"][0].options
@@ -155,7 +155,7 @@ def test_the_second_order_is_the_gradient_after_a_step():
         *([w], [alpha], 0.05),
     )
     steps = 1e-5 * torch.eye(4, dtype=torch.float64)
-    expected = [float(after_step(alpha + s) - after_step(alpha - s)) / 2e-5 for s in steps]
+    expected = [(after_step(alpha + s) - after_step(alpha - s)).item() / 2e-5 for s in steps]
     assert_allclose(got.detach(), expected, rtol=1e-3, atol=1e-4)
     assert torch.equal(w, before)
 
