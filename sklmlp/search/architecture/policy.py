@@ -159,9 +159,7 @@ class Policy:
         gradient = np.tensordot(advantages, self.score_function(choices, allowed), 1) / len(rewards)
         weight = self.entropy_weight * max(0.0, 1 - self.n_updates / max(self.n_warmup, 1))
         gradient += weight * self.entropy_gradient()
-        self.logits = np.where(
-            self.is_option, self.logits + self.learning_rate * gradient, -np.inf
-        )
+        self.logits = np.where(self.is_option, self.logits + self.learning_rate * gradient, -np.inf)
         self._learn_baseline(rewards)
         self.n_updates += 1
 
