@@ -60,7 +60,8 @@ MAY_IMPORT = {
         *("compat", "data", "fitted_network", "nn", "prediction", "preparation", "runtime"),
     },
     "search": {
-        *("caller", "compat", "data", "prediction", "spelling", "tabular", "training"),
+        *("caller", "compat", "data", "prediction", "regressor", "runtime", "spelling"),
+        *("tabular", "training"),
     },
     "tabular": {
         *("callbacks", "classifier", "compat", "data", "fitted_network", "losses", "nn"),

@@ -12,7 +12,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from sklmlp.caller import gathering
 from sklmlp.compat import fit_and_score, scorer_as_stored
 from sklmlp.search.remembering import MOST_BYTES, Remembered, lend_memory
-from sklmlp.training import ParametersCountedError, Pauses, use_pauses
+from sklmlp.training import NotTrainedError, Pauses, use_pauses
 
 
 @dataclass
@@ -201,13 +201,55 @@ class Evaluator:
         n_parameters : int
             0 where there is no network.
         """
+        return self._look(params).n_parameters
+
+    def look(self, params):
+        """Prepare what a candidate would train on the first fold, and do not train it.
+
+        Returns
+        -------
+        runs : list of TrainingRun
+            One for each network of the last fit; none where there is no network.
+        """
+        return self._look(params).runs
+
+    def _look(self, params):
         train, test = self.splits[0]
         options = {**self.options, "error_score": "raise", "return_train_score": False}
-        estimator = clone(self.estimator).set_params(**clone(params, safe=False))
-        lend_memory(estimator, self.remembered, 0)
-        with use_pauses(Pauses(only_counts=True)) as pauses, suppress(ParametersCountedError):
+
+        def fit(estimator):
             fit_and_score(estimator, self.X, self.y, train=train, test=test, **options)
-        return pauses.n_parameters
+
+        return look_at(fit, self.estimator, params, self.entropy, self.remembered)
+
+
+def look_at(fit, estimator, params, entropy, remembered):
+    """Prepare what a candidate would train, and do not train it.
+
+    Parameters
+    ----------
+    fit : callable
+        `fit(estimator)` fits to rows, always the same ones.
+    estimator : estimator
+        Is cloned.
+    params : dict
+        As `set_params` takes them.
+    entropy : int
+        Seeds parameters `random_state` that are None.
+    remembered : Remembered
+        What transformers have made of the rows.
+
+    Returns
+    -------
+    pauses : Pauses
+        Has the runs and the number of parameters.
+    """
+    estimator = clone(estimator).set_params(**clone(params, safe=False))
+    seed_random_states(estimator, [entropy, 0, 0])
+    lend_memory(estimator, remembered, 0)
+    with use_pauses(Pauses(only_looks=True)) as pauses, suppress(NotTrainedError):
+        fit(estimator)
+    return pauses
 
 
 def make_parallel(n_jobs):

@@ -1,7 +1,7 @@
 """Training: a network and a dataset to weights and a history."""
 
 from sklmlp.training.lbfgs import train_lbfgs
-from sklmlp.training.pausing import ParametersCountedError, Pauses, let_pause, use_pauses
+from sklmlp.training.pausing import NotTrainedError, Pauses, let_pause, use_pauses
 from sklmlp.training.run import TrainingRun, TrainingState
 from sklmlp.training.stacking import Interrupt, current_coordinator, train_networks, use_coordinator
 from sklmlp.training.stopping import (
@@ -14,7 +14,7 @@ from sklmlp.training.stopping import (
 
 __all__ = [
     "Interrupt",
-    "ParametersCountedError",
+    "NotTrainedError",
     "Pauses",
     "StoppingState",
     "Subset",

@@ -11,7 +11,7 @@ import threading
 import time
 import zlib
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import scipy.sparse as sp
@@ -33,8 +33,8 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
     os.register_at_fork(after_in_child=_begin_forked)
 
 
-class ParametersCountedError(Exception):
-    """Ends a fit before its training: only the number of its parameters was asked for."""
+class NotTrainedError(Exception):
+    """Ends a fit before its training: only what it would train was asked for."""
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Pauses:
         that it had, and starts anew if not.
     is_all_or_nothing : bool, default=False
         Whether the deadline ends networks at once, in the middle of an epoch: nobody wants them.
-    only_counts : bool, default=False
-        Whether to end each fit by `ParametersCountedError` before it trains.
+    only_looks : bool, default=False
+        Whether to end each fit by `NotTrainedError` before it trains, and keep its runs.
 
     Attributes
     ----------
@@ -71,19 +71,22 @@ class Pauses:
         Whether one paused for the deadline.
     n_fits : int
         Calls of `fit` so far.
+    runs : list of TrainingRun
+        What the last fit would have trained, if it `only_looks`.
     """
 
     n_epochs: int | None = None
     deadline: float | None = None
     kept: list | None = None
     is_all_or_nothing: bool = False
-    only_counts: bool = False
+    only_looks: bool = False
     n_done: int = 0
     max_iter: int = 0
     n_parameters: int = 0
     has_paused: bool = False
     was_cut: bool = False
     n_fits: int = 0
+    runs: list = field(default_factory=list)
 
     def enter(self, runs, rows):
         """Let the networks of a fit pause, and take up what was kept of them.
@@ -97,8 +100,9 @@ class Pauses:
         """
         config = runs[0].config
         self.n_parameters = max(self.n_parameters, sum(run.network.flat.numel() for run in runs))
-        if self.only_counts:
-            raise ParametersCountedError(f"{self.n_parameters} parameters")
+        if self.only_looks:
+            self.runs = runs
+            raise NotTrainedError(f"{self.n_parameters} parameters")
         self.max_iter = max(self.max_iter, config.max_iter)
         if config.solver == "lbfgs":  # SciPy's iterations cannot be taken up
             return

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklmlp import MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLPRegressor
-from sklmlp.training import ParametersCountedError, Pauses, use_pauses
+from sklmlp.training import NotTrainedError, Pauses, use_pauses
 from tests.tables import make_table
 
 MLP = MLPClassifier((6,), max_iter=7, random_state=0, tol=0, learning_rate_init=0.01)
@@ -146,12 +146,14 @@ def test_a_deadline_ends_an_epoch():
     assert 0 < estimator.n_iter_ < 10**6
 
 
-def test_parameters_are_counted_before_training():
-    """The number of parameters is known without an epoch."""
+def test_a_look_counts_parameters_and_keeps_the_run():
+    """The number of parameters and the run are known without an epoch."""
     X, y = make_table("multiclass")
-    with use_pauses(Pauses(only_counts=True)) as pauses, pytest.raises(ParametersCountedError):
+    with use_pauses(Pauses(only_looks=True)) as pauses, pytest.raises(NotTrainedError):
         clone(MLP).fit(X, y)
     assert pauses.n_parameters == 5 * 6 + 6 + 6 * 3 + 3
+    (run,) = pauses.runs
+    assert (run.network.spec.hidden, len(run.dataset)) == ((6,), len(X))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

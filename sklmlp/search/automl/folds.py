@@ -26,7 +26,7 @@ from sklmlp.caller import gathering
 from sklmlp.compat import safe_indexing
 from sklmlp.search.evaluation import Evaluator
 from sklmlp.tabular import Encodings, use_encodings
-from sklmlp.training import ParametersCountedError, Pauses, use_pauses
+from sklmlp.training import NotTrainedError, Pauses, use_pauses
 
 ALONE = {"additive": False}
 """Without an additive model, which takes as long as some epochs on wide tables."""
@@ -153,8 +153,8 @@ class FoldEvaluator(Evaluator):
 
     def count_parameters(self, params):
         """Count what the networks of a candidate learn, before any training."""
-        pauses = Pauses(only_counts=True)
-        with suppress(ParametersCountedError):
+        pauses = Pauses(only_looks=True)
+        with suppress(NotTrainedError):
             self._fit_first_fold(params, pauses)
         return pauses.n_parameters
 
