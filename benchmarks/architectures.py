@@ -1,7 +1,7 @@
 """Regret and accuracy of the methods of architecture search, on tables of trained networks.
 
-    python benchmarks/architectures.py fcnet 25     # median regret on FCNet's four tables, of 25 runs
-    python benchmarks/architectures.py cifar10 25   # NAS-Bench-201: the columns of the survey's table
+    python benchmarks/architectures.py fcnet 25    # median regret on four tables, of 25 runs
+    python benchmarks/architectures.py cifar10 25  # NAS-Bench-201: the survey's columns
     python benchmarks/architectures.py fcnet 25 --methods evolution --batch 1
 
 A table has what came of training each network of a space, so a search takes seconds. Both need
