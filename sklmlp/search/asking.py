@@ -8,8 +8,8 @@ import copy
 
 from sklmlp.search.evaluation import Candidate
 from sklmlp.search.ledger import from_record
-from sklmlp.search.samplers import METHODS, import_optuna, quietly, sampler
-from sklmlp.search.suggestions import Expressed, express
+from sklmlp.search.samplers import find_method, import_optuna, quietly, sampler
+from sklmlp.search.suggestions import Recorded, express
 
 MOST_TRIES = 1000
 """Proposals in a row that may be too large, before the space is said to have none that is not."""
@@ -24,27 +24,40 @@ class Asker:
         As it is given: the first candidate.
     initial_params : list of dict
         The next candidates.
-    suggest : callable
-        `suggest(trial)` returns parameters.
+    problem : Problem
+        The space, and what is allowed.
     method : str or optuna.samplers.BaseSampler
     seed : int
         Of the sampler, if `method` is a name.
-    is_allowed : callable or None
-        Tells of parameters whether they may be tried.
+
+    Attributes
+    ----------
+    given : list of dict
+        The first candidates, of which the sampler proposes none.
+    most : int or None
+        How many candidates there are, if their number is known beforehand.
     """
 
-    def __init__(self, estimator, initial_params, suggest, method, seed, is_allowed=None):
-        optuna, is_name = import_optuna(), isinstance(method, str)
-        self.suggest, self.is_allowed = suggest, is_allowed
+    def __init__(self, estimator, initial_params, problem, method, seed):
+        optuna = import_optuna()
+        self.suggest, self.is_allowed = problem.suggest, problem.is_allowed
         self.own = estimator.get_params()
-        self.given = [each for each in [{}, *initial_params] if not is_allowed or is_allowed(each)]
-        # one of the user's is left as it is
-        proposing = sampler(method, random_state=seed) if is_name else copy.deepcopy(method)
-        self.reads_pruned = METHODS[method].reads_pruned if is_name else (
-            isinstance(method, optuna.samplers.TPESampler)
-        )  # fmt: skip
+        given, self.most = [{}, *initial_params], None
+        self.given = [each for each in given if self.is_allowed is None or self.is_allowed(each)]
+        if not isinstance(method, str):
+            self.reads_pruned = isinstance(method, optuna.samplers.TPESampler)
+            proposing = copy.deepcopy(method)  # one of the user's is left as it is
+            directions = ["maximize"]
+        else:
+            entry = find_method(method)
+            self.reads_pruned, directions = entry.reads_pruned, list(entry.directions)
+            proposing = None
+            if entry.make is None:
+                self.most = len(self.given)
+            else:
+                proposing = sampler(method, random_state=seed, problem=problem)
         with quietly():
-            self.study = optuna.create_study(direction="maximize", sampler=proposing)
+            self.study = optuna.create_study(directions=directions, sampler=proposing)
         self.asked = []  # by number: parameters and trial, None for those that were given
 
     def candidate(self, number):
@@ -81,7 +94,7 @@ class Asker:
             See `sklmlp.search.ledger.as_record`.
         """
         number, values = record["number"], record["values"]
-        params = self.given[number] if values is None else self.suggest(_Recorded(values))
+        params = self.given[number] if values is None else self.suggest(Recorded(values))
         return from_record(record, Candidate(number, dict(params)))
 
     def tell(self, candidate):
@@ -98,10 +111,11 @@ class Asker:
         is_complete = candidate.is_final or not self.reads_pruned
         state = states.COMPLETE if is_complete else states.PRUNED
         if trial is not None and trial.params == candidate.values:
-            with quietly():
-                for n_epochs, score in dict(candidate.rungs).items():
-                    trial.report(score, n_epochs)
-            self._tell(trial, state, candidate.score if is_complete else None)
+            if len(self.study.directions) == 1:  # Optuna knows no course of several objectives
+                with quietly():
+                    for n_epochs, score in dict(candidate.rungs).items():
+                        trial.report(score, n_epochs)
+            self._tell(trial, state, self._objectives(candidate) if is_complete else None)
             return
         if trial is not None:
             self._tell(trial, states.FAIL)  # another process has asked for something else
@@ -110,7 +124,7 @@ class Asker:
     def _add(self, candidate, state):
         """Add a trial that the sampler has not proposed, if it could have."""
         if candidate.values is not None:
-            recorded = _Recorded(candidate.values)
+            recorded = Recorded(candidate.values)
             self.suggest(recorded)
             trial = recorded.values, recorded.distributions
         else:
@@ -123,37 +137,20 @@ class Asker:
             self.study.add_trial(
                 optuna.trial.create_trial(
                     state=state,
-                    value=candidate.score,
+                    values=self._objectives(candidate),
                     params=values,
                     distributions=distributions,
                     intermediate_values=dict(candidate.rungs),
                 )
             )
 
-    def _tell(self, trial, state, value=None):
+    def _objectives(self, candidate):
+        """Return what the sampler is told of: the score, and for some the size."""
+        return [candidate.score, float(candidate.n_parameters)][: len(self.study.directions)]
+
+    def _tell(self, trial, state, values=None):
         with quietly():
-            self.study.tell(trial, value, state=state)
+            self.study.tell(trial, values, state=state)
 
     def _states(self):
         return import_optuna().trial.TrialState
-
-
-class _Recorded(Expressed):
-    """Suggests what was recorded of a trial."""
-
-    def __init__(self, values):
-        super().__init__({})
-        self.known = dict(values)
-
-    def suggest_categorical(self, name, choices):
-        """Return the choice that was recorded."""
-        from optuna.distributions import CategoricalDistribution
-
-        value = _as_stored(self.known[name])
-        place = next(i for i, choice in enumerate(choices) if _as_stored(choice) == value)
-        return self._take(name, choices[place], CategoricalDistribution(choices))
-
-
-def _as_stored(choice):
-    """Return the text of a choice as it comes back from a storage, where tuples are lists."""
-    return repr(list(choice) if isinstance(choice, tuple) else choice)

@@ -5,7 +5,7 @@ from numbers import Integral, Real
 
 import numpy as np
 from sklearn.base import clone, is_classifier
-from sklearn.model_selection import ParameterGrid, check_cv
+from sklearn.model_selection import check_cv
 from sklearn.utils import check_random_state, indexable
 
 from sklmlp.caller import is_one_of_many, warn
@@ -22,14 +22,16 @@ from sklmlp.compat import (
 )
 from sklmlp.search.asking import Asker
 from sklmlp.search.batches import BATCH_SIZE, BatchSearch
+from sklmlp.search.by_hand import by_hand
 from sklmlp.search.evaluation import Evaluator
 from sklmlp.search.facts import describe_search
 from sklmlp.search.halving import Rungs, ranks, rungs
 from sklmlp.search.ledger import MemoryLedger, StorageLedger
 from sklmlp.search.planning import Clock
+from sklmlp.search.problem import LEAST_TAU, Problem
 from sklmlp.search.progress import Progress
-from sklmlp.search.samplers import import_optuna
-from sklmlp.search.suggestions import make_suggest
+from sklmlp.search.samplers import import_optuna, quietly
+from sklmlp.search.suggestions import make_suggest, size_of_grid
 from sklmlp.training import Pauses, use_pauses
 
 N_TRIALS = 64
@@ -83,9 +85,21 @@ class MLPSearchCV(BaseSearchCV):
         - a function `suggest(trial)` that returns parameters for `set_params`, Optuna's idiom for
           choices that depend on other ones.
     method : str or optuna.samplers.BaseSampler, default="tpe"
-        What proposes candidates: "tpe" (tree-structured Parzen estimators), "gp" (Gaussian
-        processes), "cmaes", "nsga2" (a genetic algorithm), "random", "qmc" (a Sobol sequence),
-        "grid" (all combinations of lists), or a sampler of Optuna's.
+        What proposes candidates; `docs/architecture_search.md` tells of each.
+
+        - Manual: "default", the estimator as it is, and `initial_params`; "portfolio", shapes
+          that people choose by hand besides, or the settings of `AutoMLPClassifier` for a raw
+          table's network.
+        - Random: "random", "qmc" (a Sobol sequence); "grid", all combinations of lists.
+        - Evolution: "evolution" (aging), "nsga2" (for score and few parameters), "cmaes".
+        - Reinforcement learning: "reinforce".
+        - Models of the score: "tpe" (tree-structured Parzen estimators), "gp" (a Gaussian
+          process), "predictor" (networks); "nao", by gradients in such a model; "renas",
+          evolution whose mutations a policy proposes.
+        - By weights that candidates share, trained before the first trial: "random-shared",
+          "enas", "darts", "darts-unrolled", "gdas", "cars"; "morphism", by weights that they
+          inherit. For `MLPClassifier` and `MLPRegressor`.
+        - A sampler of Optuna's.
     n_trials : int or None, default=None
         Candidates in all, the first one and those of earlier fits of the same `storage` included.
         None for as many as there is time for, or 64 without `max_time`.
@@ -148,7 +162,9 @@ class MLPSearchCV(BaseSearchCV):
         What was decided: `n_trials`, which as a parameter repeats the search exactly, or 0 if
         there was no time for one; `batch_sizes` of this fit; `n_epochs`, a number if `max_time` let
         no candidate come to its end; `search_seconds`; `refit_was_cut`, whether time ended the
-        refit before its last epoch.
+        refit before its last epoch. With a method whose candidates share weights, also
+        `kendall_tau`, between the ranking by these weights and by training from scratch, of the
+        candidates that were trained; NaN if these are too few.
 
     See Also
     --------
@@ -323,8 +339,11 @@ class MLPSearchCV(BaseSearchCV):
         is_allowed = None
         if self.max_parameters is not None:
             is_allowed = lambda p: evaluator.count_parameters(p) <= self.max_parameters  # noqa: E731
-        asker = Asker(self.estimator, initial_params, suggest, self.method, seed, is_allowed)
-        most = self._most_trials(len(asker.given))
+        if isinstance(self.method, str) and self.method == "portfolio":
+            initial_params += by_hand(self.estimator, suggest)
+        problem = Problem(suggest, evaluator.look, is_allowed)
+        asker = Asker(self.estimator, initial_params, problem, self.method, seed)
+        most = self._most_trials(asker)
         return BatchSearch(
             asker=asker,
             evaluator=evaluator,
@@ -344,19 +363,16 @@ class MLPSearchCV(BaseSearchCV):
         rng = check_random_state(self.random_state)
         return int(rng.randint(np.iinfo(np.int32).max))
 
-    def _most_trials(self, n_given):
+    def _most_trials(self, asker):
         """Return how many trials there may be, or None."""
-        most = self.n_trials
-        if self.method == "grid":
-            choices = self.space if isinstance(self.space, list | tuple) else [self.space]
-            is_finite = all(isinstance(v, list | tuple) for c in choices if isinstance(c, dict)
-                            for v in c.values())  # fmt: skip
-            if is_finite and all(isinstance(c, dict) for c in choices):
-                size = n_given + len(ParameterGrid(list(choices)))
-                return size if most is None else min(most, size)
-        if most is None and self.max_time is None:
+        there = asker.most
+        if isinstance(self.method, str) and self.method == "grid":
+            size = size_of_grid(self.space)
+            there = None if size is None else len(asker.given) + size
+        known = [each for each in (self.n_trials, there) if each is not None]
+        if not known and self.max_time is None:
             return N_TRIALS
-        return most
+        return min(known, default=None)
 
     def _conclude(self, search):
         """Return the candidates of the results, in order; write down what was decided."""
@@ -378,7 +394,22 @@ class MLPSearchCV(BaseSearchCV):
             ],
             "search_seconds": search.clock.elapsed(),
         }
+        if hasattr(search.asker.study.sampler, "kendall_tau"):
+            self.plan_["kendall_tau"] = self._rank_correlation(search.asker.study)
         return candidates
+
+    def _rank_correlation(self, study):
+        """Return how well shared weights rank, and warn if they do not."""
+        sampler = study.sampler
+        with quietly():
+            tau = sampler.kendall_tau(study)
+            if sampler.ranks(study) is False:
+                warn(
+                    f"Shared weights do not rank candidates here: Kendall's tau is {tau:.2f}, and "
+                    f"should be {LEAST_TAU} or more. method={self.method!r} is no better than "
+                    "'random' on this table; 'tpe' and 'evolution' share no weights."
+                )
+        return tau
 
     def _not_compared(self, search):
         """Return the first candidate, without a score: there was no time for one."""

@@ -16,19 +16,30 @@ class Method:
     ----------
     name : str
         The value of the parameter `method`.
-    make : callable
-        `make(optuna, seed)` returns the sampler.
+    family : str
+        Of the survey's table: He, Zhao & Chu 2021, :arxiv:`1908.00709`.
+    make : callable or None
+        `make(optuna, seed, problem)` returns the sampler. The problem has the space, what is
+        allowed, and a look at the table; without it, None, everything is allowed. Methods without
+        a sampler try what is given.
     reads_pruned : bool
         Whether the sampler learns from trials that were stopped early. To others these are told as
         complete, with the score that they had.
+    shares_weights : bool
+        Whether the sampler trains networks of its own beforehand, and so needs a problem.
+    directions : tuple of str
+        Of what it is told: the score and, where it takes a second value, the number of parameters.
     """
 
     name: str
+    family: str
     make: object
     reads_pruned: bool = False
+    shares_weights: bool = False
+    directions: tuple = ("maximize",)
 
 
-def _tpe(optuna, seed):
+def _tpe(optuna, seed, problem):
     """Tree-structured Parzen estimators: Watanabe 2023, :arxiv:`2304.11127`.
 
     A choice is learned together with others that come with it (`group`), and trials that run count
@@ -40,38 +51,79 @@ def _tpe(optuna, seed):
     return optuna.samplers.TPESampler(**options)
 
 
-def _gp(optuna, seed):
+def _gp(optuna, seed, problem):
     return optuna.samplers.GPSampler(seed=seed)
 
 
-def _cmaes(optuna, seed):
+def _cmaes(optuna, seed, problem):
     if importlib.util.find_spec("cmaes") is None:
         raise ImportError("method='cmaes' needs the package that has it: pip install cmaes")
     return optuna.samplers.CmaEsSampler(seed=seed, warn_independent_sampling=False)
 
 
-def _nsga2(optuna, seed):
+def _nsga2(optuna, seed, problem):
     return optuna.samplers.NSGAIISampler(population_size=20, seed=seed)
 
 
-def _random(optuna, seed):
+def _random(optuna, seed, problem):
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _qmc(optuna, seed):
+def _qmc(optuna, seed, problem):
     return optuna.samplers.QMCSampler(scramble=True, seed=seed, warn_independent_sampling=False)
 
+
+def _learning(name):
+    """Return what makes a sampler of ours that learns from trials, by the name of its class."""
+
+    def make(optuna, seed, problem):
+        from sklmlp.search import architecture
+
+        is_allowed = None if problem is None else problem.values_allowed
+        return getattr(architecture, name)(is_allowed=is_allowed, seed=seed)
+
+    return make
+
+
+def _sharing(method):
+    """Return what makes a sampler of ours that trains networks which share weights."""
+
+    def make(optuna, seed, problem):
+        from sklmlp.search.architecture import make_shared_sampler
+
+        return make_shared_sampler(method, problem, seed)
+
+    return make
+
+
+_PARETO = ("maximize", "minimize")
 
 METHODS = {
     method.name: method
     for method in [
-        Method("tpe", _tpe, reads_pruned=True),
-        Method("gp", _gp),
-        Method("cmaes", _cmaes),
-        Method("nsga2", _nsga2),
-        Method("random", _random),
-        Method("qmc", _qmc),
-        Method("grid", lambda optuna, seed: make_grid_sampler()),
+        Method("default", "manual", None),
+        Method("portfolio", "manual", None),
+        Method("random", "RS", _random),
+        Method("qmc", "RS", _qmc),
+        Method("grid", "grid", lambda optuna, seed, problem: make_grid_sampler()),
+        Method(
+            "random-shared", "RS, shared weights", _sharing("random-shared"), shares_weights=True
+        ),
+        Method("evolution", "EA", _learning("AgingEvolutionSampler")),
+        Method("nsga2", "EA, several objectives", _nsga2, directions=_PARETO),
+        Method("cmaes", "EA", _cmaes),
+        Method("morphism", "EA, inherited weights", _sharing("morphism"), shares_weights=True),
+        Method("reinforce", "RL", _learning("ReinforceSampler")),
+        Method("enas", "RL, shared weights", _sharing("enas"), shares_weights=True),
+        Method("tpe", "SMBO", _tpe, reads_pruned=True),
+        Method("gp", "SMBO", _gp),
+        Method("predictor", "SMBO", _learning("PredictorSampler")),
+        Method("darts", "GD", _sharing("darts"), shares_weights=True),
+        Method("darts-unrolled", "GD", _sharing("darts-unrolled"), shares_weights=True),
+        Method("gdas", "GD", _sharing("gdas"), shares_weights=True),
+        Method("nao", "GD + SMBO", _learning("NAOSampler")),
+        Method("cars", "EA + GD", _sharing("cars"), shares_weights=True),
+        Method("renas", "EA + RL", _learning("RENASSampler")),
     ]
 }
 """Name -> entry."""
@@ -88,15 +140,19 @@ def import_optuna():
     return optuna
 
 
-def sampler(method="tpe", *, random_state=None):
+def sampler(method="tpe", *, random_state=None, problem=None):
     """Make the sampler of a method, for a study of one's own.
 
     Parameters
     ----------
-    method : {"tpe", "gp", "cmaes", "nsga2", "random", "qmc", "grid"}, default="tpe"
-        How the next trials are chosen; see :class:`sklmlp.MLPSearchCV`.
+    method : str, default="tpe"
+        How the next trials are chosen; see :class:`MLPSearchCV`. All but "default" and "portfolio",
+        which have no sampler.
     random_state : int or None, default=None
         The seed. None takes another one each time.
+    problem : sklmlp.search.architecture.Problem or None, default=None
+        The space, the table and the largest size. Methods that share weights need it; others that
+        are ours do not propose what it does not allow.
 
     Returns
     -------
@@ -105,7 +161,7 @@ def sampler(method="tpe", *, random_state=None):
     Raises
     ------
     ValueError
-        If there is no method of this name.
+        If there is no method of this name, or it needs a problem and there is none.
     ImportError
         If Optuna is not installed, or what it needs for this method.
 
@@ -117,14 +173,30 @@ def sampler(method="tpe", *, random_state=None):
     >>> 0 <= study.ask().suggest_float("dropout", 0, 0.5) <= 0.5
     True
     """
-    if method not in METHODS:
+    entry = find_method(method)
+    if entry.make is None:
         raise ValueError(
-            f"method={method!r} is not known. {did_you_mean(str(method), METHODS)} Known are: "
-            f"{', '.join(METHODS)}, and any sampler of Optuna."
+            f"method={method!r} has no sampler: MLPSearchCV tries what is given. Use another one."
+        )
+    if entry.shares_weights and (problem is None or problem.look is None):
+        raise ValueError(
+            f"method={method!r} trains networks that share weights before the first trial. In "
+            "MLPSearchCV it does so for MLPClassifier and MLPRegressor; in your own study pass "
+            "problem=sklmlp.search.architecture.Problem.of(estimator, X, y). AutoML* cannot use it."
         )
     optuna = import_optuna()
     with quietly():
-        return METHODS[method].make(optuna, random_state)
+        return entry.make(optuna, random_state, problem)
+
+
+def find_method(name):
+    """Return the entry of a method, or raise with the names that are known."""
+    if name not in METHODS:
+        raise ValueError(
+            f"method={name!r} is not known. {did_you_mean(str(name), METHODS)} Known are: "
+            f"{', '.join(METHODS)}, and any sampler of Optuna."
+        )
+    return METHODS[name]
 
 
 @contextmanager

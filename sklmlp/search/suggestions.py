@@ -9,6 +9,7 @@ from functools import partial
 from numbers import Integral, Real
 
 import numpy as np
+from sklearn.model_selection import ParameterGrid
 
 SPACES = ("auto", "architecture", "full")
 """Names of ready spaces."""
@@ -258,6 +259,16 @@ def _plain_value(value):
     return value.item() if hasattr(value, "item") else value
 
 
+def size_of_grid(space):
+    """Return how many combinations a dict of lists has, or some dicts; None for other spaces."""
+    choices = list(space) if isinstance(space, list | tuple) else [space]
+    if not all(isinstance(each, dict) for each in choices):
+        return None
+    if not all(isinstance(v, list | tuple) for each in choices for v in each.values()):
+        return None
+    return len(ParameterGrid(choices))
+
+
 # From parameters to a trial
 
 
@@ -319,6 +330,33 @@ class Expressed:
     def _take(self, name, value, distribution):
         self.values[name], self.distributions[name] = value, distribution
         return value
+
+
+class Recorded(Expressed):
+    """Suggests what was recorded of a trial.
+
+    Parameters
+    ----------
+    values : dict
+        What it suggested, by the names of its own.
+    """
+
+    def __init__(self, values):
+        super().__init__({})
+        self.known = dict(values)
+
+    def suggest_categorical(self, name, choices):
+        """Return the choice that was recorded."""
+        from optuna.distributions import CategoricalDistribution
+
+        value = _as_stored(self.known[name])
+        place = next(i for i, choice in enumerate(choices) if _as_stored(choice) == value)
+        return self._take(name, choices[place], CategoricalDistribution(choices))
+
+
+def _as_stored(choice):
+    """Return the text of a choice as it comes back from a storage, where tuples are lists."""
+    return repr(list(choice) if isinstance(choice, tuple) else choice)
 
 
 def express(params, suggest):

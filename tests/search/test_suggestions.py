@@ -15,6 +15,7 @@ from sklmlp import MLPClassifier, MLPRegressor, TabularMLPClassifier, TabularMLP
 from sklmlp.search import sampler
 from sklmlp.search.asking import Asker
 from sklmlp.search.evaluation import Candidate
+from sklmlp.search.problem import Problem
 from sklmlp.search.samplers import METHODS
 from sklmlp.search.suggestions import SPACES, describe, express, make_suggest
 
@@ -149,7 +150,7 @@ def test_the_default_is_a_trial_of_the_ready_space():
 def ask(method, seed=0, n=8, scores=None):
     """The parameters of the first candidates, each told before the next is asked for."""
     suggest = make_suggest("auto", MLPClassifier(), 100)
-    asker = Asker(MLPClassifier(), [], suggest, method, seed)
+    asker = Asker(MLPClassifier(), [], Problem(suggest), method, seed)
     found = []
     for number in range(n):
         candidate = asker.candidate(number)
@@ -159,7 +160,15 @@ def ask(method, seed=0, n=8, scores=None):
     return found
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("grid", "cmaes")])
+def proposes_alone(method):
+    """Whether a method proposes candidates, of any space, and without a table."""
+    return method.make is not None and not method.shares_weights
+
+
+@pytest.mark.parametrize(
+    "method",
+    [m.name for m in METHODS.values() if proposes_alone(m) and m.name not in ("grid", "cmaes")],
+)
 def test_a_seed_decides(method):
     """The same seed proposes the same candidates, and another one others."""
     assert ask(method) == ask(method)
@@ -186,7 +195,7 @@ def test_early_stops_are_pruned_for_samplers_that_read_it():
     """TPE is told of pruned trials, and others of complete ones with the score that they had."""
     suggest = make_suggest({"alpha": [1.0, 2.0]}, MLPClassifier(), 100)
     for method, state in (("tpe", "PRUNED"), ("random", "COMPLETE")):
-        asker = Asker(MLPClassifier(), [], suggest, method, 0)
+        asker = Asker(MLPClassifier(), [], Problem(suggest), method, 0)
         candidate = asker.candidate(1)
         candidate.rungs = [(3, 0.5)]
         asker.tell(candidate)
@@ -198,7 +207,7 @@ def test_a_search_that_goes_on_asks_for_the_same():
     """Told of recorded candidates, a new sampler proposes what the old one would have."""
     whole = ask("tpe", n=12)
     suggest = make_suggest("auto", MLPClassifier(), 100)
-    asker = Asker(MLPClassifier(), [], suggest, "tpe", 0)
+    asker = Asker(MLPClassifier(), [], Problem(suggest), "tpe", 0)
     for number in range(11):
         record = {"number": number, "values": asker.candidate(number).values}
         record |= {"rungs": [[3, float(number)]], "is_final": number % 2 == 0}
@@ -211,7 +220,7 @@ def test_a_search_that_goes_on_asks_for_the_same():
 def test_trials_of_others_are_learned_from():
     """A candidate that another process proposed is added to the study as it was."""
     suggest = make_suggest({"alpha": loguniform(1e-3, 1)}, MLPClassifier(), 100)
-    asker = Asker(MLPClassifier(), [], suggest, "random", 0)
+    asker = Asker(MLPClassifier(), [], Problem(suggest), "random", 0)
     asker.tell(Candidate(1, {"alpha": 0.1}, {"alpha": 0.1}, rungs=[(3, 0.5)], is_final=True))
     assert [t.state.name for t in asker.study.trials] == ["FAIL", "COMPLETE"]
     assert asker.study.best_params == {"alpha": 0.1}

@@ -10,12 +10,12 @@ from sklmlp.search.architecture.evolution import AgingEvolutionSampler
 from sklmlp.search.architecture.inheriting import MorphismSampler
 from sklmlp.search.architecture.nao import NAOSampler
 from sklmlp.search.architecture.predictor import PredictorSampler
-from sklmlp.search.architecture.problem import Problem
 from sklmlp.search.architecture.random_shared import RandomSharedSampler
 from sklmlp.search.architecture.reinforce import ReinforceSampler
 from sklmlp.search.architecture.renas import RENASSampler
 from sklmlp.search.architecture.shared import SharedWeightsSampler
 from sklmlp.search.architecture.shared_methods import SHARED_METHODS, make_shared_sampler
+from sklmlp.search.problem import Problem
 
 __all__ = [
     "SHARED_METHODS",

@@ -9,12 +9,10 @@ from sklmlp.search.architecture.pool import Pool, key_of, optuna
 from sklmlp.search.architecture.rows import SearchRows
 from sklmlp.search.architecture.supernet import Supernet
 from sklmlp.search.architecture.training import reproducibly
+from sklmlp.search.problem import LEAST_TAU
 
 RANDOM_EVERY = 4
 """Every so many proposals one is a random member of the pool, to show how good the ranking is."""
-
-LEAST_TAU = 0.3
-"""Kendall's tau under which shared weights do not rank."""
 
 
 @dataclass

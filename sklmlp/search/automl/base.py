@@ -26,6 +26,7 @@ from sklmlp.search.batches import BATCH_SIZE, BatchSearch
 from sklmlp.search.facts import as_facts
 from sklmlp.search.halving import Rungs
 from sklmlp.search.planning import Clock
+from sklmlp.search.problem import Problem
 from sklmlp.search.progress import Progress
 from sklmlp.search.suggestions import make_suggest
 from sklmlp.tabular import TableEncoder, as_table, defaults, ends_of_cycles
@@ -164,13 +165,13 @@ class BaseAutoMLP(BaseEstimator, ABC):
             is_allowed = lambda p: evaluator.count_parameters(p) <= self.max_parameters  # noqa: E731
         suggest = make_suggest("auto", estimator, n_rows)
         given = [_in_company(params) for params in portfolio(self._task)]
-        asker = Asker(
-            *(estimator, given, lambda trial: _in_company(suggest(trial)), self.method, kept.seed),
-            is_allowed,
-        )
+        problem = Problem(lambda trial: _in_company(suggest(trial)), is_allowed=is_allowed)
+        asker = Asker(estimator, given, problem, self.method, kept.seed)
         most = self.n_trials
         if most is None and self.max_time is None:
             most = 1 + len(given) + 2 * BATCH_SIZE
+        if asker.most is not None:
+            most = asker.most if most is None else min(most, asker.most)
         return BatchSearch(
             asker=asker,
             evaluator=evaluator,

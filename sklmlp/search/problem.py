@@ -1,4 +1,4 @@
-"""What a method that shares weights may know of a search, besides its trials."""
+"""What a method may know of a search, besides its trials."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,7 +8,10 @@ from sklearn.utils import indexable
 
 from sklmlp.search.evaluation import look_at
 from sklmlp.search.remembering import MOST_BYTES, Remembered
-from sklmlp.search.suggestions import make_suggest
+from sklmlp.search.suggestions import Recorded, make_suggest
+
+LEAST_TAU = 0.3
+"""Kendall's tau under which weights that candidates share do not rank them."""
 
 
 @dataclass(frozen=True)
@@ -19,16 +22,20 @@ class Problem:
     ----------
     suggest : callable
         `suggest(trial)` returns parameters, as `set_params` takes them.
-    look : callable
+    look : callable or None, default=None
         `look(params)` returns the list of training runs that a fit with these parameters would
-        begin with, one for each network; see `Evaluator.look`.
+        begin with, one for each network; see `Evaluator.look`. Methods that share weights need it.
     is_allowed : callable or None, default=None
         Tells of parameters whether they may be tried. None allows all.
     """
 
     suggest: Callable
-    look: Callable
+    look: Callable | None = None
     is_allowed: Callable | None = None
+
+    def values_allowed(self, values):
+        """Tell of what a trial suggested, by its names, whether it may be tried."""
+        return self.is_allowed is None or bool(self.is_allowed(self.suggest(Recorded(values))))
 
     def __deepcopy__(self, memo):
         return self  # it never changes, and its table may be large
