@@ -1,9 +1,11 @@
 """Candidates that no method proposes: shapes that people choose by hand."""
 
+from contextlib import suppress
+
 from sklearn.base import is_classifier
 
 from sklmlp.search.automl.portfolio import portfolio
-from sklmlp.search.suggestions import express, find_network
+from sklmlp.search.suggestions import Expressed, find_network
 
 SHAPES = [
     *((64,), (256,), (64, 64), (128, 64), (256, 128), (256, 256)),
@@ -20,7 +22,8 @@ def by_hand(estimator, suggest):
     estimator : estimator
         With one network in it.
     suggest : callable
-        `suggest(trial)` suggests parameters. Settings that it never would are left out.
+        `suggest(trial)` suggests parameters. Others stay as they are, and settings with a value
+        that it never suggests are left out.
 
     Returns
     -------
@@ -37,6 +40,12 @@ def by_hand(estimator, suggest):
             for activation in ("relu", "tanh")
             for shape in SHAPES
         ]
-    own = estimator.get_params()
-    settings = [{f"{prefix}{name}": value for name, value in each.items()} for each in settings]
-    return [each for each in settings if express({**own, **each}, suggest) is not None]
+    own, found = estimator.get_params(), []
+    for setting in settings:
+        setting = {f"{prefix}{name}": value for name, value in setting.items()}
+        with suppress(Exception):  # of a user's function, and where no trial has a value
+            suggested = suggest(Expressed({**own, **setting}))
+            chosen = {name: value for name, value in setting.items() if name in suggested}
+            if chosen and chosen not in found:
+                found.append(chosen)
+    return found

@@ -34,8 +34,17 @@ class Problem:
     is_allowed: Callable | None = None
 
     def values_allowed(self, values):
-        """Tell of what a trial suggested, by its names, whether it may be tried."""
-        return self.is_allowed is None or bool(self.is_allowed(self.suggest(Recorded(values))))
+        """Tell of what a trial suggested, by its names, whether it may be tried.
+
+        With a value missing it may: whoever tries it will see.
+        """
+        if self.is_allowed is None:
+            return True
+        try:
+            params = self.suggest(Recorded(values))
+        except KeyError:
+            return True
+        return bool(self.is_allowed(params))
 
     def __deepcopy__(self, memo):
         return self  # it never changes, and its table may be large

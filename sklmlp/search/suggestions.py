@@ -208,6 +208,8 @@ def _suggest_value(trial, name, values):
         values = list(values)
         if _are_plain(values):
             return trial.suggest_categorical(name, values)
+        if isinstance(trial, Expressed):
+            trial.number(name, values)
         return values[trial.suggest_categorical(name, list(range(len(values))))]
     if _is_optuna_s(values):
         return _suggest_optuna_s(trial, name, values)
@@ -308,6 +310,10 @@ class Expressed:
         place = next(i for i, c in enumerate(choices) if type(c) is type(value) and c == value)
         return self._take(name, choices[place], CategoricalDistribution(choices))
 
+    def number(self, name, values):
+        """Take a known value for its place in a list, by which Optuna keeps what is not plain."""
+        self.known[name] = next(i for i, v in enumerate(values) if _equal(v, self.known[name]))
+
     def suggest_float(self, name, low, high, *, step=None, log=False):
         """Return the number that is known."""
         from optuna.distributions import FloatDistribution
@@ -344,6 +350,9 @@ class Recorded(Expressed):
     def __init__(self, values):
         super().__init__({})
         self.known = dict(values)
+
+    def number(self, name, values):
+        """Do nothing: what was recorded is the place."""
 
     def suggest_categorical(self, name, choices):
         """Return the choice that was recorded."""
