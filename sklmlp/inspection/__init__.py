@@ -4,6 +4,7 @@ from sklmlp.inspection.diagnosis import GradientFlowDisplay, diagnose, linear_eq
 from sklmlp.inspection.displays import ActivationDisplay, LossCurveDisplay
 from sklmlp.inspection.hidden_features import HiddenFeatures
 from sklmlp.inspection.hidden_units import HiddenUnitsDisplay
+from sklmlp.inspection.method_comparison import MethodComparisonDisplay
 from sklmlp.inspection.search_displays import (
     ParameterImportanceDisplay,
     ParetoDisplay,
@@ -16,6 +17,7 @@ __all__ = [
     "HiddenFeatures",
     "HiddenUnitsDisplay",
     "LossCurveDisplay",
+    "MethodComparisonDisplay",
     "ParameterImportanceDisplay",
     "ParetoDisplay",
     "SearchHistoryDisplay",

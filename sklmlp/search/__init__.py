@@ -2,6 +2,7 @@
 
 from sklmlp.search.automl import AutoMLPClassifier, AutoMLPRegressor
 from sklmlp.search.backend import StackBackend
+from sklmlp.search.comparing import compare_methods
 from sklmlp.search.cv import MLPSearchCV
 from sklmlp.search.samplers import sampler
 from sklmlp.search.spaces import params_of, space, suggest
@@ -11,6 +12,7 @@ __all__ = [
     "AutoMLPRegressor",
     "MLPSearchCV",
     "StackBackend",
+    "compare_methods",
     "params_of",
     "sampler",
     "space",

@@ -201,10 +201,10 @@ def find_method(name):
 
 @contextmanager
 def quietly():
-    """Leave out Optuna's lines, and its warnings of what it calls experimental."""
+    """Leave out Optuna's lines, but those of errors, and warnings of what is experimental."""
     optuna = import_optuna()
     level = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
