@@ -6,6 +6,7 @@ search that was killed asks again for what it had, and finds the same.
 
 import copy
 
+from sklmlp.runtime import compute
 from sklmlp.search.evaluation import Candidate
 from sklmlp.search.ledger import from_record
 from sklmlp.search.samplers import find_method, import_optuna, quietly, sampler
@@ -73,6 +74,11 @@ class Asker:
     def _ask(self, number):
         if number < len(self.given):
             return self.given[number], None
+        # a Gaussian process of dozens of trials takes ten times as long on two threads
+        return compute(self._propose, "highest", one_thread=True)
+
+    def _propose(self):
+        """Return a proposal of the sampler: parameters and trial."""
         with quietly():
             for _ in range(MOST_TRIES):
                 trial = self.study.ask()
