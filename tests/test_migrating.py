@@ -535,7 +535,9 @@ def test_parameters(library):
     for name in ("MLPClassifier", "MLPRegressor"):
         signature = inspect.signature(getattr(library, name)).parameters
         theirs = inspect.signature(getattr(THEIRS, name)).parameters
-        assert [p for p in signature.values() if p.name in theirs] == list(theirs.values())
+        assert {name: p for name, p in signature.items() if name in theirs} == dict(theirs)
+        positional = [p for p in theirs.values() if p.kind is not p.KEYWORD_ONLY]
+        assert list(signature.values())[: len(positional)] == positional
         more = [p for p in signature.values() if p.name not in theirs]
         assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in more)
         assert {"device", "dtype", "callbacks"} <= {p.name for p in more} or library is THEIRS
