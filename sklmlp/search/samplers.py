@@ -146,8 +146,8 @@ def sampler(method="tpe", *, random_state=None, problem=None):
     Parameters
     ----------
     method : str, default="tpe"
-        How the next trials are chosen; see :class:`MLPSearchCV`. All but "default" and "portfolio",
-        which have no sampler.
+        How the next trials are chosen; see :class:`~sklmlp.MLPSearchCV`. All but "default" and
+        "portfolio", which have no sampler.
     random_state : int or None, default=None
         The seed. None takes another one each time.
     problem : sklmlp.search.architecture.Problem or None, default=None

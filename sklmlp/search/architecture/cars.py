@@ -22,7 +22,8 @@ class CARSSampler(SharedWeightsSampler):
 
     CARS: Yang et al. 2020, :arxiv:`1909.04977`, algorithm 1, with the selection of NSGA-II. What
     has lived in the end is proposed first, front by front: the best score of all, and then the
-    best of their sizes. For parameters see :class:`SharedWeightsSampler`.
+    best of their sizes. For parameters see
+    :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
     """
 
     name = "cars"

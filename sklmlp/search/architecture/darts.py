@@ -28,7 +28,7 @@ class DARTSSampler(SharedWeightsSampler):
     DARTS: Liu et al. 2019, :arxiv:`1806.09055`. Candidates are ranked by how much likelier than by
     chance their options have become. Widths are between six levels a layer at the most, and a
     candidate counts as the nearest of them. For other parameters see
-    :class:`SharedWeightsSampler`.
+    :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ class ENASSampler(SharedWeightsSampler):
     their scores, and after them the others: Pham et al. 2018, section 2.2. The policy is the
     factorised one of TabNAS, in place of a recurrent network. What is not in the pool, such as
     what `max_parameters` forbids, is as if it were rejected. For parameters see
-    :class:`SharedWeightsSampler`.
+    :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
     """
 
     name = "enas"

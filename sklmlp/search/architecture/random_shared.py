@@ -7,7 +7,8 @@ from sklmlp.search.architecture.training import Descent, score_all
 class RandomSharedSampler(SharedWeightsSampler):
     """Trains a supernet by random candidates, one a step, and ranks all by its held-out loss.
 
-    Li & Talwalkar 2019, section 3.3. For parameters see :class:`SharedWeightsSampler`.
+    Li & Talwalkar 2019, section 3.3. For parameters see
+    :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
     """
 
     name = "random-shared"
