@@ -1,5 +1,6 @@
 """What every test file shares: tests for a GPU or a cluster, settings that stay, short fits."""
 
+import signal
 import warnings
 
 import pytest
@@ -7,6 +8,15 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 _left_out = pytest.StashKey()
+
+
+def pytest_configure():
+    """Let Ctrl-C through where a shell started the tests with `&`, and so without it.
+
+    Tests of Ctrl-C train until it comes, and would fill the memory with the history of the fit.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(config, items):
