@@ -124,7 +124,7 @@ def load_skops(file, *, trusted=(), most_bytes=2**31):
     >>> from sklmlp import MLPClassifier
     >>> from sklmlp.io import load_skops
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> model = MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
     >>> file = io.BytesIO(skops.io.dumps(model))
     >>> bool((load_skops(file).predict(X) == model.predict(X)).all())
     True

@@ -208,6 +208,8 @@ def quietly():
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            # Optuna 4, of a trial that two processes show at the same moment
+            warnings.filterwarnings("ignore", "The reported value is ignored")
             yield
     finally:
         optuna.logging.set_verbosity(level)

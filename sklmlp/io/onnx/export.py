@@ -60,7 +60,7 @@ def to_onnx(estimator, X=None, *, dtype="float32", zipmap=False):
     >>> from sklmlp import MLPClassifier
     >>> from sklmlp.io import to_onnx
     >>> X, y = load_iris(return_X_y=True)
-    >>> model = MLPClassifier((8,), solver="lbfgs", random_state=0).fit(X, y)
+    >>> model = MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
     >>> session = onnxruntime.InferenceSession(to_onnx(model).SerializeToString())
     >>> label, probabilities = session.run(None, {"X": X[:3].astype("float32")})
     >>> label.tolist()
