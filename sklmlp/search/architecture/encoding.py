@@ -242,13 +242,13 @@ class VectorEncoder:
 
         Returns
         -------
-        vectors : ndarray of shape (n, n_columns)
+        nearest : ndarray of shape (n, n_columns)
         """
-        vectors = vectors.clip(-1, 1)
+        nearest = vectors.clip(-1, 1)
         for name, columns in self.columns.items():
             if is_categorical(self.space.distributions[name]):
-                vectors[:, columns] = _on_simplex(vectors[:, columns])
-        return vectors
+                nearest[:, columns] = _on_simplex(vectors[:, columns])
+        return nearest
 
     def decode(self, vector):
         """Return the values that a vector is nearest to, of all parameters.

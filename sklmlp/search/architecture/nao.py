@@ -7,29 +7,29 @@ are the encoded values themselves, shares of choices and scaled numbers.
 
 import numpy as np
 
+from sklmlp.search.architecture.evolution import child_of
 from sklmlp.search.architecture.planned import PlannedSampler, at_random
 from sklmlp.search.architecture.predictor import best_of
 from sklmlp.search.architecture.surrogate import Latest
 
 
 class NAOSampler(PlannedSampler):
-    """Propose what good trials become on their way uphill in a predictor.
+    """Propose what a trial becomes on its way uphill in a predictor.
 
-    For each trial, a network of an ensemble is drawn. Ways uphill in what it predicts begin at some
-    of the best trials and at random ones. Of the values that the points of all ways are nearest to,
-    those are proposed first for which it predicts the best score.
+    For each trial, a network of an ensemble is drawn, and a place from which a way leads uphill in
+    what it predicts: one of the best trials, with two of its values mutated so that no two ways are
+    the same, or, one time in two, a random place. Of the values that the points of the way are
+    nearest to, those for which the network predicts the best score are proposed first.
 
     Parameters
     ----------
     n_initial : int, default=16
         Trials before this number are drawn at random.
-    n_best : int, default=10
+    n_best : int, default=20
         From how many of the best trials a way may begin.
-    n_ways : int, default=8
-        How many ways there are for a trial. A quarter of them begins at random.
-    step_size : float, default=0.25
-        Length of a step along the direction of the gradient. A choice is 1 where it is made, a
-        number goes from -1 to 1.
+    step_size : float, default=0.4
+        Length of the first step along the direction of the gradient; later ones are ever shorter. A
+        choice is 1 where it is made, a number goes from -1 to 1.
     n_steps : int, default=12
         Steps of a way.
     is_allowed : callable or None, default=None
@@ -50,56 +50,57 @@ class NAOSampler(PlannedSampler):
     """
 
     def __init__(
-        self, *, n_initial=16, n_best=10, n_ways=8, step_size=0.25, n_steps=12, is_allowed=None,
+        self, *, n_initial=16, n_best=20, step_size=0.4, n_steps=12, is_allowed=None,
         seed=None,
     ):  # fmt: skip
         super().__init__(is_allowed, seed)
-        self.n_initial, self.n_best, self.n_ways = n_initial, n_best, n_ways
+        self.n_initial, self.n_best = n_initial, n_best
         self.step_size, self.n_steps = step_size, n_steps
         self._latest = Latest()
 
     def proposals(self, knowledge, rng):
-        """Yield the values along ways uphill, in the order of what one network predicts."""
+        """Yield the values along ways uphill, the best in what one network predicts first."""
         if knowledge.number < self.n_initial or not knowledge.told:
             yield from at_random(knowledge, rng)
         space, ensemble = knowledge.space, self._latest.of(knowledge, self.seed)
         best = best_of(knowledge.told, self.n_best)
         while True:
-            begins = [
-                best[rng.integers(len(best))].values if i % 4 else space.asked(space.draw(rng))
-                for i in range(self.n_ways)
-            ]
+            if rng.random() < 0.5:
+                begin = space.draw(rng)
+            else:
+                begin = child_of(best[rng.integers(len(best))], space, rng, n_mutations=2)
             member = int(rng.integers(ensemble.n_members))
-            begin = ensemble.encoder.encode(begins)  # (n_ways, n_columns)
-            points = ascent(ensemble, begin, member, self.step_size, self.n_steps)
-            reached = [ensemble.encoder.decode(each) for each in np.concatenate(list(points))]
+            [vector] = ensemble.encoder.encode([space.asked(begin)])
+            points = ascent(ensemble, vector, member, self.step_size, self.n_steps)
+            reached = [ensemble.encoder.decode(each) for each in points]
             vectors = ensemble.encoder.encode([space.asked(each) for each in reached])
             for i in np.argsort(-ensemble.predict(vectors, member), kind="stable"):
                 yield reached[i]
 
 
-def ascent(ensemble, vectors, member, step_size, n_steps):
-    """Yield the points on ways uphill in what one network predicts.
+def ascent(ensemble, vector, member, step_size, n_steps):
+    """Yield the points on a way uphill in what one network predicts.
 
     Parameters
     ----------
     ensemble : Ensemble
-    vectors : ndarray of shape (n_ways, n_columns)
-        Where they begin.
+    vector : ndarray of shape (n_columns,)
+        Where it begins.
     member : int
         Of the ensemble.
     step_size : float
-        Length of a step before the point is projected; the direction is that of the gradient.
+        Length of the first step, before the point is projected, along the direction of the
+        gradient. The length falls linearly to zero, which would be that of a step after the last.
     n_steps : int
 
     Yields
     ------
-    vectors : ndarray of shape (n_ways, n_columns)
+    vector : ndarray of shape (n_columns,)
         Shares of choices, and numbers from -1 to 1.
     """
-    for _ in range(n_steps):
-        gradients = ensemble.gradient(vectors, member)
-        lengths = np.linalg.norm(gradients, axis=1, keepdims=True)
-        directions = gradients / np.maximum(lengths, np.finfo(float).tiny)
-        vectors = ensemble.encoder.project(vectors + step_size * directions)
-        yield vectors
+    for i in range(n_steps):
+        gradient = ensemble.gradient(vector[None], member)[0]
+        direction = gradient / max(np.linalg.norm(gradient), np.finfo(float).tiny)
+        length = step_size * (1 - i / n_steps)
+        [vector] = ensemble.encoder.project(vector[None] + length * direction)
+        yield vector

@@ -4,7 +4,7 @@ import numpy as np
 import optuna
 import pytest
 from numpy.testing import assert_allclose
-from scipy.optimize import approx_fprime
+from scipy.optimize import approx_fprime, minimize
 from scipy.stats import norm, rankdata, spearmanr
 
 from sklmlp.search.architecture.history import Told
@@ -81,15 +81,42 @@ def test_members_differ(learned):
 
 
 def test_an_ascent_goes_uphill(learned):
-    """Small steps raise what the network predicts, and stay in the box."""
-    vectors = np.random.default_rng(0).uniform(-0.5, 0.5, (5, learned.encoder.n_columns))
-    for vector in vectors:
-        way = np.array([vector, *ascent(learned, vector, 0, 0.01, 20)])
-        scores = learned.predict(way, 0)
-        assert (np.diff(scores) > 0).all()
-        assert_allclose(np.linalg.norm(np.diff(way, axis=0), axis=1), 0.01)
-        for end in ascent(learned, vector, 0, 0.2, 30):
-            assert np.abs(end).max() <= 1
+    """Small steps away from any border raise what the network predicts, and get shorter."""
+    columns = learned.encoder.columns["activation"]
+    begins = np.random.default_rng(0).uniform(-0.5, 0.5, (5, learned.encoder.n_columns))
+    for begin in begins:
+        begin[columns] = 1 / 3
+        way = np.array([begin, *ascent(learned, begin, 0, 0.01, 5)])
+        assert (np.diff(learned.predict(way, 0)) > 0).all()
+        assert_allclose(way[:, columns].sum(1), 1)
+        lengths = np.linalg.norm(np.diff(way, axis=0), axis=1)
+        assert (lengths <= 0.01 * np.linspace(1, 0.2, 5) + 1e-12).all()
+        assert (np.diff(lengths) < 0).all()
+
+
+def test_an_ascent_stays_among_what_values_could_be(learned):
+    """Large steps leave shares of choices that sum to one, and numbers from -1 to 1."""
+    columns = learned.encoder.columns["activation"]
+    for begin in learned.encoder.encode([each.values for each in told_at_random(20, seed=3)[0]]):
+        for point in ascent(learned, begin, 1, 1.0, 10):
+            assert point[columns].sum() == pytest.approx(1)
+            assert point[columns].min() >= 0
+            assert np.abs(point).max() <= 1
+
+
+def test_the_projection_is_the_nearest_point(learned):
+    """SciPy's minimum of the distance, under the constraints, is the same point."""
+    columns = learned.encoder.columns["activation"]
+    vectors = np.random.default_rng(0).normal(size=(5, learned.encoder.n_columns))
+    for vector, found in zip(vectors, learned.encoder.project(vectors), strict=True):
+        bounds = [(-1, 1)] * len(vector)
+        bounds[columns] = [(0, 1)] * 3
+        total = {"type": "eq", "fun": lambda v: v[columns].sum() - 1}
+        expected = minimize(
+            lambda v, to=vector: ((v - to) ** 2).sum(), np.full(len(vector), 1 / 3),
+            bounds=bounds, constraints=total, method="SLSQP", tol=1e-12,
+        )  # fmt: skip
+        assert_allclose(found, expected.x, atol=1e-5)
 
 
 def test_an_ensemble_is_trained_once_for_a_set_of_trials():

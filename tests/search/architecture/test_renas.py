@@ -47,13 +47,17 @@ def test_what_was_not_asked_of_both_has_no_part():
 
 def test_the_policy_learns_which_mutations_help():
     """Where one value is the best of each parameter, mutations to it become likely."""
-    sampler = RENASSampler(seed=0)
-    study = optuna.create_study(sampler=sampler)
-    study.optimize(lambda trial: sum(trial.suggest_int(f"x{i}", 0, 5) != 4 for i in range(6)), 120)
-    knowledge = knowledge_of(study)
-    probabilities = sampler.policy(knowledge).probabilities()
-    assert (probabilities[1:, :6].argmax(1) == 4).sum() >= 5
-    assert probabilities[1:, 4].min() > 1 / 6
+    found = []
+    for seed in range(3):
+        sampler = RENASSampler(seed=seed)
+        study = optuna.create_study(sampler=sampler)
+        study.optimize(
+            lambda trial: sum(trial.suggest_int(f"x{i}", 0, 5) != 4 for i in range(6)), 100
+        )
+        found.append(sampler.policy(knowledge_of(study)).probabilities()[1:, :6])
+    mean = np.mean(found, axis=(0, 1))  # of six parameters in three searches
+    assert mean.argmax() == 4
+    assert mean[4] > 1.5 / 6
 
 
 def test_children_differ_from_a_parent_in_one_value():
