@@ -55,7 +55,7 @@ def test_the_policy_is_that_of_the_trials_one_by_one():
 
 def test_the_policy_prefers_what_scored_well():
     """Deep and wide is best, and the activation has no part."""
-    sampler, _, knowledge = searched(150)
+    sampler, _, knowledge = searched(100)
     probabilities = sampler.policy(knowledge).probabilities()
     by_name = dict(zip(knowledge.space.distributions, probabilities, strict=True))
     assert by_name["depth"].argmax() == 2
