@@ -49,7 +49,7 @@ class PlannedSampler(optuna.samplers.BaseSampler):
     is_allowed : callable or None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
         whether it may be tried. It is called often; what it said is kept. A parameter that no trial
-        has asked for yet is missing from the values: if that raises a KeyError, they may be tried.
+        has had yet is not among them; if that makes it raise a KeyError, they may.
     seed : int or None
         None draws one.
     """

@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import IntDistribution
 from optuna.trial import TrialState
 
 from sklmlp.search.architecture import (
@@ -14,6 +15,7 @@ from sklmlp.search.architecture import (
     ReinforceSampler,
     RENASSampler,
 )
+from sklmlp.search.architecture.space import KnownSpace
 
 SAMPLERS = {
     "evolution": AgingEvolutionSampler,
@@ -127,6 +129,22 @@ def test_all_that_is_proposed_is_allowed(make):
     study = optuna.create_study(sampler=make(is_allowed=lambda v: n_units(v) <= 60, seed=0))
     run_batches(study, 3)
     assert all(n_units(each.params) <= 60 for each in study.trials[16:])
+
+
+@pytest.mark.parametrize("name", ["width_2", "depth"])
+def test_a_value_that_is_not_known_yet_may_be_tried(name):
+    """Only where a value that the trials had is not found, the KeyError is the caller's own."""
+
+    def is_allowed(values):
+        raise KeyError(name)
+
+    space = KnownSpace([({"depth": 3}, {"depth": IntDistribution(1, 3)})])
+    sampler = AgingEvolutionSampler(is_allowed=is_allowed)
+    if name == "width_2":
+        assert sampler.may_try(space, {"depth": 3})
+    else:
+        with pytest.raises(KeyError):
+            sampler.may_try(space, {"depth": 3})
 
 
 @EACH

@@ -38,6 +38,21 @@ def test_conditions_are_found_in_the_trials():
         assert known.asked(values) == suggest(optuna.trial.FixedTrial(values))
 
 
+def test_what_is_rare_is_not_forgotten():
+    """Hundreds of trials of one depth later, another depth still asks for its widths."""
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    trials = [study.ask() for _ in range(30)]
+    for trial in trials:
+        suggest(trial)
+    records = [(trial.params, trial.distributions) for trial in trials]
+    shallow = [record for record in records if record[0]["depth"] == 1]
+    known = KnownSpace(records + 200 * shallow)
+    values = known.draw(np.random.default_rng(0))
+    for depth in range(1, 5):
+        asked = known.asked(values | {"depth": depth})
+        assert sum(name.startswith("width") for name in asked) == depth
+
+
 def told(study, **trial):
     study.add_trial(create_trial(params={"x": 0.5}, distributions=X, **trial))
 
