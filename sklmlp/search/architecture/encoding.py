@@ -233,6 +233,23 @@ class VectorEncoder:
                     vector[columns.stop] = 1.0
         return vectors
 
+    def project(self, vectors):
+        """Return the nearest vectors that mix values: shares of choices, numbers from -1 to 1.
+
+        Parameters
+        ----------
+        vectors : ndarray of shape (n, n_columns)
+
+        Returns
+        -------
+        nearest : ndarray of shape (n, n_columns)
+        """
+        nearest = vectors.clip(-1, 1)
+        for name, columns in self.columns.items():
+            if is_categorical(self.space.distributions[name]):
+                nearest[:, columns] = _on_simplex(vectors[:, columns])
+        return nearest
+
     def decode(self, vector):
         """Return the values that a vector is nearest to, of all parameters.
 
@@ -246,3 +263,15 @@ class VectorEncoder:
             place = int(numbers.argmax()) if is_categorical(distribution) else (numbers[0] + 1) / 2
             values[name] = value_at(distribution, np.clip(place, 0, max(len(numbers) - 1, 1)))
         return values
+
+
+def _on_simplex(vectors):
+    """Return the nearest vectors that are not negative and sum to one.
+
+    Duchi et al. 2008, "Efficient projections onto the l1-ball for learning in high dimensions",
+    figure 1.
+    """
+    descending = -np.sort(-vectors, axis=1)
+    excess = (descending.cumsum(1) - 1) / np.arange(1, vectors.shape[1] + 1)
+    n_positive = (descending > excess).sum(1)
+    return np.maximum(vectors - excess[np.arange(len(vectors)), n_positive - 1, None], 0.0)

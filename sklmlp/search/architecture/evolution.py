@@ -22,7 +22,8 @@ class AgingEvolutionSampler(PlannedSampler):
         How many of these are drawn; the best of them is the parent.
     is_allowed : callable or None, default=None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
-        whether it may be tried. None allows all.
+        whether it may be tried. A parameter that no trial has had yet is not among them; if that
+        makes it raise a KeyError, they may. None allows all.
     seed : int or None, default=None
         None takes another one each time.
 

@@ -2,7 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sklmlp.search.architecture.space import KnownSpace
 from sklmlp.search.samplers import import_optuna
 
 MOST_TRIES = 200
-"""Proposals of a trial that may be repetitions, or not allowed."""
+"""Proposals of a trial that may be repetitions, or not allowed; so many random draws follow."""
 
 optuna = import_optuna()
 
@@ -48,7 +48,8 @@ class PlannedSampler(optuna.samplers.BaseSampler):
     ----------
     is_allowed : callable or None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
-        whether it may be tried. It is called often; what it said is kept.
+        whether it may be tried. It is called often; what it said is kept. A parameter that no trial
+        has had yet is not among them; if that makes it raise a KeyError, they may.
     seed : int or None
         None draws one.
     """
@@ -109,8 +110,16 @@ class PlannedSampler(optuna.samplers.BaseSampler):
         asked = space.asked(values)
         key = key_of(asked)
         if key not in self._verdicts:
-            self._verdicts[key] = bool(self.is_allowed(asked))
+            self._verdicts[key] = self._verdict(asked)
         return self._verdicts[key]
+
+    def _verdict(self, asked):
+        try:
+            return bool(self.is_allowed(asked))
+        except KeyError as error:
+            if error.args[:1] and error.args[0] in asked:
+                raise
+            return True  # it misses what no trial has shown: one that tries this will show it
 
     def _rng(self, *numbers):
         return np.random.default_rng([self.seed, *numbers])
@@ -125,20 +134,20 @@ class PlannedSampler(optuna.samplers.BaseSampler):
         knowledge = Knowledge(trial.number, told, KnownSpace(records))
         rng = self._rng(trial.number)
         seen = {key_of(values) for values, _ in records}
-        return self._first_new(knowledge, self.proposals(knowledge, rng), seen)
+        proposals = self.proposals(knowledge, rng)
+        tries = chain(islice(proposals, MOST_TRIES), islice(at_random(knowledge, rng), MOST_TRIES))
+        return self._first_new(knowledge.space, tries, seen)
 
-    def _first_new(self, knowledge, proposals, seen):
-        """Return the first proposal that is allowed and new, else one that is allowed."""
-        space, repeated, refused = knowledge.space, None, None
-        for values in islice(proposals, MOST_TRIES):
-            if repeated is None or key_of(space.asked(values)) not in seen:
-                if not self.may_try(space, values):
-                    refused = refused or values
-                    continue
-                if key_of(space.asked(values)) not in seen:
+    def _first_new(self, space, tries, seen):
+        """Return the first values that are allowed and new, else the first that are allowed."""
+        repeated = None
+        for values in tries:
+            is_new = key_of(space.asked(values)) not in seen
+            if (is_new or repeated is None) and self.may_try(space, values):
+                if is_new:
                     return values
                 repeated = values
-        return repeated or refused or {}
+        return repeated or {}
 
 
 def at_random(knowledge, rng):

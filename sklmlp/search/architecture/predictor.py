@@ -14,7 +14,7 @@ from sklmlp.search.architecture.surrogate import Latest
 class PredictorSampler(PlannedSampler):
     """Propose the candidates that small networks, trained on the trials so far, think best.
 
-    For each trial, candidates are drawn: most of them mutate one of the best trials, others are
+    For each trial, candidates are drawn: half of them mutate one of the best trials, the others are
     drawn at random. One network of the ensemble, drawn too, says which is best (Thompson
     sampling). The networks are trained once for all trials that are asked for in a batch.
 
@@ -24,11 +24,12 @@ class PredictorSampler(PlannedSampler):
         Trials before this number are drawn at random.
     n_candidates : int, default=100
         Among how many candidates a trial is chosen.
-    n_best : int, default=10
+    n_best : int, default=20
         How many of the best trials are mutated.
     is_allowed : callable or None, default=None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
-        whether it may be tried. None allows all.
+        whether it may be tried. A parameter that no trial has had yet is not among them; if that
+        makes it raise a KeyError, they may. None allows all.
     seed : int or None, default=None
         None takes another one each time.
 
@@ -43,7 +44,7 @@ class PredictorSampler(PlannedSampler):
     True
     """
 
-    def __init__(self, *, n_initial=16, n_candidates=100, n_best=10, is_allowed=None, seed=None):
+    def __init__(self, *, n_initial=16, n_candidates=100, n_best=20, is_allowed=None, seed=None):
         super().__init__(is_allowed, seed)
         self.n_initial, self.n_candidates, self.n_best = n_initial, n_candidates, n_best
         self._latest = Latest()
@@ -57,7 +58,7 @@ class PredictorSampler(PlannedSampler):
         while True:
             candidates = [
                 child_of(best[rng.integers(len(best))], space, rng, n_mutations=rng.integers(1, 4))
-                if i % 4
+                if i % 2
                 else space.draw(rng)
                 for i in range(self.n_candidates)
             ]

@@ -38,7 +38,8 @@ class ReinforceSampler(PlannedSampler):
     is_allowed : callable or None, default=None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
         whether it may be tried. Samples that are not are rejected, and the gradient is corrected by
-        the estimated probability of being allowed. None allows all.
+        the estimated probability of being allowed. A parameter that no trial has had yet is not
+        among the values; if that makes it raise a KeyError, they may be tried. None allows all.
     seed : int or None, default=None
         None takes another one each time.
 

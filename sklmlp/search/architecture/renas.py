@@ -36,7 +36,8 @@ class RENASSampler(AgingEvolutionSampler):
         Step of the policy's logits, for a reward of one standard deviation above the usual.
     is_allowed : callable or None, default=None
         `is_allowed(values)` tells of the values of a trial, by the names of its parameters,
-        whether it may be tried. None allows all.
+        whether it may be tried. A parameter that no trial has had yet is not among them; if that
+        makes it raise a KeyError, they may. None allows all.
     seed : int or None, default=None
         None takes another one each time.
 
@@ -68,7 +69,7 @@ class RENASSampler(AgingEvolutionSampler):
         """Yield children whose mutations are samples of the policy."""
         if knowledge.number < self.population_size or not knowledge.told:
             yield from at_random(knowledge, rng)
-        policy = self._replay.up_to(knowledge.space, knowledge.told)
+        policy = self.policy(knowledge)
         options, tries = options_of(knowledge.space), 0
         while True:
             parent = tournament(knowledge.told, self.population_size, self.tournament_size, rng)
@@ -76,6 +77,20 @@ class RENASSampler(AgingEvolutionSampler):
                 parent = replace(parent, values=child_of(parent, knowledge.space, rng))
             yield self._child(parent, knowledge.space, options, policy, rng)
             tries += 1
+
+    def policy(self, knowledge):
+        """Return the policy after all trials that are known.
+
+        Parameters
+        ----------
+        knowledge : Knowledge
+
+        Returns
+        -------
+        policy : Policy
+            A choice among the parameters of the space, then one for each of them, in its order.
+        """
+        return self._replay.up_to(knowledge.space, knowledge.told)
 
     def _child(self, parent, space, options, policy, rng):
         """Return the values of a parent, one of them as the policy says."""

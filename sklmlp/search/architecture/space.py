@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from sklmlp.search.architecture.encoding import is_categorical, is_grid, uniform
 
 ABSENT = "(not asked for)"
-MOST_RECORDS = 500
-"""The last trials from which conditions are learned."""
+MOST_RECORDS = 200
+"""Of trials that asked for the same parameters, so many of the last ones show the conditions."""
 
 
 class KnownSpace:
@@ -37,13 +37,13 @@ class KnownSpace:
         self.distributions = {}
         for _, distributions in records:
             self.distributions.update(distributions)
-        recent = [values for values, _ in records[-MOST_RECORDS:]]
-        counts = Counter(name for values in recent for name in values)
+        shown = _last_of_each([values for values, _ in records])
+        counts = Counter(name for values in shown for name in values)
         names = list(self.distributions)
         self.conditions = {
-            name: self._condition(name, names[:place], recent)
+            name: self._condition(name, names[:place], shown)
             for place, name in enumerate(names)
-            if counts[name] < len(recent)
+            if counts[name] < len(shown)
         }
         self.signature = repr((self.distributions, self.conditions))
 
@@ -94,3 +94,14 @@ class KnownSpace:
         if isinstance(mark, int | float) and numbers:
             return known[min(numbers, key=lambda each: abs(each - mark))]
         return True
+
+
+def _last_of_each(records):
+    """Leave out the first of many that have the same names; what is rare is not forgotten."""
+    kept, counts = [], Counter()
+    for values in reversed(records):
+        names = frozenset(values)
+        counts[names] += 1
+        if counts[names] <= MOST_RECORDS:
+            kept.append(values)
+    return kept[::-1]

@@ -40,11 +40,11 @@ class Ensemble:
     n_members : int, default=8
     hidden_layer_sizes : tuple of int, default=(32, 32)
         Of each network, whose activation is tanh: predictions have a gradient everywhere.
-    n_epochs : int, default=100
+    n_epochs : int, default=200
     seed : int, default=0
     """
 
-    def __init__(self, n_members=8, hidden_layer_sizes=(32, 32), n_epochs=100, seed=0):
+    def __init__(self, n_members=8, hidden_layer_sizes=(32, 32), n_epochs=200, seed=0):
         self.n_members, self.hidden_layer_sizes = n_members, hidden_layer_sizes
         self.n_epochs, self.seed = n_epochs, seed
 
