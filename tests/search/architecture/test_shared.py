@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.losses import LOSSES
 from sklmlp.search import MLPSearchCV
-from sklmlp.search.architecture import SHARED_METHODS, Problem, make_shared_sampler
+from sklmlp.search.architecture import SHARED_METHODS, Problem, make_shared_sampler, pool
 from sklmlp.search.architecture.cars import crowding, fronts
 from sklmlp.search.architecture.darts import straight_through, unrolled_gradients
 from sklmlp.search.architecture.enas import draw
@@ -66,18 +66,20 @@ def test_trials_may_be_asked_for_before_any_suggests(method):
     assert len({repr(sampler.problem.suggest(trial)) for trial in trials}) == 8
 
 
-def test_all_that_is_proposed_is_allowed():
-    """Of 500 architectures of a ready space none has more parameters than may be."""
-    sampler = sampler_of("random-shared", space="architecture", n_steps=20, max_parameters=20_000)
-    found, _ = proposals(sampler, 500)
+@pytest.mark.parametrize("method", SHARED_METHODS)
+def test_all_that_is_proposed_is_allowed(method, monkeypatch):
+    """Of 80 architectures a method of a ready space none has more parameters than may be."""
+    monkeypatch.setattr(pool, "MOST_CHECKED", 200)
+    sampler = sampler_of(method, space="architecture", n_steps=8, max_parameters=20_000)
+    found, _ = proposals(sampler, 80)
     distinct = {repr(each): each for each in found}.values()
-    assert len(distinct) > 100
+    assert len(distinct) > 70
     assert all(sampler.problem.is_allowed(each) for each in distinct)
 
 
 @pytest.mark.parametrize("method", ["random-shared", "enas", "gdas", "cars", "morphism"])
-def test_the_ranking_is_that_of_training_from_scratch(method):
-    """Where width decides, scores of shared weights and of networks of their own agree."""
+def test_wider_is_better_where_width_decides(method):
+    """Shared weights rank wide networks above narrow ones, and tau is told as SciPy computes it."""
     X, y = make_table("multiclass", 300)
     sampler = sampler_of(method, data=(X, y), n_steps=300)
     order = [each.widths[0] for each in sampler.pool.architectures]
