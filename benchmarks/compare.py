@@ -77,6 +77,28 @@ def compare_fits(dtype=np.float32):
     return table(columns, rows)
 
 
+def compare_steps(n_times=4):
+    """Microseconds a step of a small network, without what a fit costs once."""
+    rows = []
+    for case in CASES[:2]:
+        n, d, hidden, classes, epochs = case
+        X, y = make_data(n, d, classes)
+        runs = {}
+        for times in (1, n_times):
+            for name, model in estimators(d, hidden, classes, times * epochs).items():
+                if name != "skorch":
+                    runs[name, times] = partial(model.fit, X, y)
+        best = {key: min(seconds) for key, seconds in take_turns(runs, 5).items()}
+        steps = (n_times - 1) * epochs * -(-n // 200)
+        ours, theirs = (
+            (best[name, n_times] - best[name, 1]) / steps * 1e6
+            for name in ("sklmlp", "scikit-learn")
+        )
+        rows.append([name_of(case), f"{ours:.1f}", f"{theirs:.0f}", f"{theirs / ours:.1f}"])
+        print(rows[-1], flush=True)
+    return table(["case", "sklmlp", "scikit-learn", "times scikit-learn"], rows)
+
+
 def _target(name, y, classes):
     if name != "skorch":
         return y
@@ -309,6 +331,7 @@ def compare_growth():
 
 PARTS = {
     "fit": compare_fits,
+    "step": compare_steps,
     "fit64": lambda: compare_fits(np.float64),
     "row": lambda: compare_predictions(1),
     "rows": lambda: compare_predictions(200_000),

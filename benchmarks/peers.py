@@ -93,6 +93,11 @@ def estimators(d, hidden, classes, epochs):
     }
 
 
+SECONDS_OF_SPINNING = 0.2
+"""For so long threads of OpenBLAS and OpenMP may look for more work, and keep a core from the next
+candidate, which is to have idle ones."""
+
+
 def take_turns(runs, repeats):
     """Seconds of each run: the candidates take turns, the first round warms up.
 
@@ -108,6 +113,7 @@ def take_turns(runs, repeats):
     seconds = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
+            time.sleep(SECONDS_OF_SPINNING)
             start = time.perf_counter()
             run()
             if turn:
