@@ -7,7 +7,6 @@ Where a table is mostly that, such a model is better than a network, and a blend
 from dataclasses import replace
 
 import numpy as np
-from sklearn.linear_model import Ridge
 
 from sklmlp.callbacks import CallbackList
 from sklmlp.classifier import MLPClassifier
@@ -99,6 +98,8 @@ class AdditiveModel:
         -------
         model : AdditiveModel
         """
+        from sklearn.linear_model import Ridge  # an import of two score modules
+
         rows = _sample(X, edges)
         filled = components(X[rows].astype(np.float64), edges)
         n_bins = filled.shape[1] - X.shape[1]

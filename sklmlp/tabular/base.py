@@ -70,6 +70,16 @@ class FittedTable(NamedTuple):
     X: np.ndarray
     course: object
 
+    @property
+    def edges(self):
+        """Edges of the bins of numbers, see `sklmlp.nn.pad_edges`."""
+        return self.network.module_params["edges"]
+
+    @property
+    def X_without_levels(self):
+        """The columns that are numbers; codes of levels are the last ones."""
+        return self.X[:, : np.count_nonzero(self.encoder.feature_kinds_ != "level")]
+
 
 class BaseTabularMLP(BaseEstimator, ABC):
     """A network for raw tables: a subclass says what targets are and how predictions are read."""

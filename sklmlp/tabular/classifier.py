@@ -322,10 +322,10 @@ class TabularMLPClassifier(ClassifierMixin, BaseTabularMLP):
         return index, None if weights[0] is None else np.concatenate(weights)
 
     def _fit_additive(self, fitted, rows):
-        edges = fitted.network.module_params["edges"]
-        X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
         params = {"class_weight": self.class_weight, "device": self.device, "random_state": 0}
-        return AdditiveModel.of_classes(X, rows.y, rows.weight, edges, **params)
+        return AdditiveModel.of_classes(
+            fitted.X_without_levels, rows.y, rows.weight, fitted.edges, **params
+        )
 
     def predict_proba(self, X):
         """Predict probabilities.

@@ -255,9 +255,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
             self.additive_ = models[0]
 
     def _fit_additive(self, fitted, rows):
-        edges = fitted.network.module_params["edges"]
-        X = fitted.X[:, fitted.encoder.feature_kinds_ != "level"]
-        return AdditiveModel.of_values(X, rows.y, rows.weight, edges)
+        return AdditiveModel.of_values(fitted.X_without_levels, rows.y, rows.weight, fitted.edges)
 
     def predict(self, X, return_std=False):
         """Predict values.

@@ -1,6 +1,7 @@
 """The additive model beside the network, and how much it counts."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.linear_model import LogisticRegression
@@ -133,3 +134,25 @@ def test_the_regressor_blends_it_in(n_outputs):
     assert model.score(X, y) > plain.score(X, y) + 0.1
     other = TabularMLPRegressor("absolute_error", **small).fit(X, y)
     assert other.additive_weight_ == 0
+
+
+@pytest.mark.parametrize("has_levels", [False, True])
+def test_it_reads_encoded_rows_in_place(has_levels, monkeypatch):
+    """Encoded, a long table with many levels is larger than the table: no second copy of it."""
+    shared = []
+
+    def of_classes(X, *args, **params):
+        shared.append((X.base, X.shape[1]))
+        return make(X, *args, **params)
+
+    make = AdditiveModel.of_classes
+    monkeypatch.setattr(AdditiveModel, "of_classes", of_classes)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=600), "k": rng.integers(0, 30, 600).astype(str)})
+    model = TabularMLPClassifier(2, max_iter=1, category_embedding=has_levels, random_state=0)
+    model.fit(X, X["x"] > 0)
+    kinds = model.encoder_.feature_kinds_
+    assert ("level" in kinds) == has_levels
+    whole, n_columns = shared[0]
+    assert whole.shape[1] == len(kinds)
+    assert n_columns == len(kinds) - has_levels
