@@ -8,7 +8,7 @@ FOLDER has `datasets.json`, which describes the tables, a `NAME.csv.gz` for each
 target in the last column, and `peers.json`, what others reach on split 0. An estimator is a name of
 MODELS or a dotted name, in which * is Classifier or Regressor; it may have arguments. What has no
 parameter `categorical_features` is put behind a TableEncoder, and regressors then learn
-standardised targets.
+standardised targets. CatBoost takes categories as they are.
 
 A quarter of the rows is held out, by `train_test_split` with the split's number as the seed,
 stratified for classes; of the others at most 8,000 are drawn in the same way. Figures are log loss
@@ -37,7 +37,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from sklmlp import TableEncoder
 
@@ -46,6 +46,9 @@ MODELS = {
     "encoder+sklearn": "sklearn.neural_network.MLP*",
     "encoder+mlp": "sklmlp.MLP*",
     "tabular": "sklmlp.TabularMLP*",
+    "catboost": "catboost.CatBoost*(thread_count=1, verbose=0, allow_writing_files=False)",
+    "realmlp": "pytabkit.RealMLP_TD_*(n_threads=1, device='cpu')",
+    "tabm": "pytabkit.TabM_D_*(n_threads=1, device='cpu')",
 }
 MOST_ROWS = 8000
 N_BINS = 15
@@ -85,7 +88,7 @@ def split_rows(y, task, seed):
 # Estimators ------------------------------------------------------------------------------------
 
 
-def build(text, task, seed):
+def build(text, task, seed, categories=()):
     """An estimator for raw frames from its name, with its arguments if it has some."""
     kind = {"classification": "Classifier", "regression": "Regressor"}[task]
     call = ast.parse(MODELS.get(text, text).replace("*", kind), mode="eval").body
@@ -97,10 +100,19 @@ def build(text, task, seed):
         model.set_params(random_state=seed)
     if "categorical_features" in model.get_params():
         return model
+    if module == "catboost":
+        gaps = FunctionTransformer(gaps_as_level, kw_args={"categories": categories})
+        return make_pipeline(gaps, model.set_params(cat_features=list(categories)))
     if task == "regression":
         model = TransformedTargetRegressor(model, transformer=StandardScaler())
         return make_pipeline(TableEncoder(target_type="continuous", random_state=seed), model)
     return make_pipeline(TableEncoder(random_state=seed), model)
+
+
+def gaps_as_level(X, categories):
+    """A frame whose gaps in categories are a level of their own."""
+    filled = {name: X[name].cat.add_categories("missing").fillna("missing") for name in categories}
+    return X.assign(**filled)
 
 
 # Figures ---------------------------------------------------------------------------------------
@@ -238,7 +250,7 @@ def main(arguments=None):
         for seed in options.splits:
             rows = split_rows(y, task, seed)
             for text in options.models:
-                model = build(text, task, seed)
+                model = build(text, task, seed, X.columns[X.dtypes == "category"])
                 with contextlib.ExitStack() as stack:
                     stack.enter_context(threadpoolctl.threadpool_limits(options.threads))
                     stack.enter_context(warnings.catch_warnings())
