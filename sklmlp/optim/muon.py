@@ -14,13 +14,13 @@ from sklmlp.compat import fused_adam
 from sklmlp.optim.adam_sgd import Optimizer
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial that draws singular values towards 1, from below .01 on in five steps."""
+"""Of the odd polynomial that draws singular values toward 1, from below .01 on in five steps."""
 
 N_STEPS = 5
 
 
 def orthogonalized(matrix):
-    """Draw the singular values of a matrix towards 1, by Newton-Schulz iterations.
+    """Draw the singular values of a matrix toward 1, by Newton-Schulz iterations.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def orthogonalized(matrix):
 
 
 class _Part(NamedTuple):
-    """Neighbouring numbers of the flat tensor that are updated by one rule."""
+    """Neighboring numbers of the flat tensor that are updated by one rule."""
 
     where: slice
     shape: tuple | None

@@ -135,7 +135,7 @@ def fronts(fitness):
 
 
 def crowding(fitness):
-    """Return how far neighbours on a front are from each other: Deb et al. 2002, section III-B.
+    """Return how far neighbors on a front are from each other: Deb et al. 2002, section III-B.
 
     Parameters
     ----------

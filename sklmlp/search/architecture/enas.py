@@ -28,7 +28,7 @@ class ENASSampler(SharedWeightsSampler):
 
     In the end the policy draws a tenth of the pool. These candidates are proposed in the order of
     their scores, and after them the others: Pham et al. 2018, section 2.2. The policy is the
-    factorised one of TabNAS, in place of a recurrent network. What is not in the pool, such as
+    factorized one of TabNAS, in place of a recurrent network. What is not in the pool, such as
     what `max_parameters` forbids, is as if it were rejected. For parameters see
     :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
     """
