@@ -74,6 +74,23 @@ class Muon(Optimizer):
         The rate of `matrices` and of `scales` over Adam's.
     weight_decay : float, default=0.01
         Of `matrices` alone, decoupled.
+
+    Examples
+    --------
+    It updates the matrix that members of a network of tables share, at five times the rate:
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklmlp.nn import Network, Spec, TiedNetwork, initial_weights
+    >>> from sklmlp.optim import Muon
+    >>> params = {"edges": np.empty((0, 2)), "blocks": [0, 1], "hidden_layer_sizes": (4,)}
+    >>> spec = Spec(2, 1, (), (), "squared_error", module=TiedNetwork, module_params=params)
+    >>> weights = initial_weights(spec, np.random.RandomState(0), np.float32, None)
+    >>> network = Network(spec, weights, torch.float32, torch.device("cpu"))
+    >>> tied = network.module
+    >>> muon = Muon(network, tied.shared, tied.first_scales, 1e-3, 5.0, 3.0)
+    >>> {part.shape: part.factor for part in muon.parts if part.shape}
+    {(2, 4): 5.0}
     """
 
     solver = "muon"
