@@ -143,6 +143,8 @@ def _he(name, module, formula, **more):
 
 
 ACTIVATIONS: dict[str, Activation] = {}
+"""Name -> entry."""
+
 _SPELLINGS: dict[str, str] = {}
 
 

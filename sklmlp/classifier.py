@@ -29,7 +29,7 @@ from sklmlp.losses import LOSSES, NAMES, Loss, loss_parameters
 class MLPClassifier(ClassifierMixin, BaseMLP):
     """Multilayer perceptron classifier: scikit-learn's contract, computed by torch.
 
-    Minimises the log loss of a softmax (several classes) or of logistic outputs (two classes,
+    Minimizes the log loss of a softmax (several classes) or of logistic outputs (two classes,
     and multilabel targets), or another `loss`, by backpropagation [1]_. Everything that
     :class:`sklearn.neural_network.MLPClassifier` takes is taken, with the same meaning.
 
@@ -81,7 +81,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Networks to train, side by side, each from its own seed; their probabilities, or decision
         values, are averaged.
     loss : {'log_loss', 'focal', 'hinge'}, callable or Loss, default='log_loss'
-        What is minimised: 'log_loss'; 'focal' [13]_, the log loss of a row times
+        What is minimized: 'log_loss'; 'focal' [13]_, the log loss of a row times
         `(1 - p) ** focal_gamma` with p the probability of its class; or 'hinge', one against the
         rest, which makes a linear support vector machine on learned features: it has
         `decision_function` and no `predict_proba`. A callable takes logits and targets, tensors

@@ -27,6 +27,19 @@ class Kernel(NamedTuple):
         the gradient wherever torch can.
     keeps_input : bool
         Whether `backward` reads `z`; where it does not, `a` and `z` are one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklmlp.kernels import Kernel
+    >>> square = Kernel(
+    ...     lambda z, a: torch.square(z, out=a),
+    ...     lambda gradient, z, a: gradient.mul_(z).mul_(2),
+    ...     keeps_input=True,
+    ... )
+    >>> z, a = torch.tensor([1.0, 3.0]), torch.empty(2)
+    >>> square.forward(z, a), square.backward(torch.ones(2), z, a)
+    (tensor([1., 9.]), tensor([2., 6.]))
     """
 
     forward: Callable

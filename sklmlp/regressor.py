@@ -20,7 +20,7 @@ from sklmlp.losses import NAMES, Loss, TargetScaling, loss_parameters
 class MLPRegressor(RegressorMixin, BaseMLP):
     """Multilayer perceptron regressor: scikit-learn's contract, computed by torch.
 
-    Minimises half the squared error, or another `loss`, by backpropagation [1]_.
+    Minimizes half the squared error, or another `loss`, by backpropagation [1]_.
     Everything that :class:`sklearn.neural_network.MLPRegressor` takes is taken, with the same
     meaning.
 
@@ -42,7 +42,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : {'squared_error', 'absolute_error', 'huber', 'poisson', 'gamma', 'quantile', \
             'gaussian'}, callable or Loss, default='squared_error'
-        What is minimised. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
+        What is minimized. 'huber' is quadratic up to `huber_delta` and linear beyond. 'poisson'
         and 'gamma', half their deviances, predict the exponential of the network's output and
         require `y >= 0` and `y > 0`. 'quantile' is the pinball loss of `quantile`. 'gaussian',
         the negative log-likelihood [12]_, learns mean and variance: `predict(X, return_std=True)`.

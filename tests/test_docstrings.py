@@ -1,13 +1,21 @@
-"""Docstrings list the parameters of the signatures, in their order and by subject."""
+"""Docstrings list the parameters of the signatures, and those of the reference have examples."""
 
 import inspect
+import pydoc
 import re
+from pathlib import Path
 
 import pytest
 
-from sklmlp import MLPClassifier, MLPRegressor
+import sklmlp
+from sklmlp import MLPClassifier, MLPRegressor, exceptions, inspection, search
+from sklmlp.search import architecture
 
 GROUPS = ["The network", "The loss", "Optimization", "Stopping", "Computing"]
+
+REFERENCE = Path(__file__).parents[1] / "docs" / "reference.rst"
+MODULE = r"^\.\. currentmodule:: (\S+)$"
+TABLE = r"^\.\. autosummary::\n(?: {3}:.*\n)+\n((?: {3}\w+\n)+)"
 
 
 def described(estimator):
@@ -41,3 +49,30 @@ def test_the_overview_names_every_parameter_in_one_group(estimator):
     if names[0] == "loss":  # a regressor's stands in front of all, as in scikit-learn
         in_order = ["loss", *(name for name in in_order if name != "loss")]
     assert in_order == names
+
+
+def listed():
+    """The full names of the classes and functions in the tables of the reference."""
+    names, module = [], None
+    text = REFERENCE.read_text("utf-8")
+    for found in re.finditer(f"{MODULE}|{TABLE}", text, re.MULTILINE):
+        module = found[1] or module
+        names += [f"{module}.{name}" for name in (found[2] or "").split()]
+    return names
+
+
+@pytest.mark.parametrize("name", listed())
+def test_what_the_reference_lists_has_examples(name):
+    """Each docstring ends with a section Examples, which doctest runs."""
+    text = inspect.getdoc(pydoc.locate(name))
+    sections = re.findall(r"^(\w[\w ]*)\n-{3,}$", text, re.MULTILINE)
+    assert sections[-1:] == ["Examples"]
+    assert ">>> " in text.split("\nExamples\n--------\n")[1]
+
+
+@pytest.mark.parametrize("room", [sklmlp, architecture, exceptions, inspection, search])
+def test_the_reference_lists_what_a_room_exports(room):
+    """No class and no function of the rooms that users import from is left out."""
+    shown = [pydoc.locate(name) for name in listed()]
+    exported = [getattr(room, name) for name in room.__all__]
+    assert [each for each in exported if callable(each) and each not in shown] == []

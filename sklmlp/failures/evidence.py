@@ -202,7 +202,7 @@ def targets_out_of_reach(run, sample):
 
     Where targets are far from unit scale it takes the output layer most of the fit, or more, to
     get there. As long as it has not, shifting and stretching the logits alone would help; at a
-    minimum of the penalised loss it would not, however little there is to learn.
+    minimum of the penalized loss it would not, however little there is to learn.
 
     Parameters
     ----------

@@ -50,7 +50,7 @@ def diagnose(estimator, X, y=None):
           'logistic' and 'tanh', and 0 for others; NaN for the output, activations across units
           and those of custom ones;
         - `effective_rank`: of the layer's output, (n_samples, units): the exponential of
-          the entropy of its normalised singular values [1]_;
+          the entropy of its normalized singular values [1]_;
         - `mean`, `std`: of its output, over rows and units.
 
     References

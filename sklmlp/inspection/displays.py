@@ -1,4 +1,4 @@
-"""Displays of activations and of loss curves, and what all displays share: axes and colours."""
+"""Displays of activations and of loss curves, and what all displays share: axes and colors."""
 
 import numpy as np
 import torch

@@ -146,7 +146,7 @@ def activities(estimator, X):
 def effective_rank(matrix):
     """Return how many directions a matrix has, counted by how much it has of each.
 
-    The exponential of the entropy of the normalised singular values: Roy & Vetterli (2007), "The
+    The exponential of the entropy of the normalized singular values: Roy & Vetterli (2007), "The
     effective rank: A measure of effective dimensionality". EUSIPCO, eq. 5.
 
     Parameters

@@ -40,6 +40,15 @@ class LossEntry:
     compiled : str or None
         The name of the compiled operator that computes it; its arguments are `parameters`. That of
         yes or no is 'binary_<name>'. Where there is none, torch computes it.
+
+    Examples
+    --------
+    >>> from sklmlp.losses import LOSSES
+    >>> entry = LOSSES["huber"]
+    >>> entry.estimator, entry.defaults
+    ('regressor', {'huber_delta': 1.0})
+    >>> entry.make(huber_delta=0.5).out_activation
+    'identity'
     """
 
     name: str

@@ -115,7 +115,7 @@ def table_as_html(layers, caption):
     Returns
     -------
     html : str
-        Colours are those of the text around it, in light and in dark themes.
+        Colors are those of the text around it, in light and in dark themes.
     """
     cell = "padding: 0.2em 0.8em; border: 0; text-align: {}; color: inherit; background: none;"
     left, right = cell.format("left"), cell.format("right")

@@ -68,6 +68,17 @@ class TiedNetwork(nn.Module):
     n_levels : array-like of int
         The last columns are codes of categories with so many levels, see
         `sklmlp.nn.embeddings.LevelVectors`. Their vectors go in, and the codes do not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklmlp.nn import TiedNetwork
+    >>> edges = np.array([[0.0, 1.0, 2.0]])  # of the first of three columns
+    >>> network = TiedNetwork(3, 1, edges, [0, 1, 1], hidden_layer_sizes=(16,), n_members=4)
+    >>> X = torch.zeros(10, 3)
+    >>> network.train()(X).shape, network.eval()(X).shape
+    (torch.Size([4, 10, 1]), torch.Size([10, 1]))
     """
 
     def __init__(

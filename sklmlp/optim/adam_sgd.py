@@ -252,7 +252,7 @@ class StackedUpdate:
         return together
 
     def begin_epoch(self):
-        """Runs of neighbours that agree; each is one tensor to the fused kernel.
+        """Runs of neighbors that agree; each is one tensor to the fused kernel.
 
         Rates may have changed since the last epoch; within one only by a schedule.
         """

@@ -14,13 +14,13 @@ from sklmlp.compat import fused_adam
 from sklmlp.optim.adam_sgd import Optimizer
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of the odd polynomial that draws singular values towards 1, from below .01 on in five steps."""
+"""Of the odd polynomial that draws singular values toward 1, from below .01 on in five steps."""
 
 N_STEPS = 5
 
 
 def orthogonalized(matrix):
-    """Draw the singular values of a matrix towards 1, by Newton-Schulz iterations.
+    """Draw the singular values of a matrix toward 1, by Newton-Schulz iterations.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def orthogonalized(matrix):
 
 
 class _Part(NamedTuple):
-    """Neighbouring numbers of the flat tensor that are updated by one rule."""
+    """Neighboring numbers of the flat tensor that are updated by one rule."""
 
     where: slice
     shape: tuple | None
@@ -74,6 +74,23 @@ class Muon(Optimizer):
         The rate of `matrices` and of `scales` over Adam's.
     weight_decay : float, default=0.01
         Of `matrices` alone, decoupled.
+
+    Examples
+    --------
+    It updates the matrix that members of a network of tables share, at five times the rate:
+
+    >>> import numpy as np
+    >>> import torch
+    >>> from sklmlp.nn import Network, Spec, TiedNetwork, initial_weights
+    >>> from sklmlp.optim import Muon
+    >>> params = {"edges": np.empty((0, 2)), "blocks": [0, 1], "hidden_layer_sizes": (4,)}
+    >>> spec = Spec(2, 1, (), (), "squared_error", module=TiedNetwork, module_params=params)
+    >>> weights = initial_weights(spec, np.random.RandomState(0), np.float32, None)
+    >>> network = Network(spec, weights, torch.float32, torch.device("cpu"))
+    >>> tied = network.module
+    >>> muon = Muon(network, tied.shared, tied.first_scales, 1e-3, 5.0, 3.0)
+    >>> {part.shape: part.factor for part in muon.parts if part.shape}
+    {(2, 4): 5.0}
     """
 
     solver = "muon"

@@ -99,6 +99,22 @@ def register_solver(entry):
     ----------
     entry : Solver
         For example `Solver("lion", Lion)`, with a subclass of `torch.optim.Optimizer`.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.preprocessing import scale
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.optim import Solver, register_solver
+    >>> class HeavyBall(torch.optim.SGD):
+    ...     def __init__(self, params, lr=0.01, momentum=0.9):
+    ...         super().__init__(params, lr=lr, momentum=momentum)
+    >>> register_solver(Solver("heavy_ball", HeavyBall, is_elementwise=True))
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8,), solver="heavy_ball", learning_rate_init=0.1, random_state=0)
+    >>> mlp.set_params(tol=1e-3).fit(scale(X), y).score(scale(X), y) > 0.8
+    True
     """
     SOLVERS[entry.name] = entry
 

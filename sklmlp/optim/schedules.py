@@ -1,4 +1,4 @@
-"""Learning rate schedules that change step by step towards a known end."""
+"""Learning rate schedules that change step by step toward a known end."""
 
 import math
 from dataclasses import dataclass

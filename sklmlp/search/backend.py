@@ -29,26 +29,35 @@ if hasattr(os, "register_at_fork"):  # not where there is no fork
 
 
 class StackBackend(ParallelBackendBase):
-    """Runs joblib's tasks in threads whose fits wait for each other and train together.
+    """Run joblib's tasks in threads whose fits wait for each other and train together.
 
     Whatever runs its fits by joblib - `GridSearchCV`, `cross_validate`, `BaggingClassifier` and so
-    on - trains networks of one shape side by side in a
-
-    >>> import joblib, sklmlp
-    >>> with joblib.parallel_config(backend="sklmlp"):
-    ...     pass  # search.fit(X, y)
-
-    block. They may differ in learning rate, penalty, momentum, seed, rows, weights and rule of
-    stopping; where they differ in more, those that are alike train together and the others in turn.
-    Each comes out as if it had been trained alone. `n_jobs` is how many tasks may run, and how many
-    fits may wait, at once; by default, and if it is negative, as many run as there are cores, and
-    64 wait.
+    on - trains networks of one shape side by side inside of
+    `joblib.parallel_config(backend="sklmlp")`. `import sklmlp` gives joblib the name, and joblib
+    makes the instances. Networks may differ in learning rate, penalty, momentum, seed, rows,
+    weights and rule of stopping; where they differ in more, those that are alike train together and
+    the others in turn. Each comes out as if it had been trained alone. `n_jobs` is how many tasks
+    may run, and how many fits may wait, at once; by default, and if it is negative, as many run as
+    there are cores, and 64 wait.
 
     The warnings of the fits are given when the call ends, each kind once with its number. Where
     Python's filters make an error of one, it is raised in its fit.
 
     Calls of joblib inside of a task go through the same backend, and their fits train together too.
     Estimators that are not of this library run in their thread.
+
+    Examples
+    --------
+    >>> import joblib
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklmlp import MLPClassifier
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8,), learning_rate_init=0.05, tol=1e-3, random_state=0)
+    >>> with joblib.parallel_config(backend="sklmlp"):
+    ...     scores = cross_val_score(mlp, X, y)
+    >>> scores.shape
+    (5,)
     """
 
     default_n_jobs = -1

@@ -27,6 +27,15 @@ class Problem:
         begin with, one for each network; see `Evaluator.look`. Methods that share weights need it.
     is_allowed : callable or None, default=None
         Tells of parameters whether they may be tried. None allows all.
+
+    Examples
+    --------
+    >>> from sklmlp.search.architecture import Problem
+    >>> def suggest(trial):
+    ...     return {"hidden_layer_sizes": (trial.suggest_int("width", 1, 512),)}
+    >>> problem = Problem(suggest, is_allowed=lambda params: params["hidden_layer_sizes"] < (100,))
+    >>> problem.values_allowed({"width": 64}), problem.values_allowed({"width": 256})
+    (True, False)
     """
 
     suggest: Callable

@@ -35,7 +35,7 @@ def tempered(probability, temperature):
 
 
 def learn_temperature(probability, index, weight=None):
-    """Find the temperature that held-out rows like best, drawn towards 1 where they are few.
+    """Find the temperature that held-out rows like best, drawn toward 1 where they are few.
 
     Parameters
     ----------

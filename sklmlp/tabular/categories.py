@@ -77,7 +77,7 @@ class CategoryEncoding:
 
 
 class TargetEncoding:
-    """The mean target of each level, shrunk towards the mean of all, as a column of numbers.
+    """The mean target of each level, shrunk toward the mean of all, as a column of numbers.
 
     Parameters
     ----------

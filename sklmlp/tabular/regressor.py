@@ -33,7 +33,7 @@ class TabularMLPRegressor(RegressorMixin, BaseTabularMLP):
     ----------
     loss : {'squared_error', 'absolute_error', 'quantile', 'gaussian', 'poisson', 'gamma'}, \
             default='squared_error'
-        What is minimised, see :class:`MLPRegressor`.
+        What is minimized, see :class:`MLPRegressor`.
     hidden_layer_sizes : int or array-like of int, default=(128, 128, 128)
         Number of units of each hidden layer, of each member.
     quantile : float or array-like of float, default=0.5

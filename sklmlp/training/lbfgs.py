@@ -18,7 +18,7 @@ from sklmlp.training.steps.compiled import is_compilable, rows_of_dataset
 
 
 def train_lbfgs(runs):
-    """Minimise the penalised loss of all rows at once, for one network after the other.
+    """Minimize the penalized loss of all rows at once, for one network after the other.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _why_not_converged(result, n_iter, max_iter):
 
 
 def _torch_objective(run, interrupted):
-    """Return the penalised mean loss of all rows as a function of the weights, by autograd.
+    """Return the penalized mean loss of all rows as a function of the weights, by autograd.
 
     Parameters
     ----------

@@ -12,7 +12,7 @@ LARGEST, LARGEST_SCALED = 1e300, 1e100
 
 
 class Block(NamedTuple):
-    """Neighbouring columns of one type, as a value of a graph.
+    """Neighboring columns of one type, as a value of a graph.
 
     Parameters
     ----------

@@ -21,6 +21,19 @@ def register_onnx_converter(cls):
     ----------
     cls : type
         `MLPClassifier`, `MLPRegressor`, `TableEncoder`, or one that extends them.
+
+    Examples
+    --------
+    >>> import skl2onnx
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.io import register_onnx_converter
+    >>> register_onnx_converter(MLPClassifier)
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((8,), solver="lbfgs", max_iter=2000, random_state=0).fit(X, y)
+    >>> onnx = skl2onnx.to_onnx(mlp, X[:1], options={"zipmap": False}, target_opset=17)
+    >>> [output.name for output in onnx.graph.output]
+    ['label', 'probabilities']
     """
     from skl2onnx import update_registered_converter
 

@@ -18,12 +18,23 @@ CROSSOVER = 0.5
 
 
 class CARSSampler(SharedWeightsSampler):
-    """Evolves candidates by score and size, while a supernet learns from those that live.
+    """Evolve candidates by score and size, while a supernet learns from those that live.
 
     CARS: Yang et al. 2020, :arxiv:`1909.04977`, algorithm 1, with the selection of NSGA-II. What
     has lived in the end is proposed first, front by front: the best score of all, and then the
     best of their sizes. For parameters see
     :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import CARSSampler, Problem
+    >>> space = {"hidden_layer_sizes": [(4,), (16,), (16, 16)]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> sampler = CARSSampler(problem, seed=0, n_steps=60)
+    >>> sampler.pool.n_parameters.tolist(), sampler.supernet_scores.shape
+    ([35, 131, 403], (3,))
     """
 
     name = "cars"
@@ -135,7 +146,7 @@ def fronts(fitness):
 
 
 def crowding(fitness):
-    """Return how far neighbours on a front are from each other: Deb et al. 2002, section III-B.
+    """Return how far neighbors on a front are from each other: Deb et al. 2002, section III-B.
 
     Parameters
     ----------

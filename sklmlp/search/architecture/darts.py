@@ -23,7 +23,7 @@ FIRST_TEMPERATURE, LAST_TEMPERATURE = 10.0, 0.1
 
 
 class DARTSSampler(SharedWeightsSampler):
-    """Descends the held-out loss of a mixture of all candidates by the weights of their options.
+    """Descend the held-out loss of a mixture of all candidates by the weights of their options.
 
     DARTS: Liu et al. 2019, :arxiv:`1806.09055`. Candidates are ranked by how much likelier than by
     chance their options have become. Widths are between six levels a layer at the most, and a
@@ -39,6 +39,19 @@ class DARTSSampler(SharedWeightsSampler):
     seed : int or None, default=None
     n_steps : int, default=400
     n_networks : int, default=1
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import DARTSSampler, Problem
+    >>> space = {"hidden_layer_sizes": [(4,), (16, 16)], "activation": ["relu", "tanh"]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> sampler = DARTSSampler(problem, unrolled=True, seed=0, n_steps=20)
+    >>> study = optuna.create_study(direction="maximize", sampler=sampler)
+    >>> problem.suggest(study.ask())["activation"] in ("relu", "tanh")
+    True
     """
 
     name, weight_decay = "darts", WEIGHT_DECAY
@@ -157,10 +170,20 @@ def unrolled_gradients(of_training, of_held_out, weights, alphas, rate):
 
 
 class GDASSampler(DARTSSampler):
-    """Draws one option of each choice in a step, through which the gradient passes as it is.
+    """Draw one option of each choice in a step, through which the gradient passes as it is.
 
     GDAS: Dong & Yang 2019, :arxiv:`1910.04465`, equations 3 to 5. Gumbel noise makes the draws
     those of the weights; its temperature falls. For parameters see :class:`DARTSSampler`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import GDASSampler, Problem
+    >>> space = {"hidden_layer_sizes": [(4,), (16,), (16, 16)]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> GDASSampler(problem, seed=0, n_steps=20).supernet_scores.shape
+    (3,)
     """
 
     name, weight_decay = "gdas", USUAL_DECAY

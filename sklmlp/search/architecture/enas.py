@@ -24,13 +24,27 @@ SHARE_FIRST = 0.1
 
 
 class ENASSampler(SharedWeightsSampler):
-    """Trains a supernet by what a policy draws, and the policy by the supernet's held-out loss.
+    """Train a supernet by what a policy draws, and the policy by the supernet's held-out loss.
 
     In the end the policy draws a tenth of the pool. These candidates are proposed in the order of
     their scores, and after them the others: Pham et al. 2018, section 2.2. The policy is the
-    factorised one of TabNAS, in place of a recurrent network. What is not in the pool, such as
+    factorized one of TabNAS, in place of a recurrent network. What is not in the pool, such as
     what `max_parameters` forbids, is as if it were rejected. For parameters see
     :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import ENASSampler, Problem
+    >>> X, y = load_iris(return_X_y=True)
+    >>> space = {"hidden_layer_sizes": [(2,), (8,), (8, 8), (99, 99)]}
+    >>> problem = Problem.of(MLPClassifier(), X, y, space, max_parameters=500)
+    >>> sampler = ENASSampler(problem, seed=0, n_steps=60)
+    >>> study = optuna.create_study(direction="maximize", sampler=sampler)
+    >>> sorted(problem.suggest(study.ask())["hidden_layer_sizes"] for _ in range(3))
+    [(2,), (8,), (8, 8)]
     """
 
     name = "enas"

@@ -87,7 +87,7 @@ def mutated(distribution, value, rng, nearness=0.5):
         The one that it has.
     rng : numpy.random.Generator
     nearness : float, default=0.5
-        The probability that a number moves to a neighbour: the next of a grid of few, else one at a
+        The probability that a number moves to a neighbor: the next of a grid of few, else one at a
         normal distance, whose standard deviation is a tenth of the scale. If not, it moves
         anywhere, as a choice without an order always does.
     """
@@ -135,7 +135,7 @@ class Options:
 
     def __init__(self, distribution):
         self.distribution, n = distribution, size_of(distribution)
-        self.edges = None  # of bins: places from 0 to 1, in between those of neighbours of a grid
+        self.edges = None  # of bins: places from 0 to 1, in between those of neighbors of a grid
         if is_categorical(distribution) or n <= MOST_OPTIONS:
             self.size = n
             return
@@ -176,7 +176,7 @@ class Options:
             number = self.distribution.low + int(option) * self.distribution.step
             return value_at(self.distribution, place_of(self.distribution, number))
         low, high = self.edges[option], self.edges[option + 1]
-        inside = low + (0.001 + 0.998 * share) * (high - low)  # clear of the neighbours' bins
+        inside = low + (0.001 + 0.998 * share) * (high - low)  # clear of the neighbors' bins
         return value_at(self.distribution, inside)
 
 

@@ -28,7 +28,7 @@ N_NEIGHBOURS = 3
 
 
 class MorphismSampler(SharedWeightsSampler):
-    """Lets small networks grow, each child from what its parent computes, and trains them a little.
+    """Let small networks grow, each child from what its parent computes, and train them a little.
 
     A child is widened or one layer deeper, begins with the function of its parent (Net2Net: Chen
     et al. 2016), and takes a share of the steps. So evolve Lemonade (Elsken et al. 2019,
@@ -42,6 +42,16 @@ class MorphismSampler(SharedWeightsSampler):
     seed : int or None, default=None
     n_steps : int, default=2400
         Steps of gradient descent of all networks together.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import MorphismSampler, Problem
+    >>> space = {"hidden_layer_sizes": [(4,), (16,), (16, 16)], "activation": ["relu", "gelu"]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> MorphismSampler(problem, seed=0, n_steps=60).supernet_scores.shape
+    (6,)
     """
 
     name = "morphism"

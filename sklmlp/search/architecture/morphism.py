@@ -40,7 +40,7 @@ def widen(layers, i, width, rng):
     i : int
         Which hidden layer, from 0.
     width : int
-        Its units afterwards.
+        Its units afterward.
     rng : numpy.random.Generator
 
     Returns

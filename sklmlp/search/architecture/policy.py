@@ -164,7 +164,7 @@ class Policy:
         self.n_updates += 1
 
     def _learn_baseline(self, rewards):
-        """Move baseline and spread towards those of the last rewards."""
+        """Move baseline and spread toward those of the last rewards."""
         kept = self.decay
         about_baseline = float(((rewards - self.baseline) ** 2).mean())
         self.variance = kept * self.variance + (1 - kept) * about_baseline

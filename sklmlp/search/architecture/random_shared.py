@@ -5,10 +5,23 @@ from sklmlp.search.architecture.training import Descent, score_all
 
 
 class RandomSharedSampler(SharedWeightsSampler):
-    """Trains a supernet by random candidates, one a step, and ranks all by its held-out loss.
+    """Train a supernet by random candidates, one a step, and rank all by its held-out loss.
 
     Li & Talwalkar 2019, section 3.3. For parameters see
     :class:`~sklmlp.search.architecture.SharedWeightsSampler`.
+
+    Examples
+    --------
+    >>> import optuna
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import Problem, RandomSharedSampler
+    >>> space = {"hidden_layer_sizes": [(2,), (32,), (32, 32)]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> sampler = RandomSharedSampler(problem, seed=0, n_steps=60)
+    >>> study = optuna.create_study(direction="maximize", sampler=sampler)
+    >>> sorted(problem.suggest(study.ask())["hidden_layer_sizes"] for _ in range(3))
+    [(2,), (32,), (32, 32)]
     """
 
     name = "random-shared"

@@ -37,7 +37,7 @@ class Ranking:
 
 
 class SharedWeightsSampler(optuna.samplers.BaseSampler):
-    """Ranks a pool of trials by shared weights, then proposes them one by one, the best first.
+    """Rank a pool of trials by shared weights, then propose them one by one, the best first.
 
     Subclasses say by `rank` how. All their training is done before the first trial, and depends on
     the seed, the space and the rows alone. Which members of the pool have been proposed is read
@@ -66,6 +66,24 @@ class SharedWeightsSampler(optuna.samplers.BaseSampler):
         The trials that may be proposed. Drawn when it is first asked for.
     ranking : Ranking
         Trained when it is first asked for.
+
+    Examples
+    --------
+    A ranking without any training, smaller networks first:
+
+    >>> import optuna
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import Problem, SharedWeightsSampler
+    >>> from sklmlp.search.architecture.shared import Ranking
+    >>> class SmallestFirst(SharedWeightsSampler):
+    ...     def rank(self, pool, rows, rng):
+    ...         return Ranking(-pool.n_parameters)
+    >>> space = {"hidden_layer_sizes": [(32,), (2,), (8, 8)]}
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True), space)
+    >>> study = optuna.create_study(sampler=SmallestFirst(problem, seed=0))
+    >>> [problem.suggest(study.ask())["hidden_layer_sizes"] for _ in range(3)]
+    [(2,), (8, 8), (32,)]
     """
 
     name = None

@@ -41,6 +41,15 @@ def make_shared_sampler(method, problem, seed=None):
     ------
     ValueError
         If there is no method of this name.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from sklmlp import MLPClassifier
+    >>> from sklmlp.search.architecture import Problem, make_shared_sampler
+    >>> problem = Problem.of(MLPClassifier(), *load_iris(return_X_y=True))
+    >>> make_shared_sampler("darts-unrolled", problem, seed=0).unrolled
+    True
     """
     if method not in SHARED_METHODS:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What the AutoML estimators share: a fit as a story, and what is to be seen of it afterwards."""
+"""What the AutoML estimators share: a fit as a story, and what is to be seen of it afterward."""
 
 import os
 from abc import ABC, abstractmethod
@@ -312,7 +312,7 @@ class BaseAutoMLP(BaseEstimator, ABC):
         """Return the best candidate's network of a fold, for want of time for another one."""
         return candidates[self.best_index_].estimators[0].estimator
 
-    # Afterwards
+    # Afterward
 
     def leaderboard(self):
         """Return what came of each candidate, the best first.
