@@ -298,14 +298,22 @@ class FitCoordinator:
         # one that has handed in its result may still have tables to let go: `close` waits for it
         pool.threads = {each for each in pool.threads if each.is_alive()} | {thread}
         thread.start()  # where the system refuses, the task stays in the queue
+        self._count_begun(pool)
+
+    def _count_begun(self, pool):
         pool.n_begun += 1
         self.n_begun += 1
         pool.queue.popleft()
 
     def _run(self, pool, task, callback):
-        """Run a task in its thread; its callback may submit the next one before it ends."""
+        """Run a task in its thread, and others of the pool after it while there is a place."""
         # as joblib does for processes: together the tasks have as many threads as their caller
         torch.set_num_threads(max(1, self.torch_threads // self.most_running))
+        while task is not None:
+            task, callback = self._run_one(pool, task, callback)
+
+    def _run_one(self, pool, task, callback):
+        """Run a task; its callback may submit the next one. Return what to do next, or None."""
         self.turns.take()
         _task.waited, began = 0.0, time.monotonic()
         try:
@@ -317,6 +325,7 @@ class FitCoordinator:
         with self._lock:
             pool.seconds += time.monotonic() - began - _task.waited
         _correct_fit_time(outcome[0])
+        following = None, None
         try:
             callback(outcome)
         finally:
@@ -325,8 +334,13 @@ class FitCoordinator:
                 pool.n_begun -= 1
                 self.n_begun -= 1
                 self.n_running -= 1
+                if not self.resuming and self._next_pool() is pool:  # a new thread costs a lot
+                    following = pool.queue[0]
+                    self._count_begun(pool)
+                    self.n_running += 1
                 self._advance()
                 pool.tell()
+        return following
 
     def gather(self, message, category):
         """Keep a warning of a task for the end; raise it where the filters ask for that."""
