@@ -1,6 +1,6 @@
 """Losses: one table, each with its link, its value and its gradient."""
 
-from sklmlp.losses.classification import log_softmax
+from sklmlp.losses.classification import log_sigmoid, log_softmax
 from sklmlp.losses.loss import LINKS, Loss, TargetRange, identity, softmax
 from sklmlp.losses.registry import (
     LOSSES,
@@ -27,6 +27,7 @@ __all__ = [
     "compiled_loss",
     "describe_loss",
     "identity",
+    "log_sigmoid",
     "log_softmax",
     "loss_parameters",
     "make_loss",

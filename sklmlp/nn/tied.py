@@ -9,9 +9,8 @@ import math
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import logsigmoid
 
-from sklmlp.losses import log_softmax
+from sklmlp.losses import log_sigmoid, log_softmax
 from sklmlp.nn.embeddings import LevelVectors, make_front
 
 
@@ -177,7 +176,7 @@ def _softmax(z):
 
 
 def _logistic(z):
-    yes, no = (torch.logsumexp(logsigmoid(each), 0) for each in (z, -z))
+    yes, no = (torch.logsumexp(log_sigmoid(each), 0) for each in (z, -z))
     return yes - no  # log(p / (1 - p))
 
 
