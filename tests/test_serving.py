@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -151,14 +150,15 @@ def test_a_forked_child_works():
     assert result.stdout.split() == ["0"] * 4
 
 
-def test_the_first_call_after_loading_is_quick(short_fits):
-    """Loading and the first prediction cost less than 5 ms, once everything is imported."""
+def test_the_first_call_after_loading_is_cheap(short_fits):
+    """It goes through few functions of Python; a module of torch would take ten times as many."""
     X, y = make_table("multiclass", n_features=50)
     model = make("multiclass", hidden_layer_sizes=(256, 128)).fit(X, y)
     model.predict(X)
-    file, took = pickle.dumps(model), []
-    for _ in range(20):
-        started = time.process_time()
+    file, calls = pickle.dumps(model), []
+    sys.setprofile(lambda frame, event, _: calls.append(frame) if event == "call" else None)
+    try:
         pickle.loads(file).predict_proba(X[:1])
-        took.append(time.process_time() - started)
-    assert min(took) < 5e-3
+    finally:
+        sys.setprofile(None)
+    assert len(calls) < 2500

@@ -138,10 +138,10 @@ def test_a_pickle_predicts_the_same(model):
 
 
 def test_the_same_seed_gives_the_same_fit(table, model):
-    """With a number of trials and no clock nothing depends on the machine."""
+    """With a number of trials and no clock nothing depends on the machine but last bits."""
     automl, X, y = model
     again = clone(automl).set_params(n_jobs=2).fit(X, y)
-    np.testing.assert_array_equal(again.oof_prediction_, automl.oof_prediction_)
+    np.testing.assert_allclose(again.oof_prediction_, automl.oof_prediction_, rtol=1e-10)
     np.testing.assert_array_equal(again.ensemble_.weights, automl.ensemble_.weights)
 
 
