@@ -35,8 +35,7 @@ class BatchSearch:
         What the refit takes, over the fit of a fold: all rows over those of its training.
     n_in_full : int, default=0
         So many candidates come first, and are trained to the end: the first by itself, so that
-        there is a result early, then one or two at a time. Where there is no time for all of them,
-        those that are left are halved as any other batch.
+        there is a result early, then one or two at a time.
 
     Attributes
     ----------
@@ -121,23 +120,21 @@ class BatchSearch:
     def _claim(self):
         """Claim a batch, as large as there is time for."""
         size = self.batch_size
-        left_in_full = max(0, self.n_in_full - len(self.done))
-        if left_in_full:
+        left_in_full = self.n_in_full - len(self.done)
+        if left_in_full > 0:
             few = 2 if len(self.evaluator.splits) % 2 else 1  # cores want an even number of fits
             size = min(left_in_full, few) if self.done else 1
         if self.clock.max_time is not None and self.done:
             spent = self.clock.before + self.clock.elapsed()
             each = self.seconds_of_each or spent / len(self.done)
-            left = (self.clock.left() - self._reserve()) * (1 - planning.MARGIN)
-            if left < left_in_full * each:  # then they are halved as all others
-                self.n_in_full, size, left_in_full = len(self.done), left_in_full, 0
-            if self.has_trained_in_full and not left_in_full:
+            if self.has_trained_in_full and left_in_full <= 0:
                 longest = max(candidate.max_iter for candidate in self.done.values())
                 each *= self.rungs.share_of_full(longest, size)
+            left = (self.clock.left() - self._reserve()) * (1 - planning.MARGIN)
             in_time = int(left / each)
             self.is_short = in_time < size
             size = min(size, in_time)
-            if size < (1 if left_in_full else 2):
+            if size < (1 if left_in_full > 0 else 2):
                 return []
         return self.ledger.claim(size, self.most)
 
