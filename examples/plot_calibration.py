@@ -27,7 +27,7 @@ train, calibrate, judge = np.split(np.arange(len(y)), [1000, 2000])
 
 # %%
 # The first network trains until its patience ends, and learns the wrong labels by heart. The
-# second is the same network, calibrated on the next thousand rows with a sigmoid (Platt 1999), which
+# second is the same network, calibrated on the next thousand rows by a sigmoid (Platt 1999): this
 # leaves the ranking of the rows as it is. The third has both thousands of rows and stops early by
 # the log loss.
 
