@@ -44,7 +44,7 @@ for name in models:
 
 # %%
 # Left, how far each row's probability is from the truth; the log loss penalizes confident errors
-# most. Right, where the two models disagree: in blue points above the line and orange points below
+# most. Right, where the two models disagree: at blue points above the line and orange points below
 # it, the network is closer to the truth.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")

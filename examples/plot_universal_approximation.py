@@ -37,7 +37,7 @@ wide = {width: approximation(width) for width in (2, 4, 6, 12, 64)}
 deep = {2 * width: approximation(width, width) for width in (4, 8, 12)}
 
 # %%
-# With more units the curve is followed more closely: universal approximation. From a dozen units on,
+# More units follow the curve more closely: universal approximation. From a dozen units on,
 # the width limits little, and the remaining error depends on where L-BFGS stops. The second layer
 # works on the folded output of the first, so 24 units in two layers come closer than 64 in one.
 

@@ -2,8 +2,8 @@
 Why deep sigmoid networks did not train
 =======================================
 
-The same network with eight hidden layers learns handwritten digits, once with sigmoids and once
-with rectifiers.
+The same network with eight hidden layers is trained on handwritten digits, once with sigmoids and
+once with rectifiers.
 """
 
 # %%
