@@ -19,7 +19,7 @@ X, y = load_wine(return_X_y=True)
 model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1000, tol=0.002, random_state=0))
 
 # %% [markdown]
-# The space is a dict: remove or narrow what is not worth a search here. Candidates of one shape train
+# The space is a dict: remove or narrow what is not worth searching. Candidates of one shape train
 # train together whatever their rates and penalties, so a few shapes are faster than many.
 
 # %%
