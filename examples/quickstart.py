@@ -55,7 +55,7 @@ if arguments.minutes is not None and arguments.csv is None:
 # %% [markdown]
 # ## The data
 # A fifth of the rows is held out. No choice depends on these rows, so the score on them is honest.
-# Your own table goes to `quickstart_table.py`, and meets boosted trees and a linear model there.
+# To use your own table, see `quickstart_table.py`; it also fits boosted trees and a linear model.
 
 # %%
 if arguments.csv is not None:
