@@ -2,13 +2,14 @@
 Activations and their derivatives
 =================================
 
-What a hidden unit makes of its input, and how much of the gradient it lets back through.
+How a hidden unit transforms its input, and how much of the gradient it lets back through.
 """
 
 # %%
-# Backpropagation multiplies the gradient by the activation's derivative once in each layer. A
-# sigmoid's is a quarter at most: ten layers of them leave a millionth. A rectifier's is one
-# wherever the unit is on, and nothing where it is off; its relatives leak a little there.
+# Backpropagation multiplies the gradient by the activation's derivative once in each layer. The
+# derivative of a sigmoid is at most a quarter: ten layers of sigmoids leave a millionth. The
+# derivative of a rectifier is one where the unit is on, and zero where it is off; the rectifier's
+# relatives let a little of the gradient through there.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,7 +27,7 @@ for ax, title in zip(axes, titles, strict=True):
     ax.set_title(title)
 
 # %%
-# The curves are kept as arrays, so what was said can be looked up.
+# The display keeps the curves as arrays, so these values can be checked.
 
 steepest = {
     name: slope.max()

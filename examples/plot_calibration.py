@@ -3,13 +3,13 @@ A calibrated classifier
 =======================
 
 Of the rows that a model calls 90% sure, nine in ten should be right. A network that trains for too
-long becomes surer than it should be. Early stopping by the loss prevents that, and
+long becomes surer than it should be. Early stopping by the loss prevents this, and
 ``CalibratedClassifierCV`` repairs it.
 """
 
 # %%
-# A table in which one label in seven is wrong: nobody can be sure of anything there. Some rows
-# train the network, others calibrate it, and many judge.
+# A table in which one label in seven is wrong, so that no model can be sure of its predictions.
+# Some rows train the network, others calibrate it, and many are held out to judge it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -26,10 +26,10 @@ X, y = make_classification(
 train, calibrate, judge = np.split(np.arange(len(y)), [1000, 2000])
 
 # %%
-# The first network trains to the end of its patience and learns the wrong labels by heart. The
-# second is the same network, calibrated on the next thousand rows by a sigmoid (Platt 1999), which
-# leaves the order of the rows as it is. The third has both thousands and stops early by the
-# log loss.
+# The first network trains until its patience ends, and learns the wrong labels by heart. The
+# second is the same network, calibrated on the next thousand rows by a sigmoid (Platt 1999): this
+# leaves the ranking of the rows as it is. The third has both thousands of rows and stops early by
+# the log loss.
 
 params = {"hidden_layer_sizes": (64, 64), "learning_rate_init": 0.005, "random_state": 0}
 trained = MLPClassifier(**params, tol=1e-3).fit(X[train], y[train])
@@ -39,9 +39,9 @@ stopped = MLPClassifier(**params, early_stopping=True, scoring="loss")
 stopped.fit(X[train], y[train], X_val=X[calibrate], y_val=y[calibrate])
 
 # %%
-# Above, how often rows are positive against how often the model says so: on the diagonal the two
-# agree. Below, how sure the model is. The calibrated network is honest, and still as often wrong as
-# before: what it has learned by heart, only an earlier stop could have spared it.
+# Above, how often rows are positive against the predicted probability: on the diagonal the two
+# agree. Below, how sure the model is. The calibrated network is honest, but it is wrong as often as
+# before: only stopping earlier would have kept it from learning the wrong labels by heart.
 
 models = {"trained to the end": trained, "and calibrated": repaired, "stopped early": stopped}
 figure, axes = plt.subplots(

@@ -2,12 +2,12 @@
 Decision boundaries by activation
 =================================
 
-The activation decides what a boundary is made of: one straight line, pieces of lines, smooth
+The activation decides what a boundary is made of: one straight line, straight pieces, smooth
 curves, or waves. Here the same small network is fitted to three tables with five activations.
 """
 
 # %%
-# Three tables of two columns, with some noise.
+# Three noisy tables with two columns each.
 
 import warnings
 
@@ -35,8 +35,8 @@ splits = {
 }
 
 # %%
-# An activation is a name, or a function of tensors, such as ``torch.sin``. "identity" leaves a
-# straight line, which tells nothing of the rings: that fit warns.
+# An activation is a name, or a function of tensors, such as ``torch.sin``. "identity" can only draw
+# a straight line, which cannot separate the rings: that fit warns.
 
 activations = {
     "identity": "identity", "logistic": "logistic", "tanh": "tanh", "relu": "relu",
@@ -56,9 +56,9 @@ for table, (X_train, X_test, y_train, y_test) in splits.items():
 
 # %%
 # Each picture shows the probability of the red class, and the accuracy on held-out rows, which are
-# drawn darker. "identity" is a straight line, whatever the table. "relu" is made of straight
-# pieces; "logistic" and "tanh" bend smoothly. The sine is smooth as well, but it repeats itself
-# where there are no rows to say otherwise.
+# drawn darker. "identity" gives a straight line, whatever the table. "relu" gives straight pieces;
+# "logistic" and "tanh" bend smoothly. The sine is smooth as well, but it repeats itself where there
+# are no rows to constrain it.
 
 figure, axes = plt.subplots(3, 5, figsize=(13, 8), layout="constrained")
 for row, (table, (X_train, X_test, y_train, y_test)) in zip(axes, splits.items(), strict=True):
@@ -80,8 +80,8 @@ for ax, name in zip(axes[0], activations, strict=True):
     ax.set_title(name)
 
 # %%
-# "Made of straight pieces" can be checked: along a line through the table, the second differences
-# of a rectifier network's logits are zero but for a few kinks; those of a smooth one are not.
+# "Made of straight pieces" can be checked. Along a line through the table, the second differences
+# of a rectifier network's logits are zero except at a few kinks; those of a smooth network are not.
 
 line = np.column_stack([np.linspace(-2, 2, 401), np.full(401, 0.3)])
 

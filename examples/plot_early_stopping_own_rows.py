@@ -2,15 +2,15 @@
 Early stopping on your own rows
 ===============================
 
-A random split is a fair judge only if new rows will be like the old ones. Where rows come in
-groups, such as people, days or machines, give ``fit`` validation rows of other groups: ``X_val``
-and ``y_val``.
+A random split is a fair judge only if new rows will resemble the old ones. If rows come in
+groups, such as people, days or machines, pass validation rows from other groups to ``fit``:
+``X_val`` and ``y_val``.
 """
 
 # %%
-# Handwritten digits of 43 people (Alpaydin & Kaynak 1998, of scikit-learn), in the order of the
-# people. The network will have to read the writing of others, so the last rows are kept for a test
-# and those before them for validation.
+# Handwritten digits from 43 people (Alpaydin & Kaynak 1998, from scikit-learn), ordered by person.
+# The network will have to read the writing of other people, so the last rows are kept for the test
+# and the rows before them for validation.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -28,8 +28,8 @@ X_val, y_val = X[1000:1400], y[1000:1400]
 X_test, y_test = X[1400:], y[1400:]
 
 # %%
-# Early stopping by itself holds out a random share of the rows. They are of people whom the network
-# has seen.
+# By default, early stopping holds out a random share of the rows. These are from people whom the
+# network has seen.
 
 network = MLPClassifier(
     (64,), early_stopping=True, scoring="loss", validation_fraction=0.2, learning_rate_init=0.005,
@@ -38,8 +38,8 @@ network = MLPClassifier(
 random_rows = make_pipeline(StandardScaler(), network).fit(X_train, y_train)
 
 # %%
-# Other people's rows go to ``fit``. In a pipeline they have to be scaled as ``X`` is, which
-# ``transform_input`` does; that is scikit-learn's metadata routing.
+# Now pass rows of other people to ``fit``. In a pipeline they must be scaled in the same way as
+# ``X``; ``transform_input``, a part of scikit-learn's metadata routing, does this.
 
 with sklearn.config_context(enable_metadata_routing=True):
     network = sklearn.clone(network).set_fit_request(X_val=True, y_val=True)
@@ -47,8 +47,8 @@ with sklearn.config_context(enable_metadata_routing=True):
     own_rows.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 
 # %%
-# The random rows promise too much: their loss falls on and on, and is far below that of the people
-# of the test. The other people's rows tell what to expect.
+# The random rows promise too much: their loss keeps falling, and is far below the loss on the
+# people in the test set. The validation rows of other people show what to expect.
 
 figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.6), sharey=True, layout="constrained")
 promised, found = {}, {}

@@ -3,14 +3,14 @@ From a fit to an answer over HTTP
 =================================
 
 A fitted pipeline becomes one ONNX file, which onnxruntime computes without Python's scientific
-stack. A few lines of FastAPI answer requests with it. Here the client lives in the same process,
-so that no port is opened.
+stack. A few lines of FastAPI answer requests with it. Here the client runs in the same process,
+so no port is opened.
 
 Needs ``pip install 'sklmlp[onnx,serve,plot]' onnxruntime httpx``.
 """
 
 # %%
-# Irises by the length and width of their petals (Fisher 1936).
+# Classify irises by the length and width of their petals (Fisher 1936).
 
 import asyncio
 
@@ -35,15 +35,15 @@ network = MLPClassifier((16,), "tanh", solver="lbfgs", alpha=0.1, random_state=0
 model = make_pipeline(StandardScaler(), network).fit(X_train, y_train)
 
 # %%
-# The scaler, the network and the labels are one graph. It needs neither sklmlp nor torch.
+# The scaler, the network and the labels form one graph. It needs neither sklmlp nor torch.
 
 file = to_onnx(model).SerializeToString()
 session = onnxruntime.InferenceSession(file)
 print(f"{len(file):,} bytes; {len(session.get_inputs())} input: {session.get_inputs()[0].name}")
 
 # %%
-# The application checks what comes in, asks the session, and answers. ``examples/serve.py`` in the
-# repository is one for production, with limits on the size, time and number of requests.
+# The application checks the input, runs the session, and answers. ``examples/serve.py`` in the
+# repository is an application for production, with limits on the size, time and number of requests.
 
 
 class Rows(BaseModel):
@@ -63,8 +63,8 @@ def predict(body: Rows):
 
 
 # %%
-# The answers are the pipeline's own, to the precision of float32; a row that lacks a number is
-# refused. A client over the network would leave out the ``transport``, and name the server.
+# The answers are the pipeline's own, to the precision of float32; a row with a missing number is
+# refused. A client on the network would leave out the ``transport`` and name the server.
 
 
 async def post(rows):
@@ -85,7 +85,7 @@ assert gap.max() < 1e-5
 assert refusal.status_code == 422
 
 # %%
-# The map that the server has in mind: it was asked for every point of a grid. Colours are its
+# A map of the server's answers: it was asked for every point of a grid. Colors are its
 # probabilities; points are held-out flowers.
 
 lengths, widths = np.linspace(0.5, 7.5, 90), np.linspace(0, 2.8, 60)

@@ -2,12 +2,12 @@
 From the perceptron to the multilayer perceptron
 ================================================
 
-A stack of affine maps is an affine map, however deep. One nonlinearity between two of them, and the
-network bends.
+A stack of affine maps is an affine map, however deep it is. With one nonlinearity between two of
+them, the network can bend its boundary.
 """
 
 # %%
-# Two rings of points: no straight line tells them apart.
+# Two rings of points, which no straight line can separate.
 
 import warnings
 
@@ -25,8 +25,8 @@ X, y = make_circles(300, noise=0.1, factor=0.4, random_state=0)
 
 # %%
 # Three networks: Rosenblatt's perceptron, which is one affine map; three hidden layers without a
-# nonlinearity; one hidden layer with one. The first two can do no better than a constant, and their
-# fits warn of that.
+# nonlinearity; and one hidden layer with a nonlinearity. The first two can do no better than a
+# constant prediction, and their fits warn of that.
 
 networks = {
     "one affine map": MLPClassifier((), solver="lbfgs", random_state=0),
@@ -47,7 +47,7 @@ alone, stack, bent = networks.values()
 
 # %%
 # The stack has collapsed: one affine map of two features gives its probabilities to the last digit.
-# It has learned what the perceptron has, with 600 numbers in place of three.
+# It has learned the same as the perceptron, with 600 numbers instead of three.
 
 coef, intercept = linear_equivalent(stack)
 print("affine map of the stack:     ", coef.ravel().round(3), intercept.round(3))
@@ -58,7 +58,7 @@ np.testing.assert_allclose(stack.predict_proba(X)[:, 1], collapsed, rtol=1e-9)
 np.testing.assert_allclose(collapsed, alone.predict_proba(X)[:, 1], atol=0.01)
 
 # %%
-# The nonlinearity does not collapse, and is told so.
+# With a nonlinearity the stack does not collapse, and ``linear_equivalent`` refuses it.
 
 try:
     linear_equivalent(bent)

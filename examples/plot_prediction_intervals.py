@@ -2,12 +2,13 @@
 Prediction intervals
 ====================
 
-How far off may a prediction be? Two losses tell: quantiles, which ask nothing of the noise, and a
-Gaussian, which learns its mean and its spread.
+How far off may a prediction be? Two losses answer this: the quantile loss, which assumes nothing
+about the noise, and the Gaussian loss, which learns a mean and a standard deviation.
 """
 
 # %%
-# Progression of diabetes in a year against the body mass index: its spread grows with it.
+# The progression of diabetes within a year against the body mass index. Its spread grows with the
+# index.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,8 +33,8 @@ def in_units_of_y(prediction):
 
 
 # %%
-# One network for three quantiles: a column for each, which never cross. Nine rows in ten should lie
-# between the outer two.
+# One network for three quantiles: it predicts one column for each, and the columns never cross.
+# Nine rows in ten should lie between the outer two.
 
 params = {
     "hidden_layer_sizes": (16,), "activation": "tanh", "solver": "lbfgs", "alpha": 1.0,
@@ -43,7 +44,8 @@ quantiles = MLPRegressor(loss="quantile", quantile=[0.05, 0.5, 0.95], **params)
 quantiles.fit(Z_train, target)
 
 # %%
-# One network for mean and standard deviation; nine Gaussian rows in ten lie within 1.645 of these.
+# One network for the mean and the standard deviation. Of Gaussian rows, nine in ten lie within
+# 1.645 standard deviations of the mean.
 
 gaussian = MLPRegressor(loss="gaussian", **params).fit(Z_train, target)
 
@@ -55,7 +57,7 @@ def gaussian_interval(Z):
 
 
 # %%
-# Held-out rows say whether the intervals keep their promise.
+# Held-out rows show whether the intervals cover as many rows as they promise.
 
 grid = np.linspace(X.min(), X.max(), 200)[:, None]
 figure, axes = plt.subplots(1, 2, figsize=(11, 4.6), sharey=True, layout="constrained")

@@ -3,12 +3,12 @@ Reading what a network has learned
 ==================================
 
 Which columns does a network use, and how? Permutation importance answers the first question and
-partial dependence the second, for networks as for any estimator of scikit-learn. Here the truth is
-known, so that the answers can be checked.
+partial dependence the second, for a network as for any scikit-learn estimator. Here the truth is
+known, so the answers can be checked.
 """
 
 # %%
-# Friedman's first function (1991): y is 10 sin(pi x0 x1) + 20 (x2 - 1/2)^2 + 10 x3 + 5 x4, and
+# Friedman's first function (1991): y is 10 sin(pi x0 x1) + 20 (x2 - 1/2)^2 + 10 x3 + 5 x4, plus
 # noise. Three more columns have no effect.
 
 import matplotlib.pyplot as plt
@@ -31,8 +31,8 @@ model = make_pipeline(StandardScaler(), network).fit(X_train, y_train)
 print(f"R2 on held-out rows: {model.score(X_test, y_test):.3f}")
 
 # %%
-# How much worse does the model become if a column is shuffled? Held-out rows say; those of training
-# would also count what was learned by heart.
+# How much worse does the model become if a column is shuffled? Measure this on held-out rows: on
+# training rows, what was learned by heart would count too.
 
 importance = permutation_importance(model, X_test, y_test, n_repeats=10, random_state=0)
 names = [f"x{i}" for i in range(X.shape[1])]
@@ -42,8 +42,8 @@ for name, mean, std in zip(
     print(f"{name}  {mean:.3f} +- {std:.3f}")
 
 # %%
-# Partial dependence is the mean prediction over all rows, with one column set to a value. Effects
-# that add up, as those of x2 and x3 do, are found to a constant. Thin lines are single rows.
+# Partial dependence is the mean prediction over all rows, with one column set to a value. Additive
+# effects, such as those of x2 and x3, are found up to a constant. Thin lines are single rows.
 
 figure, axes = plt.subplots(1, 4, figsize=(16, 4.2), layout="constrained")
 bars, *of_one, of_two = axes

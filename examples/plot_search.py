@@ -2,16 +2,16 @@
 Tuning with halving, and what the search has found
 ==================================================
 
-``MLPSearchCV`` trains all candidates a little, the better half of them twice as long, and so on:
-most of the time goes to the good ones. It leaves a table of its candidates behind. Three pictures
-of it: how it went, what mattered, and what a better score costs.
+``MLPSearchCV`` trains all candidates a little, the better half of them twice as long, and so on, so
+most of the time goes to the good ones. The search leaves a table of its candidates. Three pictures
+show the course of the search, the parameters that mattered, and what a better score costs.
 """
 
 # %%
-# Breast tumours, benign or malignant (Wolberg et al. 1995, of scikit-learn). The first candidate is
-# the model as it is given; others have what ``suggest`` draws for them. They train for three
-# epochs, the better half of them for six, and so on up to thirty. A candidate that goes on does not
-# start again: it continues where it paused.
+# Breast tumors, benign or malignant (Wolberg et al. 1995, from scikit-learn). The first candidate
+# is the model with its given parameters; the others have parameters that ``suggest`` draws. They
+# train for three epochs, the better half of them for six, and so on up to thirty. A candidate that
+# is trained further does not start again: it continues where it paused.
 
 import matplotlib.pyplot as plt
 from sklearn.datasets import load_breast_cancer
@@ -46,18 +46,18 @@ loss = log_loss(y_test, search.predict_proba(X_test))
 print(f"{search.best_params_}\nlog loss {-search.best_score_:.3f}, on held-out rows {loss:.3f}")
 
 # %%
-# What did halving save? 48 candidates that all train to their ends would take up to thirty epochs
-# each, on each of three folds.
+# What did halving save? Without it, 48 candidates would train for up to thirty epochs each, on
+# each of three folds.
 
 trained, full = search.cv_results_["n_epochs"].sum(), 48 * 30
 print(f"{trained} epochs in place of {full}")
 assert trained < full / 2
 
 # %%
-# Left, the score of each candidate, of those that were stopped early the one that they were stopped
-# with. In the middle, what told the best quarter from the others: Optuna's PED-ANOVA of the
-# candidates, and no promise that a parameter matters elsewhere. Right, candidates that were trained
-# to the end: those on the front are the best for their size.
+# Left, the score of each candidate; for those that were stopped early, the score at that point. In
+# the middle, the parameters that separate the best quarter from the others, by Optuna's PED-ANOVA.
+# This describes these candidates only: on other data, other parameters may matter. Right, the
+# candidates that were trained to the end: those on the front are the best for their size.
 
 figure, axes = plt.subplots(1, 3, figsize=(15, 4.8), layout="constrained")
 history = SearchHistoryDisplay.from_estimator(search, ax=axes[0])

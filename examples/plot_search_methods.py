@@ -4,13 +4,13 @@ Every family of architecture search, side by side
 
 How deep and how wide should a network be, and with which activation? By hand, at random, by
 evolution, by reinforcement learning, by models of the score, by gradients: ``compare_methods`` runs
-one search of each on your table, and scores what it ends with on rows that no search has seen.
+one search of each kind on your table, and scores its result on rows that no search has seen.
 """
 
 # %%
 # Handwritten digits. Each search has the same space, the same few trials and the same folds;
-# methods whose candidates share weights train these beforehand. The estimator as it is given is
-# the first trial of each search, "default" is that trial alone.
+# methods whose candidates share weights train these beforehand. The first trial of each search is
+# the estimator with its given parameters; "default" is that trial alone.
 
 import matplotlib.pyplot as plt
 import pandas as pd
@@ -43,9 +43,9 @@ with pd.option_context("display.width", 120, "display.max_columns", None):
     print(table.round(3))
 
 # %%
-# One repeat of 24 trials is for a first look: most methods differ by less than their spread.
-# With dozens of trials and several repeats the table tells more, and on most tables that is how
-# little it matters which of the methods that learn one takes.
+# One repeat of 24 trials is enough for a first look only: most methods differ by less than their
+# spread. Dozens of trials and several repeats tell more. On most tables they show that it matters
+# little which of the methods that learn you choose.
 
 figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
 MethodComparisonDisplay.from_table(table, ax=ax)

@@ -2,13 +2,13 @@
 A table against trees
 =====================
 
-A table with numbers, words and gaps: ``TabularMLPClassifier`` takes it as it is, as boosted trees
-do. Which predicts better, and where do they disagree?
+A table with numbers, text and missing values: like boosted trees, ``TabularMLPClassifier`` takes it
+as it is. Which of them predicts better, and where do they disagree?
 """
 
 # %%
-# Breast tumours, benign or malignant (Wolberg et al. 1995, of scikit-learn), as a table from a
-# hospital might be: one value in ten was not measured, and sizes come in words as well.
+# Breast tumors, benign or malignant (Wolberg et al. 1995, from scikit-learn), as a hospital's table
+# might look: one value in ten was not measured, and sizes are also given in words.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -25,8 +25,9 @@ X["size"] = pd.cut(X.pop("mean area"), [0, 400, 700, 1000, np.inf], labels=["S",
 X = X.mask(np.random.default_rng(0).random(X.shape) < 0.1)
 
 # %%
-# Both at their defaults, on one half of the rows; the other half judges. (``n_folds=1`` saves the
-# network a quarter of a minute: by itself it would cross-validate how long to train on few rows.)
+# Both models have their defaults and are fitted on one half of the rows; the other half judges
+# them. (``n_folds=1`` saves the network a quarter of a minute: by default it would choose by
+# cross-validation how long to train on so small a table.)
 
 X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.5, random_state=0, stratify=y)
 models = {
@@ -42,9 +43,9 @@ for name in models:
     print(f"{name:<32} log loss {losses[name]:.3f}, errors {errors[name]:.1%}")
 
 # %%
-# Left, how far probabilities are from the truth, row by row: the log loss is the mean cost of being
-# sure and wrong. Right, where the two disagree: blue points above the line and orange ones below it
-# are rows that the network is more right about.
+# Left, how far each row's probability is from the truth; the log loss penalizes confident errors
+# most. Right, where the two models disagree: at blue points above the line and orange points below
+# it, the network is closer to the truth.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.8), layout="constrained")
 ends, ticks = (1e-4, 1 - 1e-4), [0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999]

@@ -2,13 +2,13 @@
 Tuning activations and depth together
 =====================================
 
-Which activation is best depends on how deep the network is, so both belong into one grid.
+The best activation depends on the depth of the network, so put both into one grid.
 """
 
 # %%
 # An activation is a parameter like any other, with or without arguments of its own. A fit that ends
-# no better than a constant prediction warns. Here it is expected of the deepest sigmoids, so these
-# warnings are counted. Any other, of a fit that has not converged say, would be shown.
+# no better than a constant prediction warns. The deepest sigmoid networks are expected to do so,
+# and these warnings are counted. Any other warning, such as one about convergence, would be shown.
 
 import warnings
 
@@ -43,9 +43,9 @@ n_fits = search.n_splits_ * len(search.cv_results_["params"])
 print(f"{len(caught)} of {n_fits} fits learned nothing; the first says:\n{caught[0].message}")
 
 # %%
-# Rows of the picture are activations, columns depths. Without hidden layers the activation has no
-# say but in the size of the initial weights. Sigmoids are best shallow; rectifiers and their
-# relatives bear depth.
+# Rows of the picture are activations, columns are depths. Without hidden layers, the activation
+# affects only the size of the initial weights. Sigmoids are best in shallow networks; rectifiers
+# and their relatives also work in deep ones.
 
 scores = search.cv_results_["mean_test_score"].reshape(len(activations), len(depths))
 best = np.unravel_index(scores.argmax(), scores.shape)

@@ -3,8 +3,8 @@ Units are linear classifiers that hand on their features
 ========================================================
 
 A unit scores a row as a linear support vector machine does: by its signed distance from a
-hyperplane, times a constant. A layer hands these scores on, bent, and the next layer draws its
-hyperplanes among them. So the last layer needs no more than a straight line.
+hyperplane, times a constant. A layer passes these scores on through a nonlinearity, and the next
+layer draws its hyperplanes among them. So the last layer needs no more than a straight line.
 """
 
 # %%
@@ -27,23 +27,23 @@ svm = LinearSVC().fit(X, y)
 print(f"a linear SVM on the rows: {svm.score(X, y):.1%}")
 
 # %%
-# A network with a layer of eight units, and one of two. We use only two in the second layer
-# because two numbers can be drawn.
+# A network with a layer of eight units and a layer of two. The second layer has only two units so
+# that its outputs can be drawn.
 
 network = MLPClassifier((8, 2), "tanh", solver="lbfgs", alpha=0.01, max_iter=2000, random_state=0)
 network.fit(X, y)
 
 # %%
-# A unit is the decision function of a linear classifier, followed by tanh. ``HiddenFeatures`` hands
-# on what a layer puts out, so we can check that by hand.
+# A unit is the decision function of a linear classifier, followed by tanh. ``HiddenFeatures``
+# returns the outputs of a layer, so we can check this by hand.
 
 first = HiddenFeatures(FrozenEstimator(network), layer=0).fit(X)
 W, b = network.coefs_[0], network.intercepts_[0]
 np.testing.assert_allclose(first.transform(X), np.tanh(X @ W + b), atol=1e-12)
 
 # %%
-# What the last hidden layer puts out are features like any others. A linear SVM on them separates
-# what it could not separate before.
+# The outputs of the last hidden layer are features like any others. On these features, a linear SVM
+# separates the classes that it could not separate before.
 
 hidden = HiddenFeatures(FrozenEstimator(network), layer=-1)
 on_features = make_pipeline(hidden, StandardScaler(), LinearSVC()).fit(X, y)
@@ -52,9 +52,9 @@ assert svm.score(X, y) < 0.9
 assert on_features.score(X, y) > 0.98
 
 # %%
-# Left, the rows and the line of an SVM. In the middle, the line of each unit of the first layer,
-# and the curve that the network makes of them. Right, the same rows as the last layer sees them:
-# the SVM's line, and its margins.
+# Left, the rows and the line of an SVM. In the middle, the line of each unit in the first layer,
+# and the curve that the network makes of these lines. Right, the same rows as the last layer sees
+# them, with the SVM's line and its margins.
 
 figure, axes = plt.subplots(1, 3, figsize=(13.5, 4.6), layout="constrained")
 Z = StandardScaler().fit_transform(hidden.fit_transform(X, y))

@@ -2,13 +2,13 @@
 Universal approximation
 =======================
 
-One hidden layer can follow any curve if it is wide enough (Cybenko 1989). Two can do it with fewer
-units.
+One hidden layer can follow any curve if it is wide enough (Cybenko 1989). Two layers can do so with
+fewer units.
 """
 
 # %%
-# A curve that swings faster and faster, sin(3 pi x^2), without noise: what is asked is whether a
-# network can be that curve, not whether it finds it among others.
+# The curve sin(3 pi x^2) oscillates faster and faster. There is no noise: the question is whether a
+# network can represent the curve, not whether it would find it in noisy data.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -37,9 +37,9 @@ wide = {width: approximation(width) for width in (2, 4, 6, 12, 64)}
 deep = {2 * width: approximation(width, width) for width in (4, 8, 12)}
 
 # %%
-# Growing width brings the curve closer: universal approximation. From a dozen units on the width
-# limits little, and what is left is where L-BFGS ends. The second layer works on what the first one
-# has folded, so 24 units in two layers come closer than 64 in one.
+# More units follow the curve more closely: universal approximation. From a dozen units on,
+# the width limits little, and the remaining error depends on where L-BFGS stops. The second layer
+# works on the folded output of the first, so 24 units in two layers come closer than 64 in one.
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
 left.plot(x, y, color="#222222", linewidth=4, alpha=0.25, label="the curve")

@@ -2,12 +2,12 @@
 Why deep sigmoid networks did not train
 =======================================
 
-The same network of eight hidden layers on handwritten digits, once with sigmoids and once with
-rectifiers.
+The same network with eight hidden layers is trained on handwritten digits, once with sigmoids and
+once with rectifiers.
 """
 
 # %%
-# Everything but the activation is equal, down to the seed and the order of the rows.
+# The two networks differ only in the activation: even the seed and the order of the rows are equal.
 
 import warnings
 
@@ -35,9 +35,9 @@ assert [warning.category for warning in caught] == [VanishingSignalWarning]
 print(caught[0].message)
 
 # %%
-# On its way back from the output, the gradient loses most of itself at each layer of sigmoids (each
-# derivative is a quarter at most), so the layers in front hardly move, and the output has nothing
-# to work with. Through rectifiers it arrives. See Glorot & Bengio (2010), "Understanding the
+# On its way back from the output, the gradient shrinks at each layer of sigmoids (each derivative
+# is a quarter at most). So the first layers hardly change, and the output layer gets no useful
+# features. Through rectifiers the gradient arrives. See Glorot & Bengio (2010), "Understanding the
 # difficulty of training deep feedforward neural networks".
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4.8), layout="constrained")
@@ -61,7 +61,7 @@ assert scores["logistic"] < 0.5
 assert scores["relu"] > 0.9
 
 # %%
-# The outputs of the layers say the same: after eight layers of sigmoids the digits are nearly one
+# The outputs of the layers show the same: after eight layers of sigmoids, the digits are nearly one
 # and the same point, of effective rank 1; rectifiers keep several directions.
 
 facts = {a: diagnose(network, X_train, y_train) for a, network in networks.items()}

@@ -1,4 +1,4 @@
-"""Tune, fit, save and reload a network on real data, and look at what came out.
+"""Tune, fit, save and reload a network on real data, and look at the results.
 
 On scikit-learn's digits, half a minute:    python examples/quickstart.py
 On your own table:                          python examples/quickstart.py --csv FILE --target COLUMN
@@ -6,8 +6,8 @@ On your own table:                          python examples/quickstart.py --csv 
 
 # %% [markdown]
 # # Quickstart
-# A search over activations and layer widths, the best network fitted, saved, reloaded in another
-# process, and a picture. First, what the command line asked for.
+# Search over activations and layer widths, fit the best network, save it, reload it in another
+# process, and draw a picture. First, read the options of the command line.
 
 # %%
 import argparse
@@ -54,8 +54,8 @@ if arguments.minutes is not None and arguments.csv is None:
 
 # %% [markdown]
 # ## The data
-# A fifth of the rows is held out: nothing is chosen by them, so the score on them is honest.
-# A table of your own goes to `quickstart_table.py`, with boosted trees and a linear model too.
+# A fifth of the rows is held out. No choice depends on these rows, so the score on them is honest.
+# To use your own table, see `quickstart_table.py`; it also fits boosted trees and a linear model.
 
 # %%
 if arguments.csv is not None:
@@ -70,8 +70,8 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.2, stratif
 print(f"digits: {len(X_train):,} rows to learn from, {len(X_test):,} held out")
 
 # %% [markdown]
-# ## The network and what to try
-# Few rows want small batches, or an epoch is over after a step or two.
+# ## The network and the values to try
+# With few rows, use small batches; otherwise an epoch is over after a step or two.
 
 # %%
 network = MLPClassifier(
@@ -87,7 +87,7 @@ WIDTHS = [(64,), (128, 64)]
 if arguments.quick:
     ACTIVATIONS, WIDTHS = ACTIVATIONS[2:], WIDTHS[:1]
     model.set_params(mlp__learning_rate_init=0.01, mlp__tol=0.001)
-# () has no hidden layer and so no activation: softmax regression, the score to beat.
+# () means no hidden layer, and so no activation: softmax regression, the score to beat.
 grid = [
     {"mlp__hidden_layer_sizes": [()]},
     {"mlp__activation": ACTIVATIONS, "mlp__hidden_layer_sizes": WIDTHS},
@@ -95,7 +95,7 @@ grid = [
 
 # %% [markdown]
 # ## The search
-# It is scikit-learn's own; only the scorer is ours, because it also counts for the display.
+# The search is scikit-learn's own. Only the scorer is ours, because it also counts for the display.
 
 # %%
 folds = 2 if arguments.quick else 5
@@ -136,8 +136,8 @@ for activation, widths, mean, std, seconds in sorted(rows, key=lambda row: -row[
     print(f"{activation:<32}{widths:<15}{f'{mean:.4f} ± {std:.4f}':<24}{seconds:.2f}")
 
 # %% [markdown]
-# ## The best one on rows that it has never seen
-# Next to it, what one gets for free: the most frequent class.
+# ## The best network on rows that it has never seen
+# Next to it, the score of a trivial prediction: the most frequent class.
 
 # %%
 best = search.best_estimator_
@@ -149,7 +149,7 @@ print(f"\nBest: {best_name}")
 print(f"Held-out accuracy: {held_out:.4f} (without learning: {free.score(X_test, y_test):.4f})")
 
 # %% [markdown]
-# ## Save it, and load it where nothing of this is in memory
+# ## Save it, and load it in a new process
 # Another Python process reads the file and predicts; its predictions are compared one by one.
 
 # %%
@@ -157,8 +157,8 @@ save_and_reload(best, X_test, arguments.output)
 
 # %% [markdown]
 # ## A picture
-# Left, the search: is the best better than its neighbours by more than the spread of the folds?
-# Right, the held-out rows: where is it wrong?
+# Left, the search: is the best better than its neighbors by more than the spread of the folds?
+# Right, the held-out rows: which ones does the network get wrong?
 
 # %%
 try:

@@ -1,4 +1,4 @@
-"""A CSV file as scikit-learn wants it: features, a target and a task."""
+"""Read a CSV file as scikit-learn needs it: features, a target and a task."""
 
 import csv
 import re

@@ -1,4 +1,4 @@
-"""What the quickstart leaves behind: a model that another process can load, and a picture."""
+"""Write the results of the quickstart: a model that another process can load, and a picture."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""How far a search is, when its fits run in other processes."""
+"""Show the progress of a search whose fits run in other processes."""
 
 import os
 import tempfile

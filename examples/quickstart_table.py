@@ -1,4 +1,4 @@
-"""A table of your own: TabularMLP beside boosted trees, a linear model and no model at all.
+"""Compare TabularMLP on your own table with boosted trees, a linear model and no model at all.
 
 python examples/quickstart.py --csv FILE --target COLUMN
 python examples/quickstart.py --csv FILE --target COLUMN --minutes 2     # AutoMLP first
@@ -27,7 +27,7 @@ from sklmlp import (
 )
 
 MOST_LEVELS = 255
-"""HistGradientBoosting takes categories of so many levels."""
+"""The most categories that HistGradientBoosting accepts in a column."""
 
 
 def make_models(X, task, quick, minutes=None):

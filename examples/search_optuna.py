@@ -1,8 +1,9 @@
 # %% [markdown]
 # # A study of Optuna, ten trials at a time
 #
-# Optuna proposes, learns from what came out, and proposes again. Trials of one round are evaluated
-# together: in the "sklmlp" backend the fits of all their folds meet. Needs `sklmlp[search]`.
+# Optuna proposes trials, learns from their scores, and proposes again. The trials of one round are
+# evaluated together: in the "sklmlp" backend the fits of all their folds train together. Needs
+# `sklmlp[search]`.
 
 # %%
 import joblib
@@ -29,7 +30,7 @@ model = make_pipeline(
 
 
 # %% [markdown]
-# `suggest` draws parameters for a trial; what is evaluated is an ordinary cross-validation.
+# `suggest` draws the parameters of a trial, and an ordinary cross-validation evaluates them.
 
 
 # %%
@@ -50,14 +51,14 @@ with joblib.parallel_config(backend="sklmlp"):
         print(f"after {len(study.trials)} trials: R2 {study.best_value:.4f}")
 
 # %% [markdown]
-# The best trial, as an estimator: `params_of` makes of Optuna's record what `set_params` takes.
+# The best trial, as an estimator: `params_of` turns Optuna's record into what `set_params` takes.
 
 # %%
 best = model.set_params(**params_of(study.best_params, model)).fit(X, y)
 print(best[-1].get_params()["hidden_layer_sizes"], study.best_params)
 
 # %% [markdown]
-# A picture: what each trial reached.
+# A picture: the score of each trial.
 
 # %%
 try:

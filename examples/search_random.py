@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A random search in one pass
 #
-# Thirty candidates, drawn from a ready space, with three folds each: 90 small networks. In the
-# "sklmlp" backend those of one shape are trained side by side; the search itself is scikit-learn's.
+# Thirty candidates, drawn from a ready-made space, with three folds each: 90 small networks. In the
+# "sklmlp" backend, those of one shape train side by side; the search itself is scikit-learn's.
 
 # %%
 import joblib
@@ -19,8 +19,8 @@ X, y = load_wine(return_X_y=True)
 model = make_pipeline(StandardScaler(), MLPClassifier(max_iter=1000, tol=0.002, random_state=0))
 
 # %% [markdown]
-# The space is a dict: what is not worth a search here is taken away. Candidates of one shape train
-# together whatever their rates and penalties are, so that a few shapes are quicker than many.
+# The space is a dict: remove or narrow what is not worth searching. Candidates of one shape train
+# train together whatever their rates and penalties, so a few shapes are faster than many.
 
 # %%
 distributions = space(model)
@@ -40,8 +40,8 @@ for name, value in search.best_params_.items():
     print(f"    {name.partition('__')[2]:20} {value}")
 
 # %% [markdown]
-# How much of that is the search, and how much luck of the draw? Cross-validation around the whole
-# search tells; its inner fits meet as well.
+# How much of this score is due to the search, and how much to luck? Cross-validate the whole search
+# to find out; the inner fits train together as well.
 
 # %%
 with joblib.parallel_config(backend="sklmlp"):
@@ -49,7 +49,7 @@ with joblib.parallel_config(backend="sklmlp"):
 print(f"\non rows that no search has seen: {-scores.mean():.4f} +- {scores.std():.4f}")
 
 # %% [markdown]
-# A picture: the score of each candidate over its learning rate.
+# A picture: the score of each candidate against its learning rate.
 
 # %%
 try:

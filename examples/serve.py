@@ -2,13 +2,13 @@
 
     python examples/serve.py model.skops
 
-Without a file it fits and saves one first. POST {"rows": [{"sepal length (cm)": 5.1, ...}]} to
-/predict, or {"rows": [[5.1, 3.5, 1.4, 0.2]]} with the values in the order of the columns. Columns
-and types are those that the model was fitted on; /docs shows them. A missing value is null. What
-the schema or the model refuses comes back as status 422 with the reason.
+If the file does not exist, a model is fitted and saved first. POST {"rows": [{"sepal length (cm)":
+5.1, ...}]} to /predict, or {"rows": [[5.1, 3.5, 1.4, 0.2]]} with the values in the order of the
+columns. Columns and types are those that the model was fitted on; /docs shows them. A missing value
+is null. Requests that the schema or the model refuses get status 422 with the reason.
 """
 
-# %% A pipeline that is worth serving, saved in a format that runs no code when it is loaded
+# %% A pipeline to serve, saved in a format that runs no code on loading
 import asyncio
 import sys
 import time
@@ -52,7 +52,7 @@ def save_a_model(path):
     skops.io.dump(make_pipeline(StandardScaler(), mlp).fit(X, species), path)
 
 
-# %% What goes in and what comes out; FastAPI checks it and documents it at /docs
+# %% The input and the output; FastAPI checks them and documents them at /docs
 class Strict(BaseModel):
     """Nothing is taken that has no meaning."""
 
@@ -106,7 +106,7 @@ def as_table(rows, types, has_names):
     return pd.DataFrame(dict(zip(types, columns, strict=True)))
 
 
-# %% Limits: a request is counted while it comes in, before anything is made of it
+# %% Limits: count the bytes of a request while it arrives, before it is parsed
 class Limited:
     """Refuse requests that are too large or too slow."""
 
@@ -136,7 +136,7 @@ class Limited:
         return await self.app(scope, limited, send)
 
 
-# %% The application: the model is loaded once, and predicts in threads next to the event loop
+# %% The application: the model is loaded once, and predicts in threads beside the event loop
 def make_app(model):
     """The application that serves a fitted estimator or pipeline."""
     types, has_names = column_types(model), hasattr(model, "feature_names_in_")
@@ -184,7 +184,7 @@ def make_app(model):
     return app
 
 
-# %% One process; put `gunicorn --preload` or several containers in front for more
+# %% One process; for more, use `gunicorn --preload` or several containers
 if __name__ == "__main__":
     file = Path(sys.argv[1] if len(sys.argv) > 1 else "model.skops")
     port = int(sys.argv[2]) if len(sys.argv) > 2 else 8000
