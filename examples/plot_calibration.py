@@ -2,14 +2,14 @@
 A calibrated classifier
 =======================
 
-Of the rows that a model calls 90% sure, nine in ten should be right. A network that trains for too
-long becomes surer than it should be. Early stopping by the loss prevents that, and
+When a model is 90% sure, it should be right nine times in ten. A network that trains for too
+long becomes overconfident. Early stopping by the loss prevents that, and
 ``CalibratedClassifierCV`` repairs it.
 """
 
 # %%
-# A table in which one label in seven is wrong: nobody can be sure of anything there. Some rows
-# train the network, others calibrate it, and many judge.
+# One label in seven of this table is wrong, so no model can be certain. Some rows
+# train the network, others calibrate it, and many evaluate it.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -40,8 +40,8 @@ stopped.fit(X[train], y[train], X_val=X[calibrate], y_val=y[calibrate])
 
 # %%
 # Above, how often rows are positive against how often the model says so: on the diagonal the two
-# agree. Below, how sure the model is. The calibrated network is honest, and still as often wrong as
-# before: what it has learned by heart, only an earlier stop could have spared it.
+# agree. Below, how sure the model is. The calibrated network is honest, but wrong as often as
+# before: only stopping earlier could have kept it from learning wrong labels by heart.
 
 models = {"trained to the end": trained, "and calibrated": repaired, "stopped early": stopped}
 figure, axes = plt.subplots(

@@ -2,7 +2,7 @@
 Class imbalance
 ===============
 
-Where one class is rare, a network that minimises its errors misses it.
+Where one class is rare, a network that minimizes its errors misses it.
 ``class_weight="balanced"`` counts every class the same.
 """
 
@@ -24,9 +24,9 @@ X, y = make_classification(
 X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
 
 # %%
-# The same network, with and without weights of classes. "balanced" weighs a row by one over how
-# often its class occurs, so that the two classes have the same say. It is the same as handing over
-# these weights of rows.
+# The same network, with and without class weights. "balanced" weights each row by the inverse of
+# its class's frequency, so that both classes count equally. Passing these values as sample weights
+# gives the same result.
 
 params = {
     "hidden_layer_sizes": (16,), "learning_rate_init": 0.01, "tol": 1e-3, "random_state": 0,
@@ -44,8 +44,8 @@ by_rows = MLPClassifier(**params).fit(X_train, y_train, sample_weight=weights)
 np.testing.assert_allclose(by_rows.predict_proba(X_test), balanced.predict_proba(X_test), rtol=1e-6)
 
 # %%
-# The plain network has the better accuracy, and misses half of what one may be looking for. The
-# balanced one finds it, at the price of false alarms.
+# The plain network has the better accuracy, but misses half of the rare class. The
+# balanced network finds it, at the price of false alarms.
 
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.6), layout="constrained")
 recall, balanced_accuracy = {}, {}

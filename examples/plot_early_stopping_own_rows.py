@@ -28,8 +28,8 @@ X_val, y_val = X[1000:1400], y[1000:1400]
 X_test, y_test = X[1400:], y[1400:]
 
 # %%
-# Early stopping by itself holds out a random share of the rows. They are of people whom the network
-# has seen.
+# By default, early stopping holds out a random share of the rows. They come from people whom the
+# network has seen.
 
 network = MLPClassifier(
     (64,), early_stopping=True, scoring="loss", validation_fraction=0.2, learning_rate_init=0.005,
@@ -47,8 +47,8 @@ with sklearn.config_context(enable_metadata_routing=True):
     own_rows.fit(X_train, y_train, X_val=X_val, y_val=y_val)
 
 # %%
-# The random rows promise too much: their loss falls on and on, and is far below that of the people
-# of the test. The other people's rows tell what to expect.
+# The random rows promise too much: their loss keeps falling, far below the loss on the people
+# in the test set. The other people's rows show what to expect.
 
 figure, axes = plt.subplots(1, 2, figsize=(11.5, 4.6), sharey=True, layout="constrained")
 promised, found = {}, {}

@@ -85,7 +85,7 @@ assert gap.max() < 1e-5
 assert refusal.status_code == 422
 
 # %%
-# The map that the server has in mind: it was asked for every point of a grid. Colours are its
+# The server's predictions at every point of a grid. Colors are its
 # probabilities; points are held-out flowers.
 
 lengths, widths = np.linspace(0.5, 7.5, 90), np.linspace(0, 2.8, 60)

@@ -58,7 +58,7 @@ np.testing.assert_allclose(stack.predict_proba(X)[:, 1], collapsed, rtol=1e-9)
 np.testing.assert_allclose(collapsed, alone.predict_proba(X)[:, 1], atol=0.01)
 
 # %%
-# The nonlinearity does not collapse, and is told so.
+# The network with a nonlinearity does not collapse: asking for its affine map raises an error.
 
 try:
     linear_equivalent(bent)

@@ -43,9 +43,9 @@ with pd.option_context("display.width", 120, "display.max_columns", None):
     print(table.round(3))
 
 # %%
-# One repeat of 24 trials is for a first look: most methods differ by less than their spread.
-# With dozens of trials and several repeats the table tells more, and on most tables that is how
-# little it matters which of the methods that learn one takes.
+# One repeat of 24 trials gives a first look: most methods differ by less than their spread.
+# Dozens of trials and several repeats tell more. On most tables they show that the choice among the
+# methods that learn matters little.
 
 figure, ax = plt.subplots(figsize=(9, 5.5), layout="constrained")
 MethodComparisonDisplay.from_table(table, ax=ax)

@@ -2,7 +2,7 @@
 Tuning activations and depth together
 =====================================
 
-Which activation is best depends on how deep the network is, so both belong into one grid.
+Which activation is best depends on how deep the network is, so tune both in one grid.
 """
 
 # %%
@@ -43,9 +43,9 @@ n_fits = search.n_splits_ * len(search.cv_results_["params"])
 print(f"{len(caught)} of {n_fits} fits learned nothing; the first says:\n{caught[0].message}")
 
 # %%
-# Rows of the picture are activations, columns depths. Without hidden layers the activation has no
-# say but in the size of the initial weights. Sigmoids are best shallow; rectifiers and their
-# relatives bear depth.
+# Each row of the picture is an activation, each column a depth. Without hidden layers the
+# activation affects only the size of the initial weights. Sigmoids do best in shallow networks; rectifiers and
+# their relatives tolerate depth.
 
 scores = search.cv_results_["mean_test_score"].reshape(len(activations), len(depths))
 best = np.unravel_index(scores.argmax(), scores.shape)

@@ -61,8 +61,8 @@ assert scores["logistic"] < 0.5
 assert scores["relu"] > 0.9
 
 # %%
-# The outputs of the layers say the same: after eight layers of sigmoids the digits are nearly one
-# and the same point, of effective rank 1; rectifiers keep several directions.
+# The outputs of the layers show the same: after eight layers of sigmoids the digits collapse almost
+# to a single point, of effective rank 1; rectifiers keep several directions.
 
 facts = {a: diagnose(network, X_train, y_train) for a, network in networks.items()}
 for activation, frame in facts.items():

@@ -137,7 +137,7 @@ for activation, widths, mean, std, seconds in sorted(rows, key=lambda row: -row[
 
 # %% [markdown]
 # ## The best one on rows that it has never seen
-# Next to it, what one gets for free: the most frequent class.
+# Next to it stands the trivial baseline: the most frequent class.
 
 # %%
 best = search.best_estimator_
@@ -150,14 +150,14 @@ print(f"Held-out accuracy: {held_out:.4f} (without learning: {free.score(X_test,
 
 # %% [markdown]
 # ## Save it, and load it where nothing of this is in memory
-# Another Python process reads the file and predicts; its predictions are compared one by one.
+# Another Python process reads the file and predicts; we compare its predictions one by one.
 
 # %%
 save_and_reload(best, X_test, arguments.output)
 
 # %% [markdown]
 # ## A picture
-# Left, the search: is the best better than its neighbours by more than the spread of the folds?
+# Left, the search: is the best better than its neighbors by more than the spread of the folds?
 # Right, the held-out rows: where is it wrong?
 
 # %%
