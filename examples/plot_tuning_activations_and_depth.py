@@ -44,8 +44,8 @@ print(f"{len(caught)} of {n_fits} fits learned nothing; the first says:\n{caught
 
 # %%
 # Each row of the picture is an activation, each column a depth. Without hidden layers the
-# activation affects only the size of the initial weights. Sigmoids do best in shallow networks; rectifiers and
-# their relatives tolerate depth.
+# activation affects only the size of the initial weights. Sigmoids do best in shallow networks;
+# rectifiers and their relatives tolerate depth.
 
 scores = search.cv_results_["mean_test_score"].reshape(len(activations), len(depths))
 best = np.unravel_index(scores.argmax(), scores.shape)
