@@ -12,7 +12,7 @@ from torch import nn
 
 from sklmlp import MLPClassifier, MLPRegressor
 from sklmlp.io import to_onnx
-from sklmlp.losses import Loss, TargetRange
+from sklmlp.losses import Loss, TargetRange, log_sigmoid
 from tests.tables import make, make_table
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -280,3 +280,14 @@ def test_no_probabilities():
     )
     assert hasattr(MLPClassifier(loss=loss), "decision_function")
     assert not hasattr(MLPClassifier(loss=Loss("mine", margin)), "decision_function")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_log_sigmoid_is_that_of_torch(dtype):
+    """To the last bit, and where it is infinite or not a number."""
+    z = torch.linspace(-800, 800, 20_001, dtype=dtype)
+    z = torch.cat([z, z.new_tensor([0.0, 1e-30, np.inf, -np.inf, np.nan])]).requires_grad_()
+    ours, theirs = log_sigmoid(z), nn.functional.logsigmoid(z)
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=0, equal_nan=True)
+    slopes = [torch.autograd.grad(each.sum(), z)[0] for each in (ours, theirs)]
+    torch.testing.assert_close(*slopes, equal_nan=True)
